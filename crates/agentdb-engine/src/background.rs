@@ -1,0 +1,103 @@
+//! The threads of an open database: they do nothing but drive the engine's steps.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use agentdb_env::{Join, Lock};
+use agentdb_types::{Code, Error, Result};
+
+use crate::Task;
+use crate::engine::Core;
+
+/// How long what was acknowledged as written may stay unsynced, and how soon an idle log is stamped.
+const SYNC_AFTER: Duration = Duration::from_millis(5);
+const STAMP_AFTER: Duration = Duration::from_millis(200);
+const SWEEP_EVERY: Duration = Duration::from_millis(500);
+const IDLE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Background {
+    core: Arc<Core>,
+    threads: Vec<Join>,
+    /// Released when the threads have ended.
+    _lock: Lock,
+}
+
+impl Background {
+    pub(crate) fn start(core: &Arc<Core>, lock: Lock) -> Result<Self> {
+        let mut background = Background { core: core.clone(), threads: Vec::new(), _lock: lock };
+        if core.options.background {
+            background.spawn("agentdb-commit", commit)?;
+            background.spawn("agentdb-drain", drain)?;
+            background.spawn("agentdb-maintain", maintain)?;
+        }
+        Ok(background)
+    }
+
+    fn spawn(&mut self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
+        let core = self.core.clone();
+        self.threads.push(self.core.env.threads.spawn(name, Box::new(move || body(&core)))?);
+        Ok(())
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.core.stop.store(true, Ordering::Release);
+        self.core.driver.set();
+        self.core.drainer.set();
+        self.core.maintenance.set();
+        for thread in self.threads.drain(..) {
+            thread.join();
+        }
+        // What was queued without waiting is committed if it can be; nothing comes after.
+        if self.core.options.background {
+            while matches!(self.core.step(Task::Sequence), Ok(true)) {}
+            // A failure has poisoned the handle and answered whoever waits; there is nobody else to tell.
+            let _ = self.core.step(Task::Sync).and_then(|_| self.core.step(Task::Stamp));
+        }
+        self.core.queue.shut(&Error::new(Code::Closed));
+    }
+}
+
+fn stopped(core: &Core) -> bool {
+    core.stop.load(Ordering::Acquire) || core.check_failed().is_err()
+}
+
+/// Commits what callers do not commit themselves, syncs what was only written, stamps an idle log.
+fn commit(core: &Arc<Core>) {
+    let mut pause = IDLE;
+    while !stopped(core) {
+        let woken = core.driver.wait(pause);
+        let mut worked = false;
+        while !stopped(core) && matches!(core.step(Task::Sequence), Ok(true)) {
+            worked = true;
+        }
+        pause = if worked || (woken && pause == IDLE) {
+            SYNC_AFTER
+        } else if matches!(core.step(Task::Sync), Ok(true)) || pause == SYNC_AFTER {
+            STAMP_AFTER
+        } else {
+            // Errors have poisoned the handle, which ends the loop.
+            let _ = core.step(Task::Stamp);
+            IDLE
+        };
+    }
+}
+
+fn drain(core: &Arc<Core>) {
+    while !stopped(core) {
+        if !matches!(core.step(Task::Drain), Ok(true)) {
+            core.drainer.wait(SWEEP_EVERY);
+        }
+    }
+}
+
+fn maintain(core: &Arc<Core>) {
+    while !stopped(core) {
+        // Neither failure stops the database: the log makes its own segment, and the next round sweeps again.
+        let _ = core.step(Task::PrepareSegment);
+        while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
+        core.maintenance.wait(SWEEP_EVERY);
+    }
+}

@@ -1,0 +1,564 @@
+//! The engine: opening, the shared core, and the steps that threads, or the simulator, drive.
+
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
+
+use agentdb_env::{Env, Lock};
+use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
+
+use crate::background::Background;
+use crate::completion::{Completion, Outcome};
+use crate::format::Format;
+use crate::key::{Key, NamespaceId};
+use crate::keyring::Keyring;
+use crate::log_clock::LogClock;
+use crate::mutation::{self, Mutation};
+use crate::queue::Queue;
+use crate::read::Read;
+use crate::rows::{Base, BaseLoad, Position, Rows};
+use crate::sequencer::Sequencer;
+use crate::signal::Signal;
+use crate::tx::IdSource;
+use crate::{Snapshot, sweep};
+
+/// How a database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether a directory that holds no database becomes one.
+    pub create: bool,
+    /// Whether threads of the engine's own drain, sweep and commit. Without them someone must call [`Engine::step`].
+    pub background: bool,
+    /// Bytes of a memory table before it is handed to the row file.
+    pub memtable_bytes: usize,
+    /// Bytes of the row file's page cache.
+    pub cache_bytes: usize,
+    /// Bytes of log to keep although every view has moved past them.
+    pub log_retention_bytes: u64,
+    /// The segments of the log.
+    pub log: agentdb_log::Options,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            create: true,
+            background: true,
+            memtable_bytes: 4 << 20,
+            cache_bytes: 256 << 20,
+            log_retention_bytes: 1 << 30,
+            log: agentdb_log::Options::default(),
+        }
+    }
+}
+
+/// A piece of the engine's own work, for whoever drives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// Commit one group of what has queued.
+    Sequence,
+    /// Sync what was acknowledged as written.
+    Sync,
+    /// Stamp the last sync into an idle log.
+    Stamp,
+    /// Hand the active memory table over, however small.
+    Freeze,
+    /// Move one frozen memory table into the row file.
+    Drain,
+    /// Make the next segment of the log.
+    PrepareSegment,
+    /// Delete what has expired, and what deleted namespaces, sessions and collections left.
+    Sweep,
+}
+
+impl Task {
+    /// Every task.
+    pub const ALL: [Task; 7] =
+        [Task::Sequence, Task::Sync, Task::Stamp, Task::Freeze, Task::Drain, Task::PrepareSegment, Task::Sweep];
+}
+
+/// An open database, as the facade uses it. Clones share it; when the last one goes, it is closed.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) core: Arc<Core>,
+    _background: Arc<Background>,
+}
+
+/// What every part of an open database shares.
+pub(crate) struct Core {
+    pub(crate) env: Env,
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) format: Format,
+    pub(crate) rows: Rows,
+    pub(crate) queue: Queue,
+    pub(crate) sequencer: Mutex<Sequencer>,
+    pub(crate) preparer: SegmentPreparer,
+    pub(crate) clock: LogClock,
+    pub(crate) keyring: Keyring,
+    pub(crate) synced: AtomicU64,
+    pub(crate) counters: Counters,
+    pub(crate) driver: Signal,
+    pub(crate) drainer: Signal,
+    pub(crate) maintenance: Signal,
+    pub(crate) stop: AtomicBool,
+    failed: OnceLock<Error>,
+    /// Numbers of namespaces that were deleted.
+    dead: RwLock<HashSet<u64>>,
+    dead_count: AtomicUsize,
+}
+
+/// Counts since opening.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) groups: AtomicU64,
+    /// Put, delete, add, append, splice.
+    pub(crate) mutations: [AtomicU64; 5],
+}
+
+/// Figures of an open database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// The last published LSN.
+    pub lsn: Lsn,
+    /// The LSN up to which the log is durable.
+    pub synced: Lsn,
+    /// The LSN up to which the row file holds everything.
+    pub drained: Lsn,
+    /// Bytes of rows in memory tables.
+    pub memory_bytes: u64,
+    /// Bytes of the row file.
+    pub row_file_bytes: u64,
+    /// Bytes of the log's segments.
+    pub log_bytes: u64,
+    /// Groups committed since opening.
+    pub groups: u64,
+    /// Mutations committed since opening, by kind: put, delete, add, append, splice.
+    pub mutations: [u64; 5],
+}
+
+impl Engine {
+    /// Opens the database in `dir`.
+    ///
+    /// # Errors
+    /// [`Code::DatabaseNotFound`], [`Code::Locked`], [`Code::FormatTooNew`], [`Code::ReadOnly`], [`Code::DiskFull`];
+    /// every kind of damage: [`Code::FormatCorrupt`], [`Code::LogCorrupt`], [`Code::RowsCorrupt`], [`Code::ViewAhead`],
+    /// [`Code::KeyMissing`].
+    pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Self> {
+        let (lock, format) = load_directory(env, dir, options)?;
+        let (rows, sequencer) = load_views(env, dir, options)?;
+        let core = Arc::new(assemble(env, dir, options, format, rows, sequencer));
+        core.replay()?;
+        core.load_dead()?;
+        let background = Background::start(&core, lock)?;
+        Ok(Engine { core, _background: Arc::new(background) })
+    }
+
+    /// Does one piece of work; returns whether there was any.
+    ///
+    /// # Errors
+    /// Whatever stopped it. A failed write or sync has poisoned the handle.
+    pub fn step(&self, task: Task) -> Result<bool> {
+        self.core.step(task)
+    }
+
+    /// Ends the handle in order: what is queued is committed and synced, rows in memory go into the row file.
+    ///
+    /// # Errors
+    /// Whatever the last writes met. The database is closed nevertheless.
+    pub fn close(self) -> Result<()> {
+        self.core.flush()
+    }
+
+    /// The last published LSN.
+    pub fn lsn(&self) -> Lsn {
+        self.core.rows.visible()
+    }
+
+    /// The database's id.
+    pub fn id(&self) -> &str {
+        &self.core.format.id
+    }
+
+    /// The database's directory.
+    pub fn dir(&self) -> &Path {
+        &self.core.dir
+    }
+
+    /// The world that the database lives in.
+    pub fn env(&self) -> &Env {
+        &self.core.env
+    }
+
+    /// Figures.
+    ///
+    /// # Errors
+    /// Errors of files.
+    pub fn stats(&self) -> Result<Stats> {
+        let core = &self.core;
+        let counters = &core.counters;
+        Ok(Stats {
+            lsn: core.rows.visible(),
+            synced: Lsn(core.synced.load(Ordering::Acquire)),
+            drained: core.rows.persisted().lsn,
+            memory_bytes: core.rows.undrained_bytes(),
+            row_file_bytes: core.rows.stats()?.file_bytes,
+            log_bytes: core.lock_sequencer().log.bytes(),
+            groups: counters.groups.load(Ordering::Relaxed),
+            mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
+        })
+    }
+
+    /// A consistent view of a namespace at the newest LSN.
+    ///
+    /// # Errors
+    /// [`Code::NamespaceNotFound`] if it was deleted.
+    pub fn snapshot(&self, namespace: NamespaceId) -> Result<Snapshot> {
+        self.core.snapshot(namespace)
+    }
+
+    /// The same, once this handle has reached `min_lsn`.
+    ///
+    /// # Errors
+    /// [`Code::SnapshotNotReached`] besides those of [`Engine::snapshot`].
+    pub fn snapshot_at_least(&self, namespace: NamespaceId, min_lsn: Lsn) -> Result<Snapshot> {
+        let snapshot = self.snapshot(namespace)?;
+        if snapshot.lsn() < min_lsn {
+            return Err(Error::new(Code::SnapshotNotReached)
+                .with("actual", snapshot.lsn())
+                .with("expected", min_lsn));
+        }
+        Ok(snapshot)
+    }
+}
+
+/// The lock, then the files that make the directory a database.
+fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Format)> {
+    let files = &env.files;
+    let missing = || Error::new(Code::DatabaseNotFound).with("path", dir.display());
+    if !files.exists(&dir.join("FORMAT"))? && !options.create {
+        return Err(missing());
+    }
+    files.create_dir_all(dir)?;
+    let lock = files.lock(&dir.join("LOCK"))?;
+    if let Some(format) = Format::read(env, dir)? {
+        return Ok((lock, format));
+    }
+    // A log without FORMAT is not a directory that we half created: FORMAT comes before the first group.
+    if files.exists(&dir.join("log"))? && !files.list(&dir.join("log"))?.is_empty() {
+        return Err(Error::new(Code::FormatCorrupt)
+            .with("path", dir.join("FORMAT").display())
+            .with("reason", "it is missing beside a log"));
+    }
+    for name in ["log", "rows", "blobs", "keys"] {
+        files.create_dir_all(&dir.join(name))?;
+    }
+    files.sync_dir(dir)?;
+    let format = Format::create(env, dir)?;
+    Ok((lock, format))
+}
+
+/// The row file, and the log behind it, which must contain where the row file stands.
+fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequencer)> {
+    let load = BaseLoad { cache_bytes: options.cache_bytes };
+    let rows = Rows::open(Base::open(env, &dir.join("rows"), load)?)?;
+    let persisted = rows.persisted();
+    let Opened { log, chain_at, first_lsn } =
+        LocalLog::open(env, &dir.join("log"), options.log, persisted.lsn)?;
+    let why = match chain_at {
+        Some(chain) if chain == persisted.chain => None,
+        Some(_) => Some("the log has another chain hash there"),
+        None if persisted.lsn > log.head().lsn => Some("the log ends before it"),
+        None if persisted.lsn.next() < first_lsn => Some("the log begins after it"),
+        None => Some("the log has no group that ends there"),
+    };
+    if let Some(reason) = why {
+        return Err(Error::new(Code::ViewAhead)
+            .with("rows", persisted.lsn)
+            .with("rows_chain", persisted.chain)
+            .with("reason", reason));
+    }
+    Ok((rows, Sequencer::new(log)))
+}
+
+fn assemble(
+    env: &Env,
+    dir: &Path,
+    options: Options,
+    format: Format,
+    rows: Rows,
+    sequencer: Sequencer,
+) -> Core {
+    let head = sequencer.log.head();
+    Core {
+        env: env.clone(),
+        dir: dir.to_owned(),
+        options,
+        format,
+        clock: LogClock::new(env, head.time.max(rows.persisted().time)),
+        rows,
+        queue: Queue::default(),
+        preparer: sequencer.log.preparer(),
+        synced: AtomicU64::new(head.lsn.0),
+        sequencer: Mutex::new(sequencer),
+        keyring: Keyring::new(env, &dir.join("keys")),
+        counters: Counters::default(),
+        driver: Signal::default(),
+        drainer: Signal::default(),
+        maintenance: Signal::default(),
+        stop: AtomicBool::new(false),
+        failed: OnceLock::new(),
+        dead: RwLock::default(),
+        dead_count: AtomicUsize::new(0),
+    }
+}
+
+impl Core {
+    /// Applies what the log holds beyond the row file.
+    fn replay(&self) -> Result<()> {
+        let sequencer = self.lock_sequencer();
+        let from = self.rows.persisted().lsn.next();
+        sequencer.log.read(from, &mut |group| {
+            let entries = mutation::entries(&group.body, group.count)?;
+            for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
+                for mutation in &entry.mutations {
+                    let change = mutation.change(entry.subject.as_deref(), &self.keyring)?;
+                    let before = self.rows.latest().get(&mutation.key)?;
+                    let after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+                    self.apply(&mutation.key, lsn, after.map(Into::into));
+                }
+            }
+            let end = Position { lsn: group.last_lsn(), chain: group.chain, time: group.time };
+            self.rows.publish(end.lsn);
+            if self.rows.active_bytes() >= self.options.memtable_bytes {
+                self.rows.freeze(end);
+            }
+            Ok(())
+        })
+    }
+
+    fn load_dead(&self) -> Result<()> {
+        let snapshot = self.rows.reader();
+        for number in sweep::dead_namespaces(&snapshot)? {
+            self.bury(number);
+        }
+        Ok(())
+    }
+
+    /// Applies a decided change to the views. LSNs ascend; one thread at a time.
+    pub(crate) fn apply(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
+        if body.is_some()
+            && let Some(number) = sweep::buried_by(key)
+        {
+            self.bury(number);
+        }
+        self.rows.apply(key, lsn, body);
+    }
+
+    fn bury(&self, number: u64) {
+        self.dead.write().unwrap_or_else(PoisonError::into_inner).insert(number);
+        self.dead_count.fetch_add(1, Ordering::Release);
+    }
+
+    /// Refuses work in a namespace that was deleted.
+    pub(crate) fn check_alive(&self, namespace: NamespaceId) -> Result<()> {
+        let dead = self.dead_count.load(Ordering::Acquire) > 0
+            && self.dead.read().unwrap_or_else(PoisonError::into_inner).contains(&namespace.number());
+        if dead {
+            return Err(Error::new(Code::NamespaceNotFound).with("name", format_args!("number {}", namespace.number())));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn snapshot(self: &Arc<Self>, namespace: NamespaceId) -> Result<Snapshot> {
+        self.check_alive(namespace)?;
+        Ok(Snapshot::new(self.clone(), self.rows.reader(), namespace, self.clock.read()))
+    }
+
+    pub(crate) fn count_mutations(&self, mutations: &[Mutation]) {
+        for mutation in mutations {
+            let kind = match &mutation.body {
+                mutation::Body::Clear(change) => change.kind(),
+                mutation::Body::Sealed(kind, _) => *kind,
+            };
+            self.counters.mutations[usize::from(kind) - 1].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn lock_sequencer(&self) -> MutexGuard<'_, Sequencer> {
+        // A panic inside poisons the handle itself (see `guard`); the mutex need not tell again.
+        self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stops the handle after a failure: what is durable is unknown until the log is read again.
+    pub(crate) fn poison(&self, why: &Error) {
+        let err = Error::new(Code::Poisoned).with("reason", why);
+        self.queue.shut(self.failed.get_or_init(|| err));
+    }
+
+    pub(crate) fn check_failed(&self) -> Result<()> {
+        match self.failed.get() {
+            Some(err) => Err(err.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs work that may fail; a failure or a panic poisons the handle.
+    fn guard<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check_failed()?;
+        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+            Err(Error::new(Code::Poisoned).with("reason", format_args!("a panic: {text}")))
+        });
+        if let Err(err) = &result {
+            self.poison(err);
+        }
+        result
+    }
+
+    pub(crate) fn step(self: &Arc<Self>, task: Task) -> Result<bool> {
+        match task {
+            Task::Sequence => self.guard(|| Ok(self.lock_sequencer().step(self))),
+            Task::Sync => self.guard(|| {
+                let mut sequencer = self.lock_sequencer();
+                let dirty = sequencer.is_dirty();
+                if dirty {
+                    sequencer.sync(self)?;
+                }
+                Ok(dirty)
+            }),
+            Task::Stamp => self.guard(|| self.lock_sequencer().stamp(self)),
+            Task::Freeze => {
+                self.check_failed()?;
+                self.lock_sequencer().freeze(self);
+                Ok(true)
+            }
+            Task::Drain => self.guard(|| self.drain()),
+            // The log makes the segment itself if this fails: no reason to stop.
+            Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
+            Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
+        }
+    }
+
+    fn drain(&self) -> Result<bool> {
+        let synced = Lsn(self.synced.load(Ordering::Acquire));
+        if self.rows.drainable().is_none_or(|end| end > synced) {
+            return Ok(false);
+        }
+        let drained = self.rows.drain()?;
+        self.trim()?;
+        Ok(drained)
+    }
+
+    /// Lets go of log segments that no view needs and that exceed what is kept.
+    fn trim(&self) -> Result<()> {
+        let mut sequencer = self.lock_sequencer();
+        let drained = self.rows.persisted().lsn;
+        let log = &mut sequencer.log;
+        while log.bytes() > self.options.log_retention_bytes {
+            let Some(second) = log.segment_starts().nth(1).filter(|start| *start <= drained) else { break };
+            log.trim(second)?;
+        }
+        Ok(())
+    }
+
+    /// Queues a write, if there is room.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        let undrained = self.rows.undrained_bytes();
+        if undrained > limits::UNDRAINED_BYTES as u64 {
+            return Err(Error::new(Code::RowsBehind)
+                .with("actual", undrained)
+                .with("limit", limits::UNDRAINED_BYTES));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn signal_driver(&self) {
+        self.driver.set();
+    }
+
+    pub(crate) fn signal_drain(&self) {
+        self.drainer.set();
+        self.maintenance.set();
+    }
+
+    /// Waits for an answer; while nobody else commits, this thread does.
+    pub(crate) fn drive_until(&self, completion: &Arc<Completion>) -> Result<Outcome> {
+        loop {
+            if let Some(answer) = completion.take() {
+                return answer;
+            }
+            match self.sequencer.try_lock() {
+                Ok(mut sequencer) => {
+                    // A failure has answered the completion; a panic answers what still waits by shutting the queue.
+                    let progress = self.guard(|| Ok(sequencer.step(self)));
+                    let unsynced = sequencer.is_dirty();
+                    drop(sequencer);
+                    if unsynced || !self.queue.is_empty() {
+                        self.signal_driver();
+                    }
+                    if let Err(err) = progress {
+                        return completion.take().unwrap_or(Err(err));
+                    }
+                }
+                Err(TryLockError::WouldBlock) => {
+                    self.signal_driver();
+                    return completion.wait();
+                }
+                Err(TryLockError::Poisoned(_)) => {
+                    return completion.take().unwrap_or_else(|| {
+                        Err(Error::new(Code::Poisoned).with("reason", "a thread of the engine panicked"))
+                    });
+                }
+            }
+        }
+    }
+
+    /// Commits, syncs and drains everything.
+    pub(crate) fn flush(self: &Arc<Self>) -> Result<()> {
+        while self.step(Task::Sequence)? {}
+        self.step(Task::Sync)?;
+        self.step(Task::Stamp)?;
+        self.step(Task::Freeze)?;
+        while self.step(Task::Drain)? {}
+        Ok(())
+    }
+
+    /// The name of a namespace to its number.
+    pub(crate) fn find_namespace(self: &Arc<Self>, name: &str) -> Result<NamespaceId> {
+        let snapshot = self.snapshot(NamespaceId::SYSTEM)?;
+        crate::modules::namespace::find(&snapshot, name)
+    }
+
+    /// The time of the last group.
+    pub(crate) fn log_time(&self) -> Timestamp {
+        self.clock.read()
+    }
+}
+
+impl IdSource for Core {
+    fn random(&self, out: &mut [u8]) {
+        self.env.entropy.fill(out);
+    }
+}
+
+impl Engine {
+    /// The digest of a namespace's rows at the newest LSN, and that LSN.
+    ///
+    /// # Errors
+    /// [`Code::RowsCorrupt`], errors of files.
+    pub fn digest(&self, namespace: NamespaceId) -> Result<(Lsn, crate::Digest)> {
+        let snapshot = self.snapshot(namespace)?;
+        Ok((snapshot.lsn(), snapshot.digest()?))
+    }
+
+    /// The key of a row, for tests that look at rows directly.
+    #[doc(hidden)]
+    pub fn raw_row(&self, namespace: NamespaceId, key: &Key) -> Result<Option<crate::Row>> {
+        self.snapshot(namespace)?.get(key)
+    }
+}

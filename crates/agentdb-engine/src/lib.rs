@@ -1,0 +1,60 @@
+//! The engine of AgentDB: one sequencer decides every change, one log keeps it, and rows are a view of that log.
+//!
+//! [`Engine`] opens a directory; [`Engine::write`] and [`Engine::read`] carry the requests that [`modules`] declare.
+//! The engine is synchronous and made of steps ([`Task`]) that its threads merely drive, so that a simulator can. It
+//! knows no network, no models and no workflows.
+//!
+//! ```
+//! use agentdb_engine::modules::state::{Get, Put};
+//! use agentdb_engine::{Engine, NamespaceId, Options, WriteOptions};
+//! use agentdb_env::Env;
+//! # let dir = tempfile::tempdir().unwrap();
+//! let engine = Engine::open(&Env::real(), dir.path(), Options::default())?;
+//! let put = Put::new("agent-7", "plan", serde_json::json!({"step": 1}));
+//! let version = engine.write(NamespaceId::DEFAULT, put, WriteOptions::default())?.wait()?.lsn;
+//! let snapshot = engine.snapshot(NamespaceId::DEFAULT)?;
+//! let entry = engine.read(&snapshot, Get::new("agent-7", "plan"))?;
+//! assert_eq!((entry.version, &entry.value["step"]), (version, &1.into()));
+//! # Ok::<(), agentdb_types::Error>(())
+//! ```
+
+mod background;
+mod codec;
+mod completion;
+mod cursor;
+mod digest;
+mod engine;
+mod format;
+mod idempotency;
+mod inspect;
+mod key;
+mod keyring;
+mod log_clock;
+pub mod modules;
+mod mutation;
+mod operation;
+mod queue;
+mod read;
+mod request;
+mod row_json;
+mod rows;
+mod sequencer;
+mod signal;
+mod snapshot;
+mod submit;
+mod sweep;
+mod tables;
+mod tx;
+
+pub use digest::{Digest, SetHash};
+pub use engine::{Engine, Options, Stats, Task};
+pub use inspect::describe;
+pub use key::{Components, Key, NamespaceId};
+pub use operation::{About, Effect, Operation, ReadRequest, Request, Scope, Shape, WriteRequest, decode};
+pub use read::{Page, Read};
+pub use request::{Ack, Committed, Ticket, WriteOptions};
+pub use rows::Row;
+pub use snapshot::Snapshot;
+pub use submit::Batch;
+pub use tables::Table;
+pub use tx::Tx;

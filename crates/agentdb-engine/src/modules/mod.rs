@@ -1,0 +1,125 @@
+//! The nouns, a folder each: its operations, its rows, its rules.
+
+pub mod namespace;
+pub mod state;
+
+use std::sync::LazyLock;
+
+use agentdb_types::{Code, Error, Result, json, limits};
+use serde_json::Value;
+
+use crate::key::Key;
+use crate::operation::Operation;
+use crate::read::{Page, Read};
+use crate::tx::Tx;
+use crate::{Row, Table, cursor};
+
+static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
+    let mut operations = Vec::new();
+    operations.extend(namespace::operations());
+    operations.extend(state::operations());
+    operations.sort_by_key(|o| o.about.name);
+    operations
+});
+
+/// The operation table, in the order of the names.
+pub(crate) fn operations() -> &'static [Operation] {
+    &OPERATIONS
+}
+
+/// The row of the operation table of this name.
+pub(crate) fn operation(name: &str) -> Result<&'static Operation> {
+    let found = OPERATIONS.binary_search_by_key(&name, |o| o.about.name);
+    found.map(|i| &OPERATIONS[i]).map_err(|_| Error::new(Code::UnknownOperation).with("name", name))
+}
+
+/// Deletes the row of `key` if its time to live has passed; a row that was renewed or deleted is left alone.
+pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    match Key::table_of(key.as_bytes()).and_then(Table::from_number) {
+        Some(Table::State) => state::expire(tx, key),
+        Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
+        _ => Err(Error::new(Code::RowsCorrupt)
+            .with("reason", format_args!("an expiry of a table without expiries, at {}", tx.lsn()))),
+    }
+}
+
+/// Checks the size of a value that lies in a row.
+pub(crate) fn check_inline(field: &'static str, bytes: usize) -> Result<()> {
+    if bytes <= limits::VALUE_BYTES {
+        return Ok(());
+    }
+    Err(Error::new(Code::ValueTooLarge)
+        .with("field", field)
+        .with("actual", bytes)
+        .with("limit", limits::VALUE_BYTES))
+}
+
+/// A JSON value as bytes of a row, within the limits of depth and size.
+pub(crate) fn encode_value(field: &'static str, value: &Value) -> Result<Vec<u8>> {
+    json::check_depth(field, value)?;
+    let bytes = serde_json::to_vec(value)
+        .map_err(|e| Error::new(Code::InvalidJson).with("field", field).with("reason", e))?;
+    check_inline(field, bytes.len())?;
+    Ok(bytes)
+}
+
+/// A JSON value from bytes of a row.
+pub(crate) fn decode_value(bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|e| Error::new(Code::RowsCorrupt).with("reason", e))
+}
+
+/// Checks how many rows a page may hold.
+pub(crate) fn check_page(rows: usize) -> Result<()> {
+    if (1..=limits::PAGE).contains(&rows) {
+        return Ok(());
+    }
+    Err(Error::new(Code::PageTooLarge).with("actual", rows).with("limit", limits::PAGE))
+}
+
+/// What page of which list.
+pub(crate) struct Paging<'a> {
+    /// The start of the keys of the list, which may narrow a text component.
+    pub(crate) prefix: &'a Key,
+    /// How many items at most; the default if `None`.
+    pub(crate) limit: Option<usize>,
+    /// Where the page before ended.
+    pub(crate) cursor: Option<&'a str>,
+    /// From the end to the start.
+    pub(crate) backward: bool,
+}
+
+/// One page of a list: the items that `make` makes of rows (`None` leaves one out), and the cursor of the next page.
+pub(crate) fn page<T>(
+    rows: &dyn Read,
+    paging: &Paging<'_>,
+    make: &mut dyn FnMut(Key, Row) -> Result<Option<T>>,
+) -> Result<(Vec<T>, Option<String>)> {
+    let limit = paging.limit.unwrap_or(limits::PAGE_DEFAULT);
+    check_page(limit)?;
+    let last = paging.cursor.map(|c| cursor::decode(paging.prefix, c)).transpose()?;
+    let end = paging.prefix.after_prefix();
+    let (direction, from, to) = match (paging.backward, last) {
+        (false, None) => (Page::Forward, paging.prefix.clone(), end),
+        // The first key after the last one: keys are self-delimiting, so nothing lies between.
+        (false, Some(last)) => (Page::Forward, last.raw(&[0]), end),
+        (true, None) => (Page::Backward, paging.prefix.clone(), end),
+        (true, Some(last)) => (Page::Backward, paging.prefix.clone(), Some(last)),
+    };
+    let mut items = Vec::new();
+    let mut last_key = None;
+    let mut more = false;
+    rows.scan(&from, to.as_ref(), direction, &mut |key, row| {
+        let position = key.clone();
+        if let Some(item) = make(key, row)? {
+            if items.len() == limit {
+                more = true;
+                return Ok(false);
+            }
+            items.push(item);
+            last_key = Some(position);
+        }
+        Ok(true)
+    })?;
+    let next = last_key.filter(|_| more).map(|key| cursor::encode(paging.prefix, &key));
+    Ok((items, next))
+}

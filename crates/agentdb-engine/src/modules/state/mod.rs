@@ -1,0 +1,155 @@
+//! State: an owner's keyed documents. A value is JSON; its version is the LSN of the batch that wrote it, so it grows
+//! with every change and never returns, not even when a key is deleted and put again.
+//!
+//! Row, format version 1: a version byte, created, updated and expires as little-endian `i64` microseconds (expires 0:
+//! never), then the value as JSON.
+
+mod compare_and_set;
+mod count;
+mod delete;
+mod expire;
+mod get;
+mod get_many;
+mod increment;
+mod list;
+mod patch;
+mod put;
+
+pub use compare_and_set::CompareAndSet;
+pub use count::{Count, Counted};
+pub use delete::{Delete, Deleted};
+pub use expire::Expire;
+pub use get::{Entry, Get};
+pub use get_many::{GetMany, Gotten};
+pub use increment::{Increment, Incremented};
+pub use list::{List, Listed};
+pub use patch::{Patch, Patched};
+pub use put::{Put, Stored};
+
+use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
+use serde_json::Value;
+
+use crate::key::Key;
+use crate::modules::{decode_value, encode_value};
+use crate::operation::Operation;
+use crate::read::Read;
+use crate::tx::Tx;
+use crate::{Row, Table, sweep};
+
+const ROW_VERSION: u8 = 1;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::write::<CompareAndSet>(),
+        Operation::read::<Count>(),
+        Operation::write::<Delete>(),
+        Operation::write::<Expire>(),
+        Operation::read::<Get>(),
+        Operation::read::<GetMany>(),
+        Operation::write::<Increment>(),
+        Operation::read::<List>(),
+        Operation::write::<Patch>(),
+        Operation::write::<Put>(),
+    ]
+}
+
+/// A state as its row holds it.
+struct State {
+    version: Lsn,
+    created: Timestamp,
+    updated: Timestamp,
+    expires: Option<Timestamp>,
+    value: Value,
+}
+
+fn check_ids(owner: &str, key: &str) -> Result<()> {
+    Id::check("owner", owner)?;
+    Id::check("key", key)
+}
+
+fn row_key(rows: &dyn Read, owner: &str, key: &str) -> Result<Key> {
+    check_ids(owner, key)?;
+    Ok(rows.key(Table::State).text(owner).text(key))
+}
+
+fn not_found(owner: &str, key: &str) -> Error {
+    Error::new(Code::StateNotFound).with("owner", owner).with("key", key)
+}
+
+/// The state of a row, unless its time to live has passed.
+fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
+    let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a state's row is malformed");
+    let (&version, rest) = row.body.split_first().ok_or_else(malformed)?;
+    if version != ROW_VERSION {
+        return Err(Error::new(Code::FormatTooNew)
+            .with("path", "a state's row")
+            .with("actual", version)
+            .with("supported", ROW_VERSION));
+    }
+    let (times, json) = rest.split_first_chunk::<24>().ok_or_else(malformed)?;
+    let time = |i: usize| {
+        let bytes = times[8 * i..8 * i + 8].try_into().map_err(|_| malformed())?;
+        Timestamp::from_micros(i64::from_le_bytes(bytes))
+    };
+    let expires = Some(time(2)?).filter(|t| t.micros() != 0);
+    if expires.is_some_and(|t| t <= now) {
+        return Ok(None);
+    }
+    Ok(Some(State { version: row.lsn, created: time(0)?, updated: time(1)?, expires, value: decode_value(json)? }))
+}
+
+/// The state of this key, if it is there and has not expired.
+fn find(rows: &dyn Read, key: &Key) -> Result<Option<State>> {
+    match rows.get(key)? {
+        Some(row) => decode(&row, rows.now()),
+        None => Ok(None),
+    }
+}
+
+/// Refuses unless the state is at the version that the request expected.
+fn check_version(key: &str, found: Option<&State>, expected: Option<Lsn>) -> Result<()> {
+    let Some(expected) = expected else { return Ok(()) };
+    let actual = found.map_or(Lsn::ZERO, |s| s.version);
+    if actual == expected {
+        return Ok(());
+    }
+    Err(Error::new(Code::VersionMismatch).with("key", key).with("actual", actual).with("expected", expected))
+}
+
+/// What a write does to the time to live of an existing value.
+enum Ttl {
+    Keep,
+    Set(Option<Duration>),
+}
+
+/// Writes a value; `before` is what was there.
+fn store(tx: &mut Tx<'_>, key: Key, before: Option<&State>, value: &Value, ttl: Ttl) -> Result<Stored> {
+    let now = tx.now();
+    let created = before.map_or(now, |s| s.created);
+    let expires = match ttl {
+        Ttl::Keep => before.and_then(|s| s.expires),
+        Ttl::Set(ttl) => ttl.map(|ttl| now.after(ttl)).transpose()?,
+    };
+    let json = encode_value("value", value)?;
+    let mut body = Vec::with_capacity(25 + json.len());
+    body.push(ROW_VERSION);
+    for time in [created, now, expires.unwrap_or_default()] {
+        body.extend_from_slice(&time.micros().to_le_bytes());
+    }
+    body.extend_from_slice(&json);
+    if let Some(expires) = expires {
+        sweep::schedule(tx, expires, &key)?;
+    }
+    tx.put(key, body)?;
+    Ok(Stored { version: tx.lsn(), created: before.is_none(), expires })
+}
+
+/// Deletes the row if its time to live has passed.
+pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    if let Some(row) = tx.get(key)?
+        && decode(&row, tx.now())?.is_none()
+    {
+        tx.delete(key.clone())?;
+    }
+    Ok(())
+}

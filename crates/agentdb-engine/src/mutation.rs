@@ -1,0 +1,407 @@
+//! What the log holds: an entry for each committed batch, made of resolved mutations. Format version 1.
+//!
+//! An entry is a sequence of fields, each `varint (number << 1 | critical)` and length-prefixed bytes, numbers ascending;
+//! only field 8 repeats. A reader that does not know a critical field refuses, others it keeps and writes back.
+//!
+//! | field | critical | content |
+//! | --- | --- | --- |
+//! | 1 | no | operation: the names of the operations that were decided, joined by `,` |
+//! | 2 | no | principal: who asked |
+//! | 3 | yes | subject: whose key seals the bodies |
+//! | 8 | yes | a mutation: length-prefixed key (namespace, table, components), kind byte, body |
+//!
+//! The kind byte is 1 put, 2 delete, 3 add, 4 append, 5 splice; its bit 7 tells that the body is sealed. Mutations are in
+//! the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
+
+use agentdb_types::{Code, Error, Result};
+
+use crate::codec::{Reader, put_bytes, put_varint};
+
+const OPERATION: u64 = 1;
+const PRINCIPAL: u64 = 2;
+const SUBJECT: u64 = 3;
+const MUTATION: u64 = 8;
+const SEALED: u8 = 0x80;
+
+/// A change of one row, decided: applying it needs the row before and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// The row becomes these bytes.
+    Put(Vec<u8>),
+    /// The row goes.
+    Delete,
+    /// The row, an `i64` (absent is 0), grows by this.
+    Add(i64),
+    /// The row's bytes are followed by these.
+    Append(Vec<u8>),
+    /// In the row's bytes, `remove` bytes at `at` are replaced by `insert`.
+    Splice {
+        at: u64,
+        remove: u64,
+        insert: Vec<u8>,
+    },
+}
+
+impl Change {
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Change::Put(_) => 1,
+            Change::Delete => 2,
+            Change::Add(_) => 3,
+            Change::Append(_) => 4,
+            Change::Splice { .. } => 5,
+        }
+    }
+
+    /// The name of the kind, for counters and the inspector.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        ["", "put", "delete", "add", "append", "splice"][usize::from(self.kind())]
+    }
+
+    fn encode_body(&self, out: &mut Vec<u8>) {
+        match self {
+            Change::Put(bytes) | Change::Append(bytes) => out.extend_from_slice(bytes),
+            Change::Delete => {}
+            Change::Add(by) => out.extend_from_slice(&by.to_le_bytes()),
+            Change::Splice { at, remove, insert } => {
+                put_varint(out, *at);
+                put_varint(out, *remove);
+                out.extend_from_slice(insert);
+            }
+        }
+    }
+
+    fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
+        match kind {
+            1 => Some(Change::Put(body.to_vec())),
+            2 => body.is_empty().then_some(Change::Delete),
+            3 => Some(Change::Add(i64::from_le_bytes(body.try_into().ok()?))),
+            4 => Some(Change::Append(body.to_vec())),
+            5 => {
+                let mut reader = Reader(body);
+                let (at, remove) = (reader.varint()?, reader.varint()?);
+                Some(Change::Splice { at, remove, insert: reader.0.to_vec() })
+            }
+            _ => None,
+        }
+    }
+
+    /// The row after the change. `Ok(None)` is no row.
+    pub(crate) fn apply(&self, before: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+        let before_or_empty = before.unwrap_or_default();
+        Ok(match self {
+            Change::Put(bytes) => Some(bytes.clone()),
+            Change::Delete => None,
+            Change::Add(by) => {
+                let value = match before {
+                    Some(bytes) => i64::from_le_bytes(bytes.try_into().map_err(|_| unappliable())?),
+                    None => 0,
+                };
+                Some(value.checked_add(*by).ok_or_else(unappliable)?.to_le_bytes().to_vec())
+            }
+            Change::Append(bytes) => Some([before_or_empty, bytes].concat()),
+            Change::Splice { at, remove, insert } => {
+                let at = usize::try_from(*at).map_err(|_| unappliable())?;
+                let end = usize::try_from(*remove).ok().and_then(|r| at.checked_add(r));
+                let head = before_or_empty.get(..at).ok_or_else(unappliable)?;
+                let tail = end.and_then(|end| before_or_empty.get(end..)).ok_or_else(unappliable)?;
+                Some([head, insert, tail].concat())
+            }
+        })
+    }
+
+    /// The change from `before` to `after` that takes the fewest bytes in the log.
+    pub(crate) fn between(before: &[u8], after: Vec<u8>) -> Change {
+        // Below this size the bookkeeping costs what it saves.
+        const WORTHWHILE: usize = 128;
+        if before.len().min(after.len()) < WORTHWHILE {
+            return Change::Put(after);
+        }
+        if let Some(tail) = after.strip_prefix(before) {
+            return Change::Append(tail.to_vec());
+        }
+        let prefix = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
+        let room = before.len().min(after.len()) - prefix;
+        let suffix = before.iter().rev().zip(after.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
+        let insert = &after[prefix..after.len() - suffix];
+        if insert.len() * 2 > after.len() {
+            return Change::Put(after);
+        }
+        let remove = (before.len() - suffix - prefix) as u64;
+        Change::Splice { at: prefix as u64, remove, insert: insert.to_vec() }
+    }
+}
+
+fn unappliable() -> Error {
+    Error::new(Code::RowsCorrupt).with("reason", "a mutation of the log does not fit the row that it changes")
+}
+
+/// A mutation as stored: the body may be sealed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mutation {
+    pub(crate) key: Vec<u8>,
+    pub(crate) body: Body,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Body {
+    Clear(Change),
+    /// Kind and sealed bytes.
+    Sealed(u8, Vec<u8>),
+}
+
+/// Seals and opens bodies with a subject's key.
+pub(crate) trait Seal {
+    /// Seals `body`; `context` must be the same when it is opened.
+    fn seal(&self, subject: &str, context: &[u8], body: &[u8]) -> Result<Vec<u8>>;
+
+    /// Opens a body; `None` if the subject's key was destroyed by an erasure.
+    fn open(&self, subject: &str, context: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>>;
+}
+
+impl Mutation {
+    /// The change; a sealed body whose key was destroyed is a tombstone: the row goes.
+    pub(crate) fn change(&self, subject: Option<&str>, seal: &dyn Seal) -> Result<Change> {
+        match (&self.body, subject) {
+            (Body::Clear(change), _) => Ok(change.clone()),
+            (Body::Sealed(kind, sealed), Some(subject)) => {
+                match seal.open(subject, &seal_context(&self.key, *kind), sealed)? {
+                    Some(body) => Change::decode_body(*kind, &body).ok_or_else(|| malformed("a sealed body")),
+                    None => Ok(Change::Delete),
+                }
+            }
+            (Body::Sealed(..), None) => Err(malformed("a sealed body without a subject")),
+        }
+    }
+}
+
+fn seal_context(key: &[u8], kind: u8) -> Vec<u8> {
+    [key, &[kind]].concat()
+}
+
+/// One committed batch, as the log holds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) operation: String,
+    pub(crate) principal: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) mutations: Vec<Mutation>,
+    /// Fields that this build does not know and need not.
+    pub(crate) unknown: Vec<(u64, Vec<u8>)>,
+}
+
+impl Entry {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let mut fields: Vec<(u64, bool, Vec<u8>)> = Vec::with_capacity(4 + self.mutations.len());
+        if !self.operation.is_empty() {
+            fields.push((OPERATION, false, self.operation.as_bytes().to_vec()));
+        }
+        if let Some(principal) = &self.principal {
+            fields.push((PRINCIPAL, false, principal.as_bytes().to_vec()));
+        }
+        if let Some(subject) = &self.subject {
+            fields.push((SUBJECT, true, subject.as_bytes().to_vec()));
+        }
+        fields.extend(self.mutations.iter().map(|m| (MUTATION, true, m.encode())));
+        fields.extend(self.unknown.iter().map(|(number, bytes)| (*number, false, bytes.clone())));
+        fields.sort_by_key(|(number, ..)| *number);
+        for (number, critical, bytes) in fields {
+            put_varint(out, number << 1 | u64::from(critical));
+            put_bytes(out, &bytes);
+        }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Entry> {
+        let mut entry = Entry::default();
+        let mut reader = Reader(bytes);
+        let mut last = 0;
+        while !reader.is_empty() {
+            let tag = reader.varint().ok_or_else(|| malformed("a field"))?;
+            let body = reader.bytes().ok_or_else(|| malformed("a field's length"))?;
+            let (number, critical) = (tag >> 1, tag & 1 == 1);
+            if number < last || (number == last && number != MUTATION) {
+                return Err(malformed("the order of fields"));
+            }
+            last = number;
+            let text = || String::from_utf8(body.to_vec()).map_err(|_| malformed("a text"));
+            match (number, critical) {
+                (OPERATION, false) if !body.is_empty() => entry.operation = text()?,
+                (PRINCIPAL, false) => entry.principal = Some(text()?),
+                (SUBJECT, true) => entry.subject = Some(text()?),
+                (MUTATION, true) => entry.push(Mutation::decode(body)?)?,
+                (_, true) => {
+                    return Err(Error::new(Code::UnknownCritical)
+                        .with("what", "an entry of the log")
+                        .with("field", number));
+                }
+                (OPERATION | SUBJECT | MUTATION, false) => return Err(malformed("a field's flag")),
+                _ => entry.unknown.push((number, body.to_vec())),
+            }
+        }
+        Ok(entry)
+    }
+
+    fn push(&mut self, mutation: Mutation) -> Result<()> {
+        if self.mutations.last().is_some_and(|last| last.key >= mutation.key) {
+            return Err(malformed("the order of mutations"));
+        }
+        self.mutations.push(mutation);
+        Ok(())
+    }
+}
+
+impl Mutation {
+    /// A mutation with this change, sealed if there is a subject.
+    pub(crate) fn new(key: Vec<u8>, change: Change, subject: Option<&str>, seal: &dyn Seal) -> Result<Self> {
+        let body = match subject {
+            Some(subject) if !matches!(change, Change::Delete | Change::Add(_)) => {
+                let mut clear = Vec::new();
+                change.encode_body(&mut clear);
+                Body::Sealed(change.kind(), seal.seal(subject, &seal_context(&key, change.kind()), &clear)?)
+            }
+            _ => Body::Clear(change),
+        };
+        Ok(Mutation { key, body })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.key.len() + 16);
+        put_bytes(&mut out, &self.key);
+        match &self.body {
+            Body::Clear(change) => {
+                out.push(change.kind());
+                change.encode_body(&mut out);
+            }
+            Body::Sealed(kind, bytes) => {
+                out.push(kind | SEALED);
+                out.extend_from_slice(bytes);
+            }
+        }
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Mutation> {
+        let mut reader = Reader(bytes);
+        let key = reader.bytes().ok_or_else(|| malformed("a mutation's key"))?.to_vec();
+        let kind = reader.byte().ok_or_else(|| malformed("a mutation's kind"))?;
+        let rest = reader.0;
+        let body = if kind & SEALED != 0 && (1..=5).contains(&(kind & !SEALED)) {
+            Body::Sealed(kind & !SEALED, rest.to_vec())
+        } else {
+            Body::Clear(Change::decode_body(kind, rest).ok_or_else(|| malformed("a mutation's body"))?)
+        };
+        Ok(Mutation { key, body })
+    }
+}
+
+/// Appends entries to a group's body; each takes one LSN.
+pub(crate) fn put_entry(group: &mut Vec<u8>, entry: &Entry) {
+    let mut bytes = Vec::new();
+    entry.encode(&mut bytes);
+    put_bytes(group, &bytes);
+}
+
+/// The entries of a group's body.
+pub(crate) fn entries(body: &[u8], count: u32) -> Result<Vec<Entry>> {
+    let mut reader = Reader(body);
+    let mut entries = Vec::new();
+    while !reader.is_empty() {
+        entries.push(Entry::decode(reader.bytes().ok_or_else(|| malformed("an entry's length"))?)?);
+    }
+    if entries.len() != count as usize {
+        return Err(malformed("the count of entries"));
+    }
+    Ok(entries)
+}
+
+fn malformed(what: &str) -> Error {
+    Error::new(Code::LogCorrupt)
+        .with("segment", "(a group whose checksum holds)")
+        .with("offset", 0)
+        .with("lsn", 0)
+        .with("reason", format_args!("{what} of an entry is malformed"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change() -> impl Strategy<Value = Change> {
+        let bytes = || prop::collection::vec(any::<u8>(), 0..40);
+        prop_oneof![
+            bytes().prop_map(Change::Put),
+            Just(Change::Delete),
+            any::<i64>().prop_map(Change::Add),
+            bytes().prop_map(Change::Append),
+            (any::<u64>(), any::<u64>(), bytes()).prop_map(|(at, remove, insert)| Change::Splice {
+                at,
+                remove,
+                insert
+            }),
+        ]
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        let mutations = prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), change(), 0..6);
+        (".{0,12}", prop::option::of(".{0,8}"), mutations, any::<bool>()).prop_map(
+            |(operation, principal, mutations, unknown)| Entry {
+                operation,
+                principal,
+                subject: None,
+                mutations: mutations
+                    .into_iter()
+                    .map(|(key, change)| Mutation { key, body: Body::Clear(change) })
+                    .collect(),
+                unknown: if unknown { vec![(5, b"x".to_vec()), (99, vec![])] } else { vec![] },
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn entries_round_trip_with_what_this_build_does_not_know(list in prop::collection::vec(entry(), 0..4)) {
+            let mut body = Vec::new();
+            list.iter().for_each(|e| put_entry(&mut body, e));
+            prop_assert_eq!(entries(&body, list.len() as u32).unwrap(), list);
+        }
+
+        #[test]
+        fn any_bytes_decode_canonically_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            if let Ok(entry) = Entry::decode(&bytes) {
+                let mut again = Vec::new();
+                entry.encode(&mut again);
+                prop_assert_eq!(again, bytes);
+            }
+        }
+
+        #[test]
+        fn the_shortest_change_leads_to_the_same_row(
+            head in prop::collection::vec(any::<u8>(), 0..200),
+            old in prop::collection::vec(0u8..3, 0..200),
+            new in prop::collection::vec(0u8..3, 0..200),
+            tail in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let before = [&head[..], &old, &tail].concat();
+            let after = [&head[..], &new, &tail].concat();
+            let change = Change::between(&before, after.clone());
+            prop_assert_eq!(change.apply(Some(&before)).unwrap(), Some(after));
+        }
+
+        #[test]
+        fn a_change_that_does_not_fit_is_an_error_and_no_panic(
+            change in change(), before in prop::option::of(prop::collection::vec(any::<u8>(), 0..20))
+        ) {
+            let _ = change.apply(before.as_deref());
+        }
+    }
+
+    #[test]
+    fn an_unknown_critical_field_refuses() {
+        let mut bytes = Vec::new();
+        put_varint(&mut bytes, 77 << 1 | 1);
+        put_bytes(&mut bytes, b"x");
+        assert_eq!(Entry::decode(&bytes).unwrap_err().code(), Code::UnknownCritical);
+    }
+}

@@ -1,0 +1,109 @@
+//! The overlay and the row file against a plain map.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use agentdb_env::Env;
+use agentdb_types::{ChainHash, Lsn, Timestamp};
+use proptest::prelude::*;
+
+use super::{Base, BaseLoad, Direction, Position, Rows};
+use crate::digest::SetHash;
+use crate::key::{Key, NamespaceId};
+use crate::Table;
+
+fn open(env: &Env) -> Rows {
+    let dir = Path::new("/rows");
+    env.files.create_dir_all(dir).unwrap();
+    Rows::open(Base::open(env, dir, BaseLoad { cache_bytes: 1 << 20 }).unwrap()).unwrap()
+}
+
+fn key(name: u8) -> Key {
+    Key::new(NamespaceId::DEFAULT, Table::State).text(&char::from(b'a' + name).to_string())
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Write(u8, Option<Vec<u8>>),
+    Freeze,
+    Drain,
+    Keep,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u8..6, prop::option::of(prop::collection::vec(any::<u8>(), 0..5))).prop_map(|(k, v)| Step::Write(k, v)),
+        1 => Just(Step::Freeze),
+        1 => Just(Step::Drain),
+        1 => Just(Step::Keep),
+    ]
+}
+
+type Model = BTreeMap<Vec<u8>, (Lsn, Vec<u8>)>;
+
+fn check(reader: &super::Reader, model: &Model) {
+    for name in 0..6 {
+        let found = reader.get(key(name).as_bytes()).unwrap().map(|r| (r.lsn, r.body.to_vec()));
+        assert_eq!(found.as_ref(), model.get(key(name).as_bytes()));
+    }
+    let (from, to) = (key(1), key(4));
+    for direction in [Direction::Forward, Direction::Backward] {
+        let rows: Vec<_> = reader
+            .scan(from.as_bytes(), Some(to.as_bytes()), direction)
+            .unwrap()
+            .map(|r| r.map(|(k, row)| (k, (row.lsn, row.body.to_vec()))).unwrap())
+            .collect();
+        let range = model.range(from.as_bytes().to_vec()..to.as_bytes().to_vec());
+        let mut expected: Vec<_> = range.map(|(k, v)| (k.clone(), v.clone())).collect();
+        if direction == Direction::Backward {
+            expected.reverse();
+        }
+        assert_eq!(rows, expected);
+    }
+    let mut hash = SetHash::default();
+    model.iter().for_each(|(k, (lsn, body))| hash.add(k, *lsn, body));
+    assert!(reader.hash(NamespaceId::DEFAULT).unwrap() == hash);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn readers_see_what_a_map_would_hold_at_their_lsn(steps in prop::collection::vec(step(), 1..60)) {
+        let world = agentdb_env::sim::World::new(7);
+        let rows = open(&world.env());
+        let mut model = Model::new();
+        let mut kept = Vec::new();
+        let mut lsn = Lsn::ZERO;
+        for step in steps {
+            match step {
+                Step::Write(name, body) => {
+                    lsn = lsn.next();
+                    rows.apply(key(name).as_bytes(), lsn, body.clone().map(Arc::from));
+                    match body {
+                        Some(body) => model.insert(key(name).as_bytes().to_vec(), (lsn, body)),
+                        None => model.remove(key(name).as_bytes()),
+                    };
+                    rows.publish(lsn);
+                }
+                Step::Freeze => rows.freeze(Position { lsn, chain: ChainHash([1; 32]), time: Timestamp::default() }),
+                Step::Drain => {
+                    rows.drain().unwrap();
+                }
+                Step::Keep => kept.push((rows.reader(), model.clone())),
+            }
+            check(&rows.reader(), &model);
+        }
+        // Whatever was drained since, a reader stays at its LSN.
+        for (reader, model) in &kept {
+            check(reader, model);
+        }
+        // What was drained is there when the file is opened again, and its hash fits its rows.
+        let persisted = rows.persisted().lsn;
+        drop((kept, rows));
+        let again = open(&world.env());
+        prop_assert_eq!(again.persisted().lsn, persisted);
+        let (hash, computed) = again.reader().recompute_base_hash(NamespaceId::DEFAULT).unwrap();
+        prop_assert!(hash == computed);
+    }
+}

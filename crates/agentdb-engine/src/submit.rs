@@ -1,0 +1,185 @@
+//! The ways into the engine: a typed request, a batch, a request in JSON form.
+
+use std::sync::Arc;
+
+use agentdb_types::{Code, Error, Lsn, Result};
+use serde_json::Value;
+
+use crate::completion::{Completion, Promise};
+use crate::engine::Core;
+use crate::key::NamespaceId;
+use crate::modules;
+use crate::operation::{AnyWrite, Call, Effect, Operation, ReadRequest, Scope, WriteRequest, encode_json};
+use crate::request::{Committed, QueuedWrite, Ticket, WriteOptions, typed, untyped};
+use crate::{Engine, Snapshot};
+
+/// Writes of one namespace that are committed together, or not at all.
+#[derive(Default)]
+pub struct Batch {
+    writes: Vec<Box<dyn AnyWrite>>,
+}
+
+impl Batch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a write. It is decided after those before it, and sees what they do.
+    ///
+    /// # Errors
+    /// [`Code::NotBatchable`], and those of preparing the request.
+    pub fn push<R: WriteRequest>(&mut self, engine: &Engine, mut request: R) -> Result<()> {
+        if R::ABOUT.effect != Effect::Batchable {
+            return Err(Error::new(Code::NotBatchable).with("operation", R::ABOUT.name));
+        }
+        request.prepare(engine)?;
+        self.writes.push(Box::new(request));
+        Ok(())
+    }
+
+    /// Adds a write in JSON form.
+    ///
+    /// # Errors
+    /// Those of [`Batch::push`], [`Code::UnknownOperation`], and those of a malformed request.
+    pub fn push_json(&mut self, engine: &Engine, operation: &str, request: Value) -> Result<()> {
+        let operation = modules::operation(operation)?;
+        operation.check(&request)?;
+        match operation.call {
+            Call::Write(make) if operation.about.effect == Effect::Batchable => {
+                self.writes.push(make(engine, request)?);
+                Ok(())
+            }
+            _ => Err(Error::new(Code::NotBatchable).with("operation", operation.about.name)),
+        }
+    }
+
+    /// How many writes it has.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+}
+
+impl Engine {
+    /// The namespace of this name.
+    ///
+    /// # Errors
+    /// [`Code::NamespaceNotFound`].
+    pub fn namespace(&self, name: &str) -> Result<NamespaceId> {
+        self.core.find_namespace(name)
+    }
+
+    /// Queues a write.
+    ///
+    /// # Errors
+    /// [`Code::QueueFull`], [`Code::RowsBehind`], [`Code::Poisoned`], [`Code::Closed`]; those of preparing the request.
+    /// Nothing has happened then.
+    pub fn write<R: WriteRequest>(
+        &self,
+        namespace: NamespaceId,
+        mut request: R,
+        options: WriteOptions,
+    ) -> Result<Ticket<R::Response>> {
+        request.prepare(self)?;
+        let namespace = scoped(&R::ABOUT.scope, namespace);
+        let completion = self.core.enqueue(namespace, vec![Box::new(request)], options, false)?;
+        Ok(typed::<R>(self.core.clone(), completion))
+    }
+
+    /// Queues a batch. Its responses come in the order of its writes, in JSON form.
+    ///
+    /// # Errors
+    /// Those of [`Engine::write`].
+    pub fn write_batch(
+        &self,
+        namespace: NamespaceId,
+        batch: Batch,
+        options: WriteOptions,
+    ) -> Result<Ticket<Vec<Value>>> {
+        let completion = self.core.enqueue(namespace, batch.writes, options, false)?;
+        Ok(untyped(self.core.clone(), completion))
+    }
+
+    /// Answers a read from a snapshot.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    pub fn read<R: ReadRequest>(&self, snapshot: &Snapshot, mut request: R) -> Result<R::Response> {
+        request.prepare(self)?;
+        match R::ABOUT.scope {
+            Scope::Namespace => request.read(snapshot),
+            Scope::Database => request.read(&snapshot.in_namespace(NamespaceId::SYSTEM)),
+        }
+    }
+
+    /// Calls an operation by name, with its request and response in JSON form. A write waits for its answer; a read is
+    /// answered at `min_lsn` or later.
+    ///
+    /// # Errors
+    /// [`Code::UnknownOperation`], those of a malformed request, those of the operation.
+    pub fn call_json(
+        &self,
+        namespace: NamespaceId,
+        operation: &str,
+        request: Value,
+        options: WriteOptions,
+        min_lsn: Lsn,
+    ) -> Result<Committed<Value>> {
+        let operation = modules::operation(operation)?;
+        operation.check(&request)?;
+        let namespace = scoped(&operation.about.scope, namespace);
+        match operation.call {
+            Call::Read(read) => {
+                let snapshot = self.snapshot_at_least(namespace, min_lsn)?;
+                Ok(Committed { lsn: snapshot.lsn(), response: read(self, &snapshot, request)? })
+            }
+            Call::Write(make) => {
+                let completion = self.core.enqueue(namespace, vec![make(self, request)?], options, false)?;
+                let committed = untyped(self.core.clone(), completion).wait()?;
+                let response = committed.response.into_iter().next().map_or_else(|| encode_json(&()), Ok)?;
+                Ok(Committed { lsn: committed.lsn, response })
+            }
+            Call::Shaped => Err(Error::new(Code::UnknownOperation)
+                .with("name", format_args!("{} with a request and a response alone", operation.about.name))),
+        }
+    }
+
+    /// The operation table.
+    pub fn operations() -> &'static [Operation] {
+        modules::operations()
+    }
+}
+
+fn scoped(scope: &Scope, namespace: NamespaceId) -> NamespaceId {
+    match scope {
+        Scope::Namespace => namespace,
+        Scope::Database => NamespaceId::SYSTEM,
+    }
+}
+
+impl Core {
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        namespace: NamespaceId,
+        writes: Vec<Box<dyn AnyWrite>>,
+        options: WriteOptions,
+        internal: bool,
+    ) -> Result<Arc<Completion>> {
+        self.check_failed()?;
+        if !internal {
+            self.check_room()?;
+        }
+        if let Some(subject) = &options.subject {
+            self.keyring.ensure(subject)?;
+        }
+        let weight = 256 + writes.iter().map(|w| w.weight()).sum::<usize>();
+        let (promise, completion) = Promise::new();
+        self.queue.push(QueuedWrite { namespace, writes, options, completion: promise, weight, internal })?;
+        Ok(completion)
+    }
+}

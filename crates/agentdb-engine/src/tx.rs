@@ -1,0 +1,218 @@
+//! A transaction: the context in which the sequencer decides one batch. It reads the latest state, in-flight batches
+//! and its own changes included, and collects changes; a refusal drops them all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
+
+use crate::key::{Key, NamespaceId};
+use crate::mutation::{Change, Mutation, Seal};
+use crate::read::Read;
+use crate::rows::{Direction, Reader, Row};
+use crate::{Page, Table};
+
+/// Where a transaction gets ids from.
+pub(crate) trait IdSource {
+    fn random(&self, out: &mut [u8]);
+}
+
+/// The context of a decision.
+pub struct Tx<'a> {
+    rows: &'a Reader,
+    ids: &'a dyn IdSource,
+    namespace: NamespaceId,
+    lsn: Lsn,
+    now: Timestamp,
+    writes: BTreeMap<Vec<u8>, Write>,
+    bytes: usize,
+}
+
+#[derive(Clone)]
+struct Write {
+    /// The row before the batch, if it was looked at.
+    before: Option<Option<Row>>,
+    /// The row after; `None` is deleted.
+    after: Option<Arc<[u8]>>,
+    /// The sum of the additions, if the row changed by nothing else.
+    added: Option<i64>,
+    /// Whether the body may be sealed with the subject's key.
+    content: bool,
+}
+
+/// What a decided batch does: for the log, and for the rows.
+pub(crate) struct Decided {
+    pub(crate) mutations: Vec<Mutation>,
+    pub(crate) rows: Vec<(Vec<u8>, Option<Arc<[u8]>>)>,
+}
+
+impl<'a> Tx<'a> {
+    pub(crate) fn new(
+        rows: &'a Reader,
+        ids: &'a dyn IdSource,
+        namespace: NamespaceId,
+        lsn: Lsn,
+        now: Timestamp,
+    ) -> Self {
+        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0 }
+    }
+
+    /// The LSN that the batch gets: the version of every row that it writes.
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
+    /// A fresh id: a UUID version 7 of log time.
+    pub fn new_id(&self) -> Id {
+        let mut random = [0u8; 10];
+        self.ids.random(&mut random);
+        Id::uuid7(self.now.millis(), random)
+    }
+
+    /// Puts a row that holds content: sealed in the log if the write names a subject.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub fn put(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
+        self.write(key, Some(body), true)
+    }
+
+    /// Puts a row of the engine's own bookkeeping, which an erasure leaves in place.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub fn put_bookkeeping(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
+        self.write(key, Some(body), false)
+    }
+
+    /// Deletes a row; no error if there is none.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub fn delete(&mut self, key: Key) -> Result<()> {
+        self.write(key, None, true)
+    }
+
+    /// Adds to a counter, which starts at zero, and returns its value.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`]; [`Code::RowsCorrupt`] if the row is no counter.
+    pub fn add(&mut self, key: Key, by: i64) -> Result<i64> {
+        let before = self.get(&key)?;
+        let change = Change::Add(by);
+        let after = change.apply(before.as_ref().map(|r| &r.body[..]))?.unwrap_or_default();
+        let value = i64::from_le_bytes(after[..].try_into().unwrap_or_default());
+        let added = match self.writes.get(key.as_bytes()) {
+            None => Some(by),
+            Some(write) => write.added.and_then(|sum| sum.checked_add(by)),
+        };
+        self.write(key.clone(), Some(after), false)?;
+        if let Some(write) = self.writes.get_mut(key.as_bytes()) {
+            write.added = added;
+        }
+        Ok(value)
+    }
+
+    fn write(&mut self, key: Key, body: Option<Vec<u8>>, content: bool) -> Result<()> {
+        self.bytes += key.as_bytes().len() + body.as_ref().map_or(0, Vec::len);
+        let after = body.map(Arc::from);
+        match self.writes.get_mut(key.as_bytes()) {
+            Some(write) => {
+                write.after = after;
+                write.added = None;
+                write.content = content;
+            }
+            None => {
+                let write = Write { before: None, after, added: None, content };
+                self.writes.insert(key.as_bytes().to_vec(), write);
+            }
+        }
+        let over = |actual: usize, unit: &str, limit: usize| {
+            Err(Error::new(Code::BatchTooLarge).with("actual", actual).with("unit", unit).with("limit", limit))
+        };
+        if self.writes.len() > limits::BATCH_MUTATIONS {
+            return over(self.writes.len(), "mutations", limits::BATCH_MUTATIONS);
+        }
+        if self.bytes > limits::BATCH_BYTES {
+            return over(self.bytes, "bytes", limits::BATCH_BYTES);
+        }
+        Ok(())
+    }
+
+    /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
+    pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
+        let mut decided = Decided { mutations: Vec::new(), rows: Vec::new() };
+        for (key, write) in self.writes {
+            let before = match write.before {
+                Some(before) => before,
+                None => self.rows.get(&key)?,
+            };
+            let change = match (&before, &write.after, write.added) {
+                (None, None, _) => continue,
+                (_, None, _) => Change::Delete,
+                (_, Some(_), Some(by)) => Change::Add(by),
+                (Some(before), Some(after), None) => Change::between(&before.body, after.to_vec()),
+                (None, Some(after), None) => Change::Put(after.to_vec()),
+            };
+            let subject = subject.filter(|_| write.content);
+            decided.mutations.push(Mutation::new(key.clone(), change, subject, seal)?);
+            decided.rows.push((key, write.after));
+        }
+        Ok(decided)
+    }
+}
+
+impl Read for Tx<'_> {
+    fn namespace(&self) -> NamespaceId {
+        self.namespace
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Row>> {
+        match self.writes.get(key.as_bytes()) {
+            Some(write) => Ok(write.after.clone().map(|body| Row { lsn: self.lsn, body })),
+            None => self.rows.get(key.as_bytes()),
+        }
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: Option<&Key>,
+        page: Page,
+        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
+    ) -> Result<()> {
+        // The batch's own writes are merged in as the newest source.
+        let to_bytes = to.map(Key::as_bytes);
+        let end = to.map_or(std::ops::Bound::Unbounded, |t| std::ops::Bound::Excluded(t.as_bytes().to_vec()));
+        if to.is_some_and(|t| t <= from) {
+            return Ok(());
+        }
+        let own = self.writes.range((std::ops::Bound::Included(from.as_bytes().to_vec()), end));
+        let own = own.map(|(key, write)| Ok((key.clone(), self.lsn, write.after.clone())));
+        let direction = page.direction();
+        let own: Box<dyn Iterator<Item = _>> = match direction {
+            Direction::Forward => Box::new(own),
+            Direction::Backward => Box::new(own.rev()),
+        };
+        let rows = self.rows.scan(from.as_bytes(), to_bytes, direction)?;
+        let rows = rows.map(|r| r.map(|(key, row)| (key, row.lsn, Some(row.body))));
+        for entry in crate::rows::RowIter::new(vec![own, Box::new(rows)], direction) {
+            let (key, row) = entry?;
+            if !visit(Key::from_bytes(key), row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Tx<'_> {
+    /// The key of a counter of this namespace.
+    pub fn counter(&self, name: &str) -> Key {
+        Key::new(self.namespace, Table::Counter).text(name)
+    }
+}

@@ -1,0 +1,162 @@
+//! The file system of a Unix machine.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agentdb_types::{Code, Error, Result};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::{File, Files, Lock, OpenMode};
+
+pub(super) struct RealFiles;
+
+struct RealFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+/// What an operation was doing: a refusal of permission means "read-only" only to a writer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Read,
+    Write,
+}
+
+impl Files for RealFiles {
+    fn open(&self, path: &Path, mode: OpenMode) -> Result<Arc<dyn File>> {
+        let access = if mode == OpenMode::Read { Access::Read } else { Access::Write };
+        let fail = |e| error("open", path, access, e);
+        let writes = access == Access::Write;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(writes)
+            .create_new(mode == OpenMode::CreateNew)
+            .open(path)
+            .map_err(fail)?;
+        // The system opens a directory for reading without complaint.
+        if !writes && file.metadata().map_err(fail)?.is_dir() {
+            return Err(fail(Errno::ISDIR.into()));
+        }
+        Ok(Arc::new(RealFile { file, path: path.to_owned() }))
+    }
+
+    fn exists(&self, path: &Path) -> Result<bool> {
+        match path.try_exists() {
+            // Nothing can exist below something that is not a directory.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            other => other.map_err(|e| error("lookup", path, Access::Read, e)),
+        }
+    }
+
+    fn create_dir_all(&self, path: &Path) -> Result<()> {
+        fs::create_dir_all(path).map_err(|e| error("creation", path, Access::Write, e))
+    }
+
+    /// A name that is not UTF-8 (AgentDB writes none) is shown with replacement characters.
+    fn list(&self, dir: &Path) -> Result<Vec<String>> {
+        let fail = |e| error("listing", dir, Access::Read, e);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir).map_err(fail)? {
+            names.push(entry.map_err(fail)?.file_name().to_string_lossy().into_owned());
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::rename(from, to).map_err(|e| error("rename", from, Access::Write, e))
+    }
+
+    fn remove(&self, path: &Path) -> Result<()> {
+        fs::remove_file(path).map_err(|e| error("removal", path, Access::Write, e))
+    }
+
+    fn sync_dir(&self, dir: &Path) -> Result<()> {
+        let fail = |e| error("sync", dir, Access::Read, e);
+        let dir = OpenOptions::new().read(true).open(dir).map_err(fail)?;
+        if !dir.metadata().map_err(fail)?.is_dir() {
+            return Err(fail(Errno::NOTDIR.into()));
+        }
+        dir.sync_all().map_err(fail)
+    }
+
+    /// `flock` belongs to the open file, so that it also excludes a second handle of this process, and the system
+    /// releases it when the process dies in whatever way.
+    fn lock(&self, path: &Path) -> Result<Lock> {
+        let fail = |e| error("lock", path, Access::Write, e);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(fail)?;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Lock::new(file)),
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => {
+                    return Err(Error::new(Code::Locked).with("path", path.display()));
+                }
+                Err(e) => return Err(fail(e.into())),
+            }
+        }
+    }
+}
+
+impl File for RealFile {
+    fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        let mut done = 0;
+        while done < out.len() {
+            match self.file.read_at(&mut out[done..], offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(n) => done += n,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(error("read", &self.path, Access::Read, e)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<()> {
+        // Continues after short writes and interruptions.
+        self.file.write_all_at(bytes, offset).map_err(|e| self.write_error("write", e))
+    }
+
+    fn sync_data(&self) -> Result<()> {
+        self.file.sync_data().map_err(|e| self.write_error("sync", e))
+    }
+
+    fn set_len(&self, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|e| self.write_error("resize", e))
+    }
+
+    fn len(&self) -> Result<u64> {
+        let found = self.file.metadata().map_err(|e| error("lookup", &self.path, Access::Read, e))?;
+        Ok(found.len())
+    }
+}
+
+impl RealFile {
+    fn write_error(&self, operation: &'static str, e: io::Error) -> Error {
+        error(operation, &self.path, Access::Write, e)
+    }
+}
+
+pub(super) fn error(operation: &'static str, path: &Path, access: Access, e: io::Error) -> Error {
+    let path = path.display();
+    match e.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::NOSPC | Errno::DQUOT) => {
+            Error::new(Code::DiskFull).with("operation", operation).with("path", path)
+        }
+        Some(Errno::ROFS) => Error::new(Code::ReadOnly).with("path", path).with("reason", e),
+        Some(Errno::ACCESS | Errno::PERM) if access == Access::Write => {
+            Error::new(Code::ReadOnly).with("path", path).with("reason", e)
+        }
+        _ => Error::new(Code::Io).with("operation", operation).with("path", path).with("reason", e),
+    }
+}

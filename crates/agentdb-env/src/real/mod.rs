@@ -1,0 +1,80 @@
+//! The machine itself: the one place that calls the operating system.
+
+#![allow(clippy::disallowed_methods)]
+
+mod files;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use agentdb_types::{Code, Error, Result, Timestamp, limits};
+
+use self::files::RealFiles;
+use crate::{Clock, Entropy, Env, Join, Threads};
+
+/// How often the system's randomness is asked before the process gives up.
+const ENTROPY_TRIES: u32 = 16;
+
+pub(crate) fn env() -> Env {
+    Env {
+        clock: Arc::new(RealClock { start: Instant::now() }),
+        entropy: Arc::new(RealEntropy),
+        files: Arc::new(RealFiles),
+        threads: Arc::new(RealThreads),
+    }
+}
+
+struct RealClock {
+    start: Instant,
+}
+
+impl Clock for RealClock {
+    /// A clock set before 1970 reads as 1970, one after the year 9999 as its last microsecond.
+    fn wall(&self) -> Timestamp {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let micros = i64::try_from(since.as_micros()).unwrap_or(i64::MAX).min(limits::TIME_MAX_US);
+        Timestamp::from_micros(micros).unwrap_or_default()
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+struct RealEntropy;
+
+impl Entropy for RealEntropy {
+    /// Keys and ids are made of these bytes, so there is no fallback: if the system keeps refusing, the process
+    /// aborts rather than go on with bytes that can be guessed.
+    fn fill(&self, out: &mut [u8]) {
+        let mut tries = 0;
+        while let Err(reason) = getrandom::fill(out) {
+            tries += 1;
+            if tries == ENTROPY_TRIES {
+                eprintln!("agentdb: the operating system gives no randomness ({reason}); aborting");
+                std::process::abort();
+            }
+        }
+    }
+}
+
+struct RealThreads;
+
+impl Threads for RealThreads {
+    fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<Join> {
+        // A NUL in a thread's name would panic.
+        let name = name.replace('\0', "");
+        let thread = std::thread::Builder::new().name(name.clone()).spawn(body).map_err(|e| {
+            Error::new(Code::Io)
+                .with("operation", "start")
+                .with("path", format_args!("thread {name}"))
+                .with("reason", e)
+        })?;
+        Ok(Join(Box::new(move || {
+            // A panic of the thread was reported where it happened; waiting for it is not an error.
+            let _ = thread.join();
+        })))
+    }
+}

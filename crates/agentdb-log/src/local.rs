@@ -1,0 +1,331 @@
+//! The log in a directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agentdb_env::{Env, OpenMode};
+use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
+
+use crate::frame;
+use crate::recover::{self, SegmentStart, Tail};
+use crate::segment::{self, DATA_START, Segment};
+use crate::{Group, Head, Log, NewGroup};
+
+/// How a local log uses its directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Bytes of the first segment; each one after it is twice as long, up to `segment_bytes`.
+    pub first_segment_bytes: u64,
+    /// Bytes of a segment of a grown log. A group that needs more gets a segment of its own size.
+    pub segment_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { first_segment_bytes: 4 << 20, segment_bytes: 64 << 20 }
+    }
+}
+
+impl Options {
+    fn bytes_of(&self, number: u64) -> u64 {
+        let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
+        let grown = self.first_segment_bytes.checked_mul(1u64.checked_shl(doublings).unwrap_or(u64::MAX));
+        grown.unwrap_or(u64::MAX).min(self.segment_bytes).max(2 * DATA_START)
+    }
+}
+
+/// What opening a log gives.
+pub struct Opened {
+    /// The log, ready to append.
+    pub log: LocalLog,
+    /// The chain hash at the LSN that was asked for; `None` if the log does not hold that LSN as the end of a group.
+    pub chain_at: Option<ChainHash>,
+    /// The earliest LSN that the log can still give.
+    pub first_lsn: Lsn,
+}
+
+/// The log in a directory of segments, written by one process.
+pub struct LocalLog {
+    env: Env,
+    dir: PathBuf,
+    options: Options,
+    segments: Vec<SegmentStart>,
+    current: Segment,
+    offset: u64,
+    head: Head,
+    synced: Lsn,
+    dirty: bool,
+    frame: Vec<u8>,
+    failed: Option<Error>,
+    prepared: Arc<Prepared>,
+}
+
+/// The next segment, made ahead by a background thread.
+struct Prepared {
+    slot: Mutex<Slot>,
+}
+
+struct Slot {
+    next_number: u64,
+    segment: Option<Segment>,
+}
+
+/// Makes the next segment ahead of its use, off the writer's path.
+#[derive(Clone)]
+pub struct SegmentPreparer {
+    env: Env,
+    dir: PathBuf,
+    options: Options,
+    prepared: Arc<Prepared>,
+}
+
+impl LocalLog {
+    /// Opens the log in `dir` (which must exist), creating it if it is empty, and cuts a torn tail. `view` is the LSN up
+    /// to which every view is durable: what lies before it is not read.
+    ///
+    /// # Errors
+    /// [`Code::LogCorrupt`] and [`Code::FormatCorrupt`] for damage to what was durable; [`Code::FormatTooNew`],
+    /// [`Code::UnknownCritical`]; errors of files.
+    pub fn open(env: &Env, dir: &Path, options: Options, view: Lsn) -> Result<Opened> {
+        for name in env.files.list(dir)?.iter().filter(|n| n.ends_with(".new")) {
+            env.files.remove(&dir.join(name))?;
+        }
+        let tail = recover::find_tail(env, dir, view, OpenMode::Write)?;
+        let (chain_at, first_lsn) = (tail.chain_at, tail.first_lsn);
+        let log = Self::from_tail(env, dir, options, tail)?;
+        Ok(Opened { log, chain_at, first_lsn })
+    }
+
+    fn from_tail(env: &Env, dir: &Path, options: Options, tail: Tail) -> Result<Self> {
+        let mut segments = tail.segments;
+        let (current, offset) = match tail.end {
+            Some((segment, offset)) => {
+                remove_after(env, dir, segment.number)?;
+                rewrite(&segment, tail.unproven_from, offset)?;
+                zero_from(&segment, offset)?;
+                segment.file.sync_data()?;
+                (segment, offset)
+            }
+            None => {
+                let segment = Segment::create(env, dir, 1, options.bytes_of(1))?;
+                segments.push(SegmentStart { number: 1, first_lsn: Lsn(1) });
+                (segment, DATA_START)
+            }
+        };
+        let next_number = current.number + 1;
+        Ok(LocalLog {
+            env: env.clone(),
+            dir: dir.to_owned(),
+            options,
+            segments,
+            current,
+            offset,
+            head: tail.head,
+            synced: tail.head.lsn,
+            dirty: false,
+            frame: Vec::new(),
+            failed: None,
+            prepared: Arc::new(Prepared { slot: Mutex::new(Slot { next_number, segment: None }) }),
+        })
+    }
+
+    /// What makes the next segment ahead; to be stepped by a background thread.
+    pub fn preparer(&self) -> SegmentPreparer {
+        SegmentPreparer {
+            env: self.env.clone(),
+            dir: self.dir.clone(),
+            options: self.options,
+            prepared: self.prepared.clone(),
+        }
+    }
+
+    /// Bytes of the segments that hold frames, for a retention limit.
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|s| self.options.bytes_of(s.number)).sum()
+    }
+
+    /// The first LSN of each segment, oldest first; the last one is being written.
+    pub fn segment_starts(&self) -> impl Iterator<Item = Lsn> + '_ {
+        self.segments.iter().map(|s| s.first_lsn)
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.failed {
+            Some(err) => Err(Error::new(Code::Poisoned).with("reason", err)),
+            None => Ok(()),
+        }
+    }
+
+    /// Remembers a failure: whatever follows is refused, since what is durable is unknown.
+    fn poison<T>(&mut self, result: Result<T>) -> Result<T> {
+        if let Err(err) = &result {
+            self.failed.get_or_insert_with(|| err.clone());
+        }
+        result
+    }
+
+    fn write(&mut self, group: &NewGroup<'_>) -> Result<Head> {
+        if group.expected_head != self.head.lsn || group.epoch < self.head.epoch || group.time < self.head.time {
+            return Err(Error::new(Code::Poisoned)
+                .with("reason", "another writer appended, or this one lost track of head, epoch or log time"));
+        }
+        let bytes = frame::frame_bytes(group.body.len()) as u64;
+        if self.offset + bytes > self.current.len {
+            self.roll(bytes)?;
+        }
+        let mut frame = std::mem::take(&mut self.frame);
+        let chain =
+            frame::encode(&mut frame, group, &self.head.chain, self.synced, self.current.salt, self.offset);
+        let written = self.current.file.write_at(self.offset, &frame);
+        self.frame = frame;
+        written?;
+        self.offset += bytes;
+        self.dirty = true;
+        let lsn = Lsn(self.head.lsn.0 + u64::from(group.count));
+        self.head = Head { lsn, chain, time: group.time, epoch: group.epoch };
+        Ok(self.head)
+    }
+
+    /// Moves on to the next segment. What the old one holds is synced first, so that frames of a segment never survive
+    /// while frames of the one before are lost.
+    fn roll(&mut self, needed: u64) -> Result<()> {
+        self.sync_current()?;
+        let needed = DATA_START + needed;
+        let prepared = self.prepared.clone();
+        let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = slot.next_number;
+        let segment = match slot.segment.take() {
+            Some(segment) if segment.len >= needed => segment,
+            Some(small) => {
+                self.env.files.remove(&small.path)?;
+                Segment::create(&self.env, &self.dir, number, needed)?
+            }
+            None => {
+                Segment::create(&self.env, &self.dir, number, needed.max(self.options.bytes_of(number)))?
+            }
+        };
+        slot.next_number = number + 1;
+        drop(slot);
+        self.segments.push(SegmentStart { number, first_lsn: self.head.lsn.next() });
+        self.current = segment;
+        self.offset = DATA_START;
+        Ok(())
+    }
+
+    fn sync_current(&mut self) -> Result<()> {
+        if self.dirty {
+            self.current.file.sync_data()?;
+            self.dirty = false;
+            self.synced = self.head.lsn;
+        }
+        Ok(())
+    }
+}
+
+impl Log for LocalLog {
+    fn append(&mut self, group: NewGroup<'_>) -> Result<Head> {
+        self.check()?;
+        let result = self.write(&group);
+        self.poison(result)
+    }
+
+    fn sync(&mut self) -> Result<Lsn> {
+        self.check()?;
+        let result = self.sync_current();
+        self.poison(result)?;
+        Ok(self.synced)
+    }
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn synced(&self) -> Lsn {
+        self.synced
+    }
+
+    fn read(&self, from: Lsn, visit: &mut dyn FnMut(Group) -> Result<()>) -> Result<()> {
+        let start = self.segments.iter().rposition(|s| s.first_lsn <= from).unwrap_or_default();
+        for segment in &self.segments[start..] {
+            let segment = Segment::open(&self.env, &self.dir, segment.number, OpenMode::Read)?;
+            let end = if segment.number == self.current.number { self.offset } else { segment.len };
+            let mut offset = DATA_START;
+            while offset < end {
+                let Ok(frame) = segment.frame_at(offset)? else { break };
+                offset += frame.bytes as u64;
+                if frame.group.count > 0 && frame.group.last_lsn() >= from {
+                    visit(frame.group)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn trim(&mut self, below: Lsn) -> Result<()> {
+        self.check()?;
+        // A segment lies wholly below if the one after it starts at or below.
+        while self.segments.len() > 1 && self.segments[1].first_lsn <= below {
+            self.env.files.remove(&self.dir.join(segment::file_name(self.segments[0].number)))?;
+            self.segments.remove(0);
+            // One at a time, so that a crash never leaves a gap.
+            self.env.files.sync_dir(&self.dir)?;
+        }
+        Ok(())
+    }
+}
+
+impl SegmentPreparer {
+    /// Makes the next segment if there is none yet; returns whether it did.
+    ///
+    /// # Errors
+    /// Errors of files. The log is not harmed: it makes the segment itself when it needs it.
+    pub fn step(&self) -> Result<bool> {
+        // The lock is held while the segment is made: a writer that needs it meanwhile has to wait for it anyway.
+        let mut slot = self.prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.segment.is_some() {
+            return Ok(false);
+        }
+        let number = slot.next_number;
+        slot.segment = Some(Segment::create(&self.env, &self.dir, number, self.options.bytes_of(number))?);
+        Ok(true)
+    }
+}
+
+/// Removes segments that were made ahead, or that hold only what is being cut; the last one first.
+fn remove_after(env: &Env, dir: &Path, number: u64) -> Result<()> {
+    for later in recover::list(env, dir)?.into_iter().filter(|n| *n > number).rev() {
+        env.files.remove(&dir.join(segment::file_name(later)))?;
+        env.files.sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// Writes the frames that nothing proves to be on the disk once more: after a failed fsync the operating system may hold
+/// them in memory, believe them clean, and never write them.
+fn rewrite(segment: &Segment, from: u64, to: u64) -> Result<()> {
+    const PIECE: u64 = 1 << 20;
+    let mut at = from;
+    while at < to {
+        let mut bytes = vec![0u8; (to - at).min(PIECE) as usize];
+        segment.read_exact(at, &mut bytes)?;
+        segment.file.write_at(at, &bytes)?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+/// Zeroes what is not zero behind the end, so that remains of a torn tail are never taken for frames.
+fn zero_from(segment: &Segment, from: u64) -> Result<()> {
+    const PIECE: u64 = 64 << 10;
+    let mut at = from;
+    while at < segment.len {
+        let mut bytes = vec![0u8; (segment.len - at).min(PIECE) as usize];
+        segment.read_exact(at, &mut bytes)?;
+        if bytes.iter().any(|b| *b != 0) {
+            bytes.fill(0);
+            segment.file.write_at(at, &bytes)?;
+        }
+        at += bytes.len() as u64;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! A segment: a zero-filled file of frames behind a small header.
+//!
+//! Header, format version 1 (little-endian, in a first block of 4,096 bytes): magic `ADBSEGMT`, version `u32`, zero
+//! `u32`, segment number `u64`, length `u64`, salt `u64`, CRC-32C of those 40 bytes `u32`, then zeros.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agentdb_env::{Env, File, OpenMode};
+use agentdb_types::{Code, Error, Result};
+
+use crate::frame::{self, NotAFrame, u32_at, u64_at};
+use crate::{Frame, HEADER_BYTES};
+
+/// The version of segment headers that this build writes.
+pub const SEGMENT_VERSION: u32 = 1;
+
+/// Where the first frame starts.
+pub(crate) const DATA_START: u64 = 4096;
+
+const MAGIC: &[u8; 8] = b"ADBSEGMT";
+const ZERO_PIECE: usize = 256 << 10;
+
+/// An open segment.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) salt: u64,
+    pub(crate) len: u64,
+    pub(crate) path: PathBuf,
+    pub(crate) file: Arc<dyn File>,
+}
+
+pub(crate) fn file_name(number: u64) -> String {
+    format!("{number:010}.log")
+}
+
+/// The number in a segment's file name, if it is one.
+pub(crate) fn parse_name(name: &str) -> Option<u64> {
+    let number = name.strip_suffix(".log")?.parse().ok()?;
+    (file_name(number) == name).then_some(number)
+}
+
+impl Segment {
+    /// Creates a zero-filled segment. It appears under its name only when it is whole and durable. The zeros are
+    /// written and synced in small pieces, so that a sync of another segment meanwhile never waits for all of them.
+    pub(crate) fn create(env: &Env, dir: &Path, number: u64, len: u64) -> Result<Self> {
+        let path = dir.join(file_name(number));
+        let new = dir.join(format!("{number:010}.new"));
+        if env.files.exists(&new)? {
+            env.files.remove(&new)?;
+        }
+        let mut salt = [0u8; 8];
+        env.entropy.fill(&mut salt);
+        let salt = u64::from_le_bytes(salt);
+        let file = env.files.open(&new, OpenMode::CreateNew)?;
+        let mut header = Vec::with_capacity(44);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&SEGMENT_VERSION.to_le_bytes());
+        header.extend_from_slice(&0u32.to_le_bytes());
+        header.extend_from_slice(&number.to_le_bytes());
+        header.extend_from_slice(&len.to_le_bytes());
+        header.extend_from_slice(&salt.to_le_bytes());
+        header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
+        let zeros = vec![0u8; ZERO_PIECE];
+        let mut at = 0;
+        while at < len {
+            let piece = (len - at).min(ZERO_PIECE as u64);
+            file.write_at(at, &zeros[..piece as usize])?;
+            file.sync_data()?;
+            at += piece;
+        }
+        file.write_at(0, &header)?;
+        file.sync_data()?;
+        env.files.rename(&new, &path)?;
+        env.files.sync_dir(dir)?;
+        Ok(Segment { number, salt, len, path, file })
+    }
+
+    pub(crate) fn open(env: &Env, dir: &Path, number: u64, mode: OpenMode) -> Result<Self> {
+        let path = dir.join(file_name(number));
+        let file = env.files.open(&path, mode)?;
+        let corrupt = |reason: &str| {
+            Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason)
+        };
+        let mut header = [0u8; 44];
+        if file.read_at(0, &mut header)? != header.len() {
+            return Err(corrupt("the segment is shorter than its header"));
+        }
+        if header[..8] != *MAGIC {
+            return Err(corrupt("the segment's magic is wrong"));
+        }
+        if crc32c::crc32c(&header[..40]) != u32_at(&header, 40) {
+            return Err(corrupt("the segment header's checksum does not hold"));
+        }
+        let version = u32_at(&header, 8);
+        if version != SEGMENT_VERSION {
+            return Err(Error::new(Code::FormatTooNew)
+                .with("path", path.display())
+                .with("actual", version)
+                .with("supported", SEGMENT_VERSION));
+        }
+        if u64_at(&header, 16) != number {
+            return Err(corrupt("the segment's number is not that of its name"));
+        }
+        let len = u64_at(&header, 24);
+        if file.len()? < len {
+            return Err(corrupt("the segment is shorter than its header says"));
+        }
+        let salt = u64_at(&header, 32);
+        Ok(Segment { number, salt, len, path, file })
+    }
+
+    /// The frame at `offset`, or why there is none.
+    pub(crate) fn frame_at(&self, offset: u64) -> Result<Result<Frame, NotAFrame>> {
+        if offset + HEADER_BYTES as u64 > self.len {
+            return Ok(Err(NotAFrame::NoMagic));
+        }
+        let mut bytes = vec![0u8; HEADER_BYTES];
+        self.read_exact(offset, &mut bytes)?;
+        let body = frame::body_len(&bytes);
+        if let Some(body) = body {
+            if offset + (HEADER_BYTES + body) as u64 > self.len {
+                return Ok(Err(NotAFrame::Overlong));
+            }
+            bytes.resize(HEADER_BYTES + body, 0);
+            self.read_exact(offset + HEADER_BYTES as u64, &mut bytes[HEADER_BYTES..])?;
+        }
+        frame::decode(&bytes, self.salt, offset)
+    }
+
+    pub(crate) fn read_exact(&self, offset: u64, out: &mut [u8]) -> Result<()> {
+        if self.file.read_at(offset, out)? == out.len() {
+            return Ok(());
+        }
+        Err(Error::new(Code::FormatCorrupt)
+            .with("path", self.path.display())
+            .with("reason", "the segment ended while it was read"))
+    }
+}

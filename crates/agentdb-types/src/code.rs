@@ -1,0 +1,438 @@
+//! The one table of error codes. A code, once released, is never reused or renumbered; its page under
+//! `docs/errors/` is generated from its row here.
+
+use std::fmt;
+
+/// What the caller must do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// Fix the request: the same request will never succeed.
+    Invalid,
+    /// Fix the request: a stated limit is exceeded.
+    Limit,
+    /// The thing that the request names is not there.
+    NotFound,
+    /// The state of the database contradicts the request: read again, decide again.
+    Conflict,
+    /// Retry later, unchanged: nothing was done.
+    Busy,
+    /// Call an operator: the machine or the disk refuses (full, read-only, locked, failing).
+    Unavailable,
+    /// Call an operator: stored bytes are not what was written. Restore from a copy.
+    Corruption,
+    /// Use a newer version of AgentDB, or a part that this build has not.
+    Unsupported,
+}
+
+impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [ErrorKind; 8] = [
+        ErrorKind::Invalid,
+        ErrorKind::Limit,
+        ErrorKind::NotFound,
+        ErrorKind::Conflict,
+        ErrorKind::Busy,
+        ErrorKind::Unavailable,
+        ErrorKind::Corruption,
+        ErrorKind::Unsupported,
+    ];
+
+    /// The stable name, as on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::Limit => "limit",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Conflict => "conflict",
+            ErrorKind::Busy => "busy",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Corruption => "corruption",
+            ErrorKind::Unsupported => "unsupported",
+        }
+    }
+
+    /// What the caller must do, in a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "Fix the request: sent again unchanged, it will fail again.",
+            ErrorKind::Limit => "Make the request smaller, or raise the limit where it can be raised.",
+            ErrorKind::NotFound => "Check the name; create the thing first if it should be there.",
+            ErrorKind::Conflict => "Read the current state, decide again, and send a new request.",
+            ErrorKind::Busy => "Retry the same request later, with a growing pause.",
+            ErrorKind::Unavailable => "An operator must act on the machine, the disk or the configuration.",
+            ErrorKind::Corruption => "An operator must restore the named file from a copy; do not write to it.",
+            ErrorKind::Unsupported => "Use a version or a build that has it.",
+        }
+    }
+
+    /// The exit code of the command line tool for errors of this kind. 0 is success, 1 a failed check and 2 a
+    /// mistake on the command line itself.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Invalid => 10,
+            ErrorKind::Limit => 11,
+            ErrorKind::NotFound => 12,
+            ErrorKind::Conflict => 13,
+            ErrorKind::Busy => 14,
+            ErrorKind::Unavailable => 15,
+            ErrorKind::Corruption => 16,
+            ErrorKind::Unsupported => 17,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+macro_rules! codes {
+    ($($number:literal $variant:ident $kind:ident $name:literal $template:literal $cause:literal $action:literal;)*) => {
+        /// A stable error code.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Code {
+            $(#[doc = $cause] $variant,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their numbers.
+            pub const ALL: &'static [Code] = &[$(Code::$variant),*];
+
+            /// The stable number.
+            pub fn number(self) -> u32 {
+                match self { $(Code::$variant => $number,)* }
+            }
+
+            /// The code of this number, if this version knows it.
+            pub fn from_number(number: u32) -> Option<Code> {
+                match number { $($number => Some(Code::$variant),)* _ => None }
+            }
+
+            /// What the caller must do.
+            pub fn kind(self) -> ErrorKind {
+                match self { $(Code::$variant => ErrorKind::$kind,)* }
+            }
+
+            /// The stable name, as on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+
+            /// The message, with the names of values in braces.
+            pub fn template(self) -> &'static str {
+                match self { $(Code::$variant => $template,)* }
+            }
+
+            /// What causes it, for the page of the code.
+            pub fn cause(self) -> &'static str {
+                match self { $(Code::$variant => $cause,)* }
+            }
+
+            /// What to do about it, for the page of the code.
+            pub fn action(self) -> &'static str {
+                match self { $(Code::$variant => $action,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    1001 IdEmpty Invalid "id_empty"
+        "{field} is empty: give at least one byte"
+        "An id, a name or a key of zero bytes was given."
+        "Give an id of 1 to 512 bytes of UTF-8, or leave the field out where the database can make one.";
+    1002 IdTooLong Limit "id_too_long"
+        "{field} has {actual} bytes, the limit is {limit}"
+        "An id, a name or a key is longer than the limit."
+        "Shorten it; ids are kept exactly and never cut.";
+    1003 InvalidUtf8 Invalid "invalid_utf8"
+        "{field} is not valid UTF-8 at byte {offset}"
+        "A text, an id or a name holds bytes that are not UTF-8."
+        "Convert the text to UTF-8. Bytes that are not text belong in a blob.";
+    1004 InvalidName Invalid "invalid_name"
+        "{field} {value} is not a valid name: {reason}"
+        "A namespace or collection name has a character outside letters, digits, `_`, `-` and `.`, or starts with a dot."
+        "Choose a name of letters, digits, `_`, `-` and `.`.";
+    1005 UnknownField Invalid "unknown_field"
+        "{operation} has no field {field}; it has {known}"
+        "A request in JSON form has a field that the operation does not know."
+        "Correct the spelling. Unknown fields are refused, so that a mistyped option is never silently ignored.";
+    1006 MissingField Invalid "missing_field"
+        "{operation} needs the field {field}"
+        "A request in JSON form lacks a field that the operation needs."
+        "Add the field; the operation reference lists it.";
+    1007 InvalidValue Invalid "invalid_value"
+        "{field}: {reason}"
+        "A field has the wrong type or a value outside its range."
+        "Correct the value as the message says.";
+    1008 InvalidJson Invalid "invalid_json"
+        "{field} is not valid JSON: {reason}"
+        "The text is not JSON, has a duplicate key, or has a number that cannot be kept exactly."
+        "Correct the text. Large integers that exceed 64 bits must be given as strings.";
+    1009 DepthExceeded Limit "depth_exceeded"
+        "{field} is nested {actual} deep or more, the limit is {limit}"
+        "A JSON value is nested deeper than the limit."
+        "Flatten the value, or store it as text or as a blob.";
+    1010 ValueTooLarge Limit "value_too_large"
+        "{field} has {actual} bytes, the limit for an inline value is {limit}: store it as a blob"
+        "An inline value is larger than the limit."
+        "Store the bytes with blob.put and keep the blob's id in the value.";
+    1011 BatchTooLarge Limit "batch_too_large"
+        "the batch has {actual} {unit}, the limit is {limit}"
+        "A batch has too many mutations or too many bytes."
+        "Split the batch where its parts need not be atomic together.";
+    1012 PageTooLarge Limit "page_too_large"
+        "a page of {actual} was asked for, the limit is {limit}"
+        "A list operation was asked for more rows than one page may hold, or for none."
+        "Ask for a smaller page and follow its cursor.";
+    1013 InvalidCursor Invalid "invalid_cursor"
+        "the cursor is not one that this list returned: {reason}"
+        "A page cursor was altered, or belongs to another list."
+        "Start the list again without a cursor.";
+    1014 UnknownOperation Invalid "unknown_operation"
+        "there is no operation {name}"
+        "The name is in no module's operation table."
+        "`agentdb operations` lists every operation.";
+    1015 NotBatchable Invalid "not_batchable"
+        "{operation} cannot be part of a batch"
+        "A read, an upload or an operation across namespaces was put into a batch."
+        "Call it by itself.";
+    1016 DimensionMismatch Invalid "dimension_mismatch"
+        "the vector has {actual} dimensions, the collection has {expected}"
+        "A vector's length differs from the collection's dimension."
+        "Use the encoder that the collection was made for, or create another collection.";
+    1017 DimensionOutOfRange Limit "dimension_out_of_range"
+        "a dimension of {actual} was asked for; it must be between 1 and {limit}"
+        "A collection was to be created with a dimension of zero, or beyond the limit."
+        "Choose a dimension within the limit.";
+    1018 VectorNotFinite Invalid "vector_not_finite"
+        "component {index} of the vector is {value}: every component must be a finite number"
+        "A vector holds NaN or an infinity."
+        "Look at the encoder's output: such a vector has no meaningful distance to any other.";
+    1019 VectorZero Invalid "vector_zero"
+        "the vector has no length, and the cosine to it is undefined"
+        "A vector of zeros, or one whose length underflows to zero, was given to a collection with the cosine metric."
+        "Leave the vector out, or use the dot product or the Euclidean distance.";
+    1020 TtlOutOfRange Invalid "ttl_out_of_range"
+        "a time to live of {actual} microseconds was given; it must be between 1 and {limit}"
+        "A time to live is zero, negative, or ends beyond the range of times."
+        "Give a positive duration; leave it out for a value that does not expire.";
+    1021 InvalidPatch Invalid "invalid_patch"
+        "the patch cannot be applied: {reason}"
+        "A patch meets a value that is not a JSON object, or an increment one that is not an integer, or it would overflow."
+        "Read the value and send a whole one with state.put.";
+    1022 InvalidTime Invalid "invalid_time"
+        "{field} {value} is not a time: {reason}"
+        "A time is not RFC 3339, or lies outside the years 1970 to 9999."
+        "Write times as 2026-01-31T12:00:00Z.";
+    1023 SearchNeedsVector Invalid "search_needs_vector"
+        "the search has neither a vector nor a text, or both"
+        "A search gives no query, or two."
+        "Give exactly one of the two.";
+    1024 SessionMismatch Invalid "session_mismatch"
+        "session {session} belongs to owner {owner}"
+        "A session's id was used with another owner than the one who created it."
+        "Use the owner that the message names, or another session id.";
+
+    2001 NamespaceNotFound NotFound "namespace_not_found"
+        "there is no namespace {name}: create it with namespace.create"
+        "The namespace was never created, or was deleted."
+        "Create it with namespace.create, or correct the name.";
+    2002 StateNotFound NotFound "state_not_found"
+        "owner {owner} has no state {key}"
+        "The state is absent, deleted, or its time to live has passed."
+        "Put it first, or use an operation that creates.";
+    2003 SessionNotFound NotFound "session_not_found"
+        "there is no session {session}"
+        "The session was never created, was deleted, or its time to live has passed."
+        "Create it with session.create.";
+    2004 MessageNotFound NotFound "message_not_found"
+        "session {session} has no message {message}"
+        "The message was never appended, or was deleted."
+        "List the session's messages.";
+    2005 BlobNotFound NotFound "blob_not_found"
+        "there is no blob {blob}"
+        "No bytes with this content address are referenced in the namespace."
+        "Upload the bytes with blob.put.";
+    2006 CollectionNotFound NotFound "collection_not_found"
+        "there is no collection {collection}"
+        "The collection was never created, or was deleted."
+        "Create it with collection.create.";
+    2007 RecordNotFound NotFound "record_not_found"
+        "collection {collection} has no record {record}"
+        "The record was never put, or was deleted."
+        "Put it first.";
+    2008 DatabaseNotFound NotFound "database_not_found"
+        "there is no database at {path}"
+        "The directory does not exist, or holds no FORMAT file, and creating one was not asked for."
+        "Correct the path, or open with creation allowed.";
+    2009 ModelNotFound NotFound "model_not_found"
+        "there is no model at {path}: {reason}"
+        "An encoder's files are not where they were looked for."
+        "Run `make models`, or set AGENTDB_MODELS to a model directory.";
+
+    3001 NamespaceExists Conflict "namespace_exists"
+        "there is a namespace {name} already"
+        "namespace.create met an existing namespace."
+        "Use the existing one, or choose another name.";
+    3002 VersionMismatch Conflict "version_mismatch"
+        "{key} is at version {actual}, the request expected {expected}"
+        "A compare-and-set met another version than the one it named: someone else wrote in between."
+        "Read the value and its version, decide again, send again.";
+    3003 SessionExists Conflict "session_exists"
+        "there is a session {session} already"
+        "session.create met an existing session."
+        "Append to the existing one, or leave the id out to get a new one.";
+    3004 CollectionExists Conflict "collection_exists"
+        "there is a collection {collection} already"
+        "collection.create met an existing collection."
+        "Use the existing one if its dimension and metric fit, or choose another name.";
+    3005 IdempotencyConflict Conflict "idempotency_conflict"
+        "the idempotency key {key} was used for a different request"
+        "A key came back with another request than the first time."
+        "Use a new key for a new request.";
+    3006 MessageExists Conflict "message_exists"
+        "session {session} has a message {message} already"
+        "session.append gave an id that another message of the session has."
+        "Leave the id out, or use an idempotency key to make a retry safe.";
+    3007 BlobMismatch Conflict "blob_mismatch"
+        "the bytes hash to {actual}, the request said {expected}"
+        "An upload named a content address that its bytes do not have."
+        "Send the bytes again; they were altered on the way.";
+
+    4001 QueueFull Busy "queue_full"
+        "{actual} requests or bytes are waiting to be written, the limit is {limit}"
+        "Requests arrive faster than the disk takes them."
+        "Retry with a growing pause; fewer or larger batches help.";
+    4002 RowsBehind Busy "rows_behind"
+        "{actual} bytes of rows wait to be moved to the row file, the limit is {limit}"
+        "The background drain into the row file is behind, and memory for it is bounded."
+        "Retry with a growing pause.";
+    4003 SnapshotNotReached Busy "snapshot_not_reached"
+        "this handle is at LSN {actual}, the read asked for {expected}"
+        "A read asked for a later LSN (`min_lsn`) than this handle has."
+        "Retry; the LSN comes from a write that this handle has not seen yet.";
+
+    5001 Poisoned Unavailable "poisoned"
+        "the database handle has stopped after a failed write: {reason}"
+        "A write or an fsync failed, or a thread of the engine panicked. What is durable is unknown until the log is read again."
+        "Mend the disk, close the handle and open the database again. Unanswered requests may or may not be in the log.";
+    5002 DiskFull Unavailable "disk_full"
+        "the disk is full: {operation} of {path} failed"
+        "The file system has no room for the log, the rows or a blob."
+        "Free space, then open the database again.";
+    5003 Io Unavailable "io"
+        "{operation} of {path} failed: {reason}"
+        "The operating system refused or failed a file operation."
+        "Read the reason; mend permissions or the disk.";
+    5004 ReadOnly Unavailable "read_only"
+        "{path} cannot be written: {reason}"
+        "The directory is on a read-only mount, or permissions forbid writing."
+        "Mount it writable or correct the permissions.";
+    5005 Locked Unavailable "locked"
+        "{path} is in use by another process"
+        "Another process has the database open, or another handle in this process has."
+        "Close the other one. Sharing one directory between processes is not built yet.";
+    5006 ClockJump Unavailable "clock_jump"
+        "the clock jumped by {actual} microseconds, the limit is {limit}"
+        "The machine's clock moved far more than the time that passed; log time would carry the mistake for ever."
+        "Correct the clock; then retry.";
+    5007 Closed Unavailable "closed"
+        "the database handle is closed"
+        "The handle was closed while, or before, the request came."
+        "Open the database again.";
+    5008 OutcomeUnknown Unavailable "outcome_unknown"
+        "the log stopped before the answer: {reason}"
+        "The write was handed to the log and a failure followed; whether it survived is known after the next open."
+        "Open again and look, or send the request again with the same idempotency key.";
+    5009 EncoderFailed Unavailable "encoder_failed"
+        "the encoder {encoder} failed: {reason}"
+        "A model file could not be loaded or run."
+        "Fetch the models again with `make models`, which verifies them.";
+
+    6001 LogCorrupt Corruption "log_corrupt"
+        "log segment {segment} is damaged at offset {offset}, LSN {lsn}: {reason}"
+        "Bytes of the log that had been synced are not what was written."
+        "Restore the segment from a copy. The database refuses to open, so that nothing acknowledged is lost silently.";
+    6002 RowsCorrupt Corruption "rows_corrupt"
+        "the row store is damaged: {reason}"
+        "A row's checksum, or the row file's own, does not hold."
+        "Stop, keep a copy, delete the rows directory if the log reaches back to the beginning, and open again to rebuild it.";
+    6003 FormatCorrupt Corruption "format_corrupt"
+        "{path} is damaged: {reason}"
+        "A small file of the directory (FORMAT, a key, a segment's header) fails its checksum."
+        "Restore the file from a copy.";
+    6004 BlobCorrupt Corruption "blob_corrupt"
+        "blob {blob} does not hash to its address"
+        "The bytes of a blob on disk were altered."
+        "Upload the same bytes again: that replaces the damaged file.";
+    6005 ViewAhead Corruption "view_ahead"
+        "the row store is at LSN {rows} with chain {rows_chain}, which the log does not contain: {reason}"
+        "The row store belongs to another log, or the log lost its end."
+        "Restore log and rows from the same copy.";
+    6006 KeyMissing Corruption "key_missing"
+        "the key of subject {subject} is missing, and was not destroyed by an erasure"
+        "A file under keys/ is gone: sealed bodies cannot be read."
+        "Restore keys/ from its own copy.";
+    6007 DigestMismatch Corruption "digest_mismatch"
+        "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"
+        "The rows are not the ones that the log led to."
+        "Keep a copy, and rebuild the rows from the log.";
+
+    7001 FormatTooNew Unsupported "format_too_new"
+        "{path} has format version {actual}, this build reads up to {supported}"
+        "The file was written by a newer version of AgentDB."
+        "Open it with that version or a newer one.";
+    7002 UnknownCritical Unsupported "unknown_critical"
+        "{what} holds a critical field {field} that this build does not know"
+        "The log was written by a newer version with a feature that must not be ignored."
+        "Open it with that version or a newer one.";
+    7003 NoEncoder Unsupported "no_encoder"
+        "this handle has no text encoder: give a vector, or open the database with an encoder"
+        "A text search or a record without a vector needs an encoder, and none was configured."
+        "Open with a text encoder (`make models` fetches one), or send vectors.";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_unique_and_round_trip() {
+        let numbers: BTreeSet<_> = Code::ALL.iter().map(|c| c.number()).collect();
+        let names: BTreeSet<_> = Code::ALL.iter().map(|c| c.name()).collect();
+        assert_eq!(numbers.len(), Code::ALL.len());
+        assert_eq!(names.len(), Code::ALL.len());
+        for &code in Code::ALL {
+            assert_eq!(Code::from_number(code.number()), Some(code));
+        }
+        assert_eq!(Code::from_number(0), None);
+    }
+
+    #[test]
+    fn kinds_follow_the_thousands() {
+        for &code in Code::ALL {
+            let expected: &[ErrorKind] = match code.number() / 1000 {
+                1 => &[ErrorKind::Invalid, ErrorKind::Limit],
+                2 => &[ErrorKind::NotFound],
+                3 => &[ErrorKind::Conflict],
+                4 => &[ErrorKind::Busy],
+                5 => &[ErrorKind::Unavailable],
+                6 => &[ErrorKind::Corruption],
+                _ => &[ErrorKind::Unsupported],
+            };
+            assert!(expected.contains(&code.kind()), "{code}");
+        }
+    }
+}

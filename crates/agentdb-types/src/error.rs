@@ -1,0 +1,128 @@
+//! The error type: a code from the table, the values involved, and where it came from.
+
+use std::fmt;
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use crate::{Code, ErrorKind};
+
+/// The result of everything in AgentDB.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as a stable [`Code`], with the values involved.
+///
+/// The message is made from the code's template in the error table, so that the same mistake reads the same on
+/// every surface. An error that reaches the caller has left the database unchanged, except where the code's page
+/// says that the outcome is unknown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Error(Box<Detail>);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Detail {
+    code: Code,
+    values: Vec<(&'static str, String)>,
+}
+
+impl Error {
+    /// An error of this code, with no values yet.
+    pub fn new(code: Code) -> Self {
+        Error(Box::new(Detail { code, values: Vec::new() }))
+    }
+
+    /// Adds a value that the code's message template names, or that helps to find the cause.
+    #[must_use]
+    pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.0.values.push((name, value.to_string()));
+        self
+    }
+
+    /// The stable code, for programs.
+    pub fn code(&self) -> Code {
+        self.0.code
+    }
+
+    /// What the caller must do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.code.kind()
+    }
+
+    /// The value of this name, if the error carries one.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.values.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// All values involved, in the order in which they were added.
+    pub fn values(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.values.iter().map(|(n, v)| (*n, v.as_str()))
+    }
+
+    /// The sentence for people: what was wrong and what to do.
+    pub fn message(&self) -> String {
+        let mut rest = self.0.code.template();
+        let mut out = String::with_capacity(rest.len() + 32);
+        while let Some(open) = rest.find('{') {
+            let Some(close) = rest[open..].find('}') else { break };
+            out.push_str(&rest[..open]);
+            let name = &rest[open + 1..open + close];
+            out.push_str(self.value(name).unwrap_or("(not given)"));
+            rest = &rest[open + close + 1..];
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [E{}]", self.message(), self.0.code.number())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({} {}: {} {:?})", self.0.code.number(), self.0.code.name(), self.message(), self.0.values)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The wire form: `{"code", "name", "kind", "message", "values": {…}}`.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut s = serializer.serialize_struct("Error", 5)?;
+        s.serialize_field("code", &self.0.code.number())?;
+        s.serialize_field("name", self.0.code.name())?;
+        s.serialize_field("kind", self.kind().name())?;
+        s.serialize_field("message", &self.message())?;
+        let values: std::collections::BTreeMap<_, _> = self.values().collect();
+        s.serialize_field("values", &values)?;
+        s.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_is_the_template_with_the_values_filled_in() {
+        let err = Error::new(Code::DimensionMismatch).with("expected", 3).with("actual", 4);
+        assert!(err.message().contains('3') && err.message().contains('4'), "{err}");
+        assert!(err.to_string().ends_with(&format!("[E{}]", Code::DimensionMismatch.number())));
+    }
+
+    #[test]
+    fn values_that_look_like_placeholders_are_left_alone() {
+        let err = Error::new(Code::NamespaceNotFound).with("name", "{name}{x");
+        assert!(err.message().contains("{name}{x"));
+    }
+
+    #[test]
+    fn the_wire_form_names_code_kind_and_values() {
+        let json = serde_json::to_value(Error::new(Code::NamespaceNotFound).with("name", "a")).unwrap();
+        assert_eq!(json["code"], Code::NamespaceNotFound.number());
+        assert_eq!(json["kind"], "not_found");
+        assert_eq!(json["values"]["name"], "a");
+    }
+}

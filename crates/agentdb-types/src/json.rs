@@ -1,0 +1,236 @@
+//! JSON from outside, read strictly: duplicate keys, numbers that would change, and deep nesting are errors.
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use crate::{Code, Error, Result, limits};
+
+/// Reads JSON text as a value. `field` is the name that an error gives it.
+///
+/// # Errors
+/// [`Code::InvalidUtf8`]; [`Code::InvalidJson`] for a syntax error, a duplicate key, or an integer beyond 64 bits
+/// (which would lose digits); [`Code::DepthExceeded`].
+pub fn parse(field: &'static str, text: &[u8]) -> Result<Value> {
+    let text = std::str::from_utf8(text)
+        .map_err(|e| Error::new(Code::InvalidUtf8).with("field", field).with("offset", e.valid_up_to()))?;
+    let fail = |reason: &dyn fmt::Display| {
+        Error::new(Code::InvalidJson).with("field", field).with("reason", reason)
+    };
+    // serde_json's own recursion limit (128) would answer first for absurd depths; ours is the stated one.
+    let depth = nesting(text);
+    if depth > limits::JSON_DEPTH {
+        return Err(too_deep(field, depth));
+    }
+    if let Some(number) = inexact_integer(text) {
+        return Err(fail(&format_args!("the integer {number} does not fit into 64 bits")));
+    }
+    let mut de = serde_json::Deserializer::from_str(text);
+    let value = Strict.deserialize(&mut de).map_err(|e| fail(&e))?;
+    de.end().map_err(|e| fail(&e))?;
+    Ok(value)
+}
+
+/// Checks the nesting of a value that did not come from text.
+///
+/// # Errors
+/// [`Code::DepthExceeded`].
+pub fn check_depth(field: &'static str, value: &Value) -> Result<()> {
+    fn within(value: &Value, left: usize) -> bool {
+        match value {
+            _ if left == 0 => false,
+            Value::Array(a) => a.iter().all(|v| within(v, left - 1)),
+            Value::Object(o) => o.values().all(|v| within(v, left - 1)),
+            _ => true,
+        }
+    }
+    if within(value, limits::JSON_DEPTH) { Ok(()) } else { Err(too_deep(field, limits::JSON_DEPTH + 1)) }
+}
+
+fn too_deep(field: &'static str, actual: usize) -> Error {
+    Error::new(Code::DepthExceeded).with("field", field).with("actual", actual).with("limit", limits::JSON_DEPTH)
+}
+
+/// The deepest nesting of brackets outside strings, plus one for the scalar within.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0usize);
+    for token in Tokens::new(text) {
+        match token {
+            Token::Open => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            Token::Close => depth = depth.saturating_sub(1),
+            // A scalar inside the deepest bracket counts, as in `check_depth`.
+            Token::Scalar(_) => deepest = deepest.max(depth + 1),
+        }
+    }
+    deepest
+}
+
+/// The first integer literal that neither `i64` nor `u64` holds.
+fn inexact_integer(text: &str) -> Option<&str> {
+    Tokens::new(text).find_map(|token| match token {
+        Token::Scalar(s)
+            if s.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                && !s.contains(['.', 'e', 'E'])
+                && s.parse::<i64>().is_err()
+                && s.parse::<u64>().is_err() =>
+        {
+            Some(s)
+        }
+        _ => None,
+    })
+}
+
+enum Token<'a> {
+    Open,
+    Close,
+    Scalar(&'a str),
+}
+
+/// A scan of brackets, strings and other words; it accepts anything and leaves judging syntax to the parser.
+struct Tokens<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Tokens<'a> {
+    fn new(text: &'a str) -> Self {
+        Tokens { text, at: 0 }
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let bytes = self.text.as_bytes();
+        loop {
+            let start = self.at;
+            let byte = *bytes.get(start)?;
+            self.at += 1;
+            match byte {
+                b'{' | b'[' => return Some(Token::Open),
+                b'}' | b']' => return Some(Token::Close),
+                b'"' => {
+                    while let Some(&b) = bytes.get(self.at) {
+                        self.at += if b == b'\\' { 2 } else { 1 };
+                        if b == b'"' {
+                            break;
+                        }
+                    }
+                    // Object keys are strings too; counting them as scalars is harmless: a key has a value beside it.
+                    return Some(Token::Scalar("\"\""));
+                }
+                b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => {}
+                _ => {
+                    while bytes.get(self.at).is_some_and(|b| !b" \t\n\r,:[]{}\"".contains(b)) {
+                        self.at += 1;
+                    }
+                    return Some(Token::Scalar(&self.text[start..self.at]));
+                }
+            }
+        }
+    }
+}
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(Value::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(Value::Number(v.into()))
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(Value::Number(v.into()))
+    }
+
+    fn visit_f64<E: de::Error>(self, v: f64) -> Result<Value, E> {
+        Number::from_f64(v).map(Value::Number).ok_or_else(|| E::custom("a number is not finite"))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(Value::String(v.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut out = Vec::new();
+        while let Some(v) = seq.next_element_seed(Strict)? {
+            out.push(v);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut out = Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            let value = map.next_value_seed(Strict)?;
+            if out.contains_key(&key) {
+                return Err(de::Error::custom(format_args!("the key {key:?} occurs twice")));
+            }
+            out.insert(key, value);
+        }
+        Ok(Value::Object(out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_changed_is_refused() {
+        for text in ["{\"a\":1,\"a\":2}", "123456789012345678901234567890", "[1e999]", "{", "", "1 2", "\"\u{1}\""] {
+            assert_eq!(parse("v", text.as_bytes()).unwrap_err().code(), Code::InvalidJson, "{text}");
+        }
+        assert_eq!(parse("v", b"\"\xff\"").unwrap_err().code(), Code::InvalidUtf8);
+        assert_eq!(parse("v", b"[18446744073709551615,-9223372036854775808]").unwrap()[0], u64::MAX);
+        assert_eq!(parse("v", br#"{"a":"[[[[\"[["}"#).unwrap()["a"], "[[[[\"[[");
+    }
+
+    #[test]
+    fn the_depth_limit_is_exact_in_text_and_in_values() {
+        let nested = |n: usize| format!("{}1{}", "[".repeat(n), "]".repeat(n));
+        let deepest = parse("v", nested(limits::JSON_DEPTH - 1).as_bytes()).unwrap();
+        assert!(check_depth("v", &deepest).is_ok());
+        let err = parse("v", nested(limits::JSON_DEPTH).as_bytes()).unwrap_err();
+        assert_eq!(err.code(), Code::DepthExceeded);
+        assert_eq!(check_depth("v", &Value::Array(vec![deepest])).unwrap_err().code(), Code::DepthExceeded);
+        assert_eq!(parse("v", "[".repeat(1_000_000).as_bytes()).unwrap_err().code(), Code::DepthExceeded);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_parses_or_is_refused_without_panic(text in "[\\[\\]{}\":,0-9eE.\\\\ a-z-]{0,60}") {
+            if let Ok(v) = parse("v", text.as_bytes()) {
+                prop_assert_eq!(parse("v", v.to_string().as_bytes()).unwrap(), v);
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Every limit of the database, once. Beyond a limit the caller gets the error that names it; nothing is cut.
+
+/// Bytes of an id, a name or a key.
+pub const ID_BYTES: usize = 512;
+/// Bytes of an inline value (a state, a message, a record's payload or text); a larger one is a blob.
+pub const VALUE_BYTES: usize = 1 << 20;
+/// Bytes of a blob.
+pub const BLOB_BYTES: u64 = 5 << 30;
+/// Mutations of one batch, after the operations in it are resolved.
+pub const BATCH_MUTATIONS: usize = 10_000;
+/// Bytes of one batch, keys and bodies together.
+pub const BATCH_BYTES: usize = 64 << 20;
+/// Nesting of a JSON value: a scalar is 1 deep.
+pub const JSON_DEPTH: usize = 32;
+/// Dimensions of a vector.
+pub const DIMENSION: usize = 8_192;
+/// Rows of one page.
+pub const PAGE: usize = 10_000;
+/// Rows of one page when the caller does not say.
+pub const PAGE_DEFAULT: usize = 100;
+/// Microseconds for which the outcome of a write with an idempotency key is kept: 24 hours.
+pub const IDEMPOTENCY_KEPT_US: i64 = 24 * 3_600 * 1_000_000;
+/// Microseconds by which the wall clock may run ahead of the elapsed time between two writes: one hour.
+pub const CLOCK_JUMP_US: i64 = 3_600 * 1_000_000;
+/// Requests that may wait for the sequencer.
+pub const QUEUE_REQUESTS: usize = 65_536;
+/// Bytes of requests that may wait for the sequencer.
+pub const QUEUE_BYTES: usize = 256 << 20;
+/// Bytes of committed rows that may wait in memory for the row file.
+pub const UNDRAINED_BYTES: usize = 512 << 20;
+/// Bytes of one group of the log: the sequencer closes a group that reaches it, and one batch always fits.
+pub const GROUP_BYTES: usize = 8 << 20;
+/// The latest time that can be written: the end of the year 9999, in microseconds since 1970.
+pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;

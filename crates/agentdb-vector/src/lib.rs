@@ -1,0 +1,39 @@
+//! Vector indexes: pure data structures and the SIMD kernels under them.
+//!
+//! This crate is *not* a store: it does no I/O, knows no records, no log and no clock, and starts no threads.
+//! The caller gives each vector a [`Slot`] and the LSN of its commit, and asks for the state at an LSN.
+//!
+//! [`FlatIndex`] is the exact index: it scans every row, and its answer is the same bit for bit on every CPU
+//! (see [`Kernel`] for why).
+//!
+//! ```
+//! use agentdb_types::Lsn;
+//! use agentdb_vector::{Dimension, FlatIndex, Metric};
+//!
+//! let index = FlatIndex::new(Dimension::new(2)?, Metric::Cosine);
+//! index.insert(1, Lsn(1), &[1.0, 0.0])?;
+//! index.insert(2, Lsn(2), &[0.0, 1.0])?;
+//! index.delete(1, Lsn(3));
+//!
+//! let hits = index.search(&[2.0, 0.0], 10, Lsn(2), None)?;
+//! assert_eq!((hits[0].slot, hits[0].score), (1, 1.0));
+//! let hits = index.search(&[2.0, 0.0], 10, Lsn(3), None)?;
+//! assert_eq!(hits.len(), 1);
+//! assert_eq!((hits[0].slot, hits[0].score), (2, 0.0));
+//! # Ok::<(), agentdb_types::Error>(())
+//! ```
+
+mod chunk;
+mod dimension;
+mod flat;
+mod kernel;
+mod metric;
+mod query;
+mod rows;
+mod top;
+
+pub use dimension::Dimension;
+pub use flat::{FlatIndex, Slot};
+pub use kernel::Kernel;
+pub use metric::Metric;
+pub use top::Hit;
