@@ -1,6 +1,6 @@
 //! The threads of an open database: they do nothing but drive the engine's steps.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -18,14 +18,14 @@ const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
     core: Arc<Core>,
-    threads: Vec<Join>,
+    threads: Mutex<Vec<Join>>,
     /// Released when the threads have ended.
     _lock: Lock,
 }
 
 impl Background {
     pub(crate) fn start(core: &Arc<Core>, lock: Lock) -> Result<Self> {
-        let mut background = Background { core: core.clone(), threads: Vec::new(), _lock: lock };
+        let background = Background { core: core.clone(), threads: Mutex::default(), _lock: lock };
         if core.options.background {
             background.spawn("agentdb-commit", commit)?;
             background.spawn("agentdb-drain", drain)?;
@@ -34,9 +34,10 @@ impl Background {
         Ok(background)
     }
 
-    fn spawn(&mut self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
+    fn spawn(&self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
         let core = self.core.clone();
-        self.threads.push(self.core.env.threads.spawn(name, Box::new(move || body(&core)))?);
+        let join = self.core.env.threads.spawn(name, Box::new(move || body(&core)))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(join);
         Ok(())
     }
 }
@@ -47,7 +48,8 @@ impl Drop for Background {
         self.core.driver.set();
         self.core.drainer.set();
         self.core.maintenance.set();
-        for thread in self.threads.drain(..) {
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             thread.join();
         }
         // What was queued without waiting is committed if it can be; nothing comes after.

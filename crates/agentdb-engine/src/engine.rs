@@ -47,7 +47,7 @@ impl Default for Options {
         Options {
             create: true,
             background: true,
-            memtable_bytes: 4 << 20,
+            memtable_bytes: 32 << 20,
             cache_bytes: 256 << 20,
             log_retention_bytes: 1 << 30,
             log: agentdb_log::Options::default(),
@@ -86,6 +86,11 @@ pub struct Engine {
     pub(crate) core: Arc<Core>,
     _background: Arc<Background>,
 }
+
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<Engine>();
+};
 
 /// What every part of an open database shares.
 pub(crate) struct Core {
