@@ -2,7 +2,7 @@
 //! memory table; another drains full tables into a row store.
 
 use std::cmp::Reverse;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -97,11 +97,12 @@ impl Outcome {
 /// Runs the write path. Without a store, memory tables are dropped when full: the drainer is paused.
 pub fn run(log: &mut Segment, load: Load, draining: Draining, store: Option<&dyn RowStore>, seed: u64) -> Result<Outcome> {
     let (frozen, tables) = mpsc::channel::<Memtable>();
-    let drained = AtomicU64::new(0);
+    let (drained, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let counter = &drained;
-        let drainer = scope.spawn(move || drain_all(tables, draining, store, counter, load.warm_up));
+        let (counter, stopped) = (&drained, &stop);
+        let drainer = scope.spawn(move || drain_all(tables, draining, store, counter, stopped, load.warm_up));
         let outcome = write_all(log, load, draining, frozen, &drained, seed);
+        stop.store(true, Ordering::Relaxed);
         let (cpu, payload) = drainer.join().map_err(|_| anyhow!("the drainer panicked"))??;
         let mut outcome = outcome?;
         outcome.drain_cpu = cpu;
@@ -171,6 +172,7 @@ fn drain_all(
     draining: Draining,
     store: Option<&dyn RowStore>,
     drained: &AtomicU64,
+    stop: &AtomicBool,
     warm_up: Duration,
 ) -> Result<(Duration, u64)> {
     let begin = Instant::now();
@@ -178,6 +180,9 @@ fn drain_all(
     let mut payload = 0;
     let mut cpu_before = None;
     while let Ok(table) = tables.recv() {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
         if begin.elapsed() >= warm_up && cpu_before.is_none() {
             cpu_before = Some(process::thread_cpu());
         }
@@ -198,9 +203,6 @@ fn drain_all(
             std::thread::sleep(draining.pause);
         }
         drained.fetch_add(len, Ordering::Relaxed);
-        if begin.elapsed() > warm_up * 20 + Duration::from_secs(300) {
-            break;
-        }
     }
     let cpu = cpu_before.map_or(Duration::ZERO, |before| process::thread_cpu() - before);
     Ok((cpu, payload))

@@ -319,14 +319,12 @@ fn reads(dir: &Path) -> Result<()> {
             for _ in 0..400_000 {
                 ensure!(reader.get(&data::key(random.below(LOADED_ROWS)))?.is_some(), "a row is missing");
             }
-            let mut kept = timed(300_000, |_| Ok(reader.get(&data::key(random.below(LOADED_ROWS)))?.is_some()))?;
-            let mut single = timed(100_000, |_| Ok(store.get_once(&data::key(random.below(LOADED_ROWS)))?.is_some()))?;
-            let mut scan = timed(10_000, |_| {
-                Ok(reader.scan(&data::prefix(random.below(LOADED_ROWS)), 100)? == data::ROWS_PER_PREFIX as usize)
-            })?;
+            let mut kept = timed(300_000, &mut random, |key| Ok(reader.get(key)?.is_some()))?;
+            let mut single = timed(100_000, &mut random, |key| Ok(store.get_once(key)?.is_some()))?;
+            let mut scan = timed(10_000, &mut random, |key| Ok(reader.scan(&key[..data::PREFIX_BYTES], 100)? == 100))?;
             let memory = (process::anonymous_bytes().saturating_sub(before)) / MIB;
             drop(reader);
-            let mut busy = while_draining(store.as_ref(), || Ok(store.get_once(&data::key(random.below(LOADED_ROWS)))?.is_some()))?;
+            let mut busy = while_draining(store.as_ref())?;
             println!(
                 "| {name} | {cache} | {:.2} | {:.2} | {:.2} | {:.1} | {memory} | {:.2} | {:.2} | {:.1} |",
                 kept.percentile_us(50.0),
@@ -342,19 +340,21 @@ fn reads(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The time of `read`, less that of making its key being part of it in every store alike.
-fn timed(count: usize, mut read: impl FnMut(usize) -> Result<bool>) -> Result<Samples> {
+/// Times reads of random rows.
+fn timed(count: usize, random: &mut Random, mut read: impl FnMut(&[u8]) -> Result<bool>) -> Result<Samples> {
     let mut samples = Samples::default();
-    for i in 0..count {
+    for _ in 0..count {
+        let key = data::key(random.below(LOADED_ROWS));
         let now = Instant::now();
-        let found = read(i)?;
+        let found = read(&key)?;
         samples.push(now.elapsed());
         ensure!(found, "a read found less than was written");
     }
     Ok(samples)
 }
 
-fn while_draining(store: &dyn RowStore, mut read: impl FnMut() -> Result<bool>) -> Result<Samples> {
+/// Times point reads while 4,096 rows are drained every 50 ms.
+fn while_draining(store: &dyn RowStore) -> Result<Samples> {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let drainer = scope.spawn(|| -> Result<()> {
@@ -368,9 +368,9 @@ fn while_draining(store: &dyn RowStore, mut read: impl FnMut() -> Result<bool>) 
             Ok(())
         });
         let begin = Instant::now();
-        let mut samples = Samples::default();
+        let (mut samples, mut random) = (Samples::default(), Random::new(12));
         while begin.elapsed() < Duration::from_secs(5) {
-            samples.merge(&timed(1_000, |_| read())?);
+            samples.merge(&timed(1_000, &mut random, |key| Ok(store.get_once(key)?.is_some()))?);
         }
         stop.store(true, Ordering::Relaxed);
         drainer.join().map_err(|_| anyhow::anyhow!("the drainer panicked"))??;

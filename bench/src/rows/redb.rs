@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
 use super::{Row, RowReader, RowStore};
 use crate::redb_file::{TreatedFile, Treatment};
