@@ -14,6 +14,8 @@ use crate::engine::Core;
 const SYNC_AFTER: Duration = Duration::from_millis(5);
 const STAMP_AFTER: Duration = Duration::from_millis(200);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// The pause between two pieces of the log's next segment, which leaves the disk to the log.
+const FILL_PAUSE: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
@@ -98,7 +100,9 @@ fn drain(core: &Arc<Core>) {
 fn maintain(core: &Arc<Core>) {
     while !stopped(core) {
         // Neither failure stops the database: the log makes its own segment, and the next round sweeps again.
-        let _ = core.step(Task::PrepareSegment);
+        while !stopped(core) && matches!(core.step(Task::PrepareSegment), Ok(true)) {
+            core.maintenance.wait(FILL_PAUSE);
+        }
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         core.maintenance.wait(SWEEP_EVERY);
     }
