@@ -120,8 +120,8 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) groups: AtomicU64,
-    /// Put, delete, add, append, splice.
-    pub(crate) mutations: [AtomicU64; 5],
+    /// Put, delete, add, splice.
+    pub(crate) mutations: [AtomicU64; 4],
 }
 
 /// Figures of an open database.
@@ -141,8 +141,8 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Groups committed since opening.
     pub groups: u64,
-    /// Mutations committed since opening, by kind: put, delete, add, append, splice.
-    pub mutations: [u64; 5],
+    /// Mutations committed since opening, by kind: put, delete, add, splice.
+    pub mutations: [u64; 4],
 }
 
 impl Engine {
@@ -213,8 +213,13 @@ impl Engine {
             row_file_bytes: core.rows.stats()?.file_bytes,
             log_bytes: core.lock_sequencer().log.bytes(),
             groups: counters.groups.load(Ordering::Relaxed),
-            mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
+            mutations: self.mutations(),
         })
+    }
+
+    /// Mutations committed since opening, by kind: put, delete, add, splice.
+    pub fn mutations(&self) -> [u64; 4] {
+        std::array::from_fn(|i| self.core.counters.mutations[i].load(Ordering::Relaxed))
     }
 
     /// A consistent view of a namespace at the newest LSN.

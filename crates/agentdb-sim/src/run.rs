@@ -520,7 +520,9 @@ impl Sim {
         } else {
             self.world.process_kill();
         }
-        self.engine = None;
+        if let Some(engine) = self.engine.take() {
+            self.count_mutations(&engine);
+        }
         let faults = self.world.faults();
         faults.clear();
         faults.set_capacity(None);
@@ -528,6 +530,12 @@ impl Sim {
         self.armed = false;
         self.broken = false;
         self.report.count(if power_loss { "power losses" } else { "process kills" }, 1);
+    }
+
+    fn count_mutations(&mut self, engine: &Engine) {
+        for (name, by) in ["put", "delete", "add", "splice"].iter().zip(engine.mutations()) {
+            self.report.count(&format!("mutation {name}"), by);
+        }
     }
 
     fn open(&mut self) -> Check {
@@ -579,10 +587,7 @@ impl Sim {
             self.report.count(&format!("disk {name}"), by);
         }
         let engine = self.engine.take().ok_or("no engine is open")?;
-        let stats = engine.stats().map_err(|e| e.to_string())?;
-        for (name, by) in ["put", "delete", "add", "append", "splice"].iter().zip(stats.mutations) {
-            self.report.count(&format!("mutation {name}"), by);
-        }
+        self.count_mutations(&engine);
         self.kept.clear();
         engine.close().map_err(|e| format!("closing: {e}"))?;
         let last = self.model.lsn;
