@@ -37,7 +37,7 @@ impl Remains {
     fn tables(self) -> &'static [Table] {
         match self {
             Remains::Namespace => &[],
-            Remains::Session => &[Table::Message, Table::MessageById],
+            Remains::Session => &[Table::Message, Table::MessageById, Table::SessionCounter],
             Remains::Collection => &[Table::Record, Table::Vector],
         }
     }

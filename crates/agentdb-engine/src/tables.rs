@@ -45,6 +45,8 @@ tables! {
     Message = 26 "message",
     /// Messages by id: (session number, message) to the sequence.
     MessageById = 27 "message_by_id",
+    /// Counters of sessions: (session number, name) to an `i64`.
+    SessionCounter = 28 "session_counter",
     /// Blobs: (address).
     Blob = 32 "blob",
     /// Blobs that nothing refers to any more: (time, address).
