@@ -98,6 +98,7 @@ fn maintain(core: &Arc<Core>) {
         // Neither failure stops the database: the log makes its own segment, and the next round sweeps again.
         let _ = core.step(Task::PrepareSegment);
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
+        while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         core.maintenance.wait(SWEEP_EVERY);
     }
 }

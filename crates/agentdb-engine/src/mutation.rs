@@ -53,11 +53,6 @@ impl Change {
         }
     }
 
-    /// The name of the kind, for counters and the inspector.
-    pub(crate) fn kind_name(&self) -> &'static str {
-        ["", "put", "delete", "add", "append", "splice"][usize::from(self.kind())]
-    }
-
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
             Change::Put(bytes) | Change::Append(bytes) => out.extend_from_slice(bytes),
@@ -130,6 +125,11 @@ impl Change {
         let remove = (before.len() - suffix - prefix) as u64;
         Change::Splice { at: prefix as u64, remove, insert: insert.to_vec() }
     }
+}
+
+/// The name of a kind of change, for readers of the log.
+pub(crate) fn kind_name(kind: u8) -> &'static str {
+    ["unknown", "put", "delete", "add", "append", "splice"].get(usize::from(kind)).copied().unwrap_or("unknown")
 }
 
 fn unappliable() -> Error {

@@ -51,6 +51,8 @@ tables! {
     Blob = 32 "blob",
     /// Blobs that nothing refers to any more: (time, address).
     BlobGarbage = 33 "blob_garbage",
+    /// When the file of a deleted blob may go: (address) to the time of its note, `u64` microseconds.
+    BlobDue = 34 "blob_due",
     /// Collections: (name).
     Collection = 40 "collection",
     /// Records: (collection number, record).

@@ -1,5 +1,7 @@
 //! The nouns, a folder each: its operations, its rows, its rules.
 
+pub mod blob;
+pub mod database;
 pub mod namespace;
 pub mod session;
 pub mod state;
@@ -17,6 +19,8 @@ use crate::{Row, Table, cursor};
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut operations = Vec::new();
+    operations.extend(blob::operations());
+    operations.extend(database::operations());
     operations.extend(namespace::operations());
     operations.extend(session::operations());
     operations.extend(state::operations());
