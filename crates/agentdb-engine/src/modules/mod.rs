@@ -5,6 +5,8 @@ pub mod database;
 pub mod namespace;
 pub mod session;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::LazyLock;
 

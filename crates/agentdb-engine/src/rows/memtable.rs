@@ -66,6 +66,8 @@ impl Memtable {
         let mut last: Option<Vec<u8>> = None;
         self.versions
             .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
+            // The versions of a key that `from` continues lie behind `from` although the key lies before it.
+            .skip_while(move |e| split(e.key()).0 < from)
             .take_while(move |e| to.is_none_or(|to| split(e.key()).0 < to))
             .filter_map(move |entry| {
                 let (key, lsn) = split(entry.key());

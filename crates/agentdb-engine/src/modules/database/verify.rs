@@ -73,10 +73,11 @@ impl Job<'_> {
 
     fn log(&mut self) {
         // A frame that is being written looks like a torn one: what does not hold is read again with the writer waiting.
-        let verified = self.read_log().or_else(|_| {
+        // Nobody hears of progress meanwhile: who hears might write.
+        let verified = self.read_log(true).or_else(|_| {
             let core = self.core.clone();
             let _still = core.lock_sequencer();
-            self.read_log()
+            self.read_log(false)
         });
         match verified {
             Ok(log) => self.report.log = Some(log),
@@ -84,21 +85,23 @@ impl Job<'_> {
         }
     }
 
-    fn read_log(&mut self) -> Result<LogReport> {
+    fn read_log(&mut self, tell: bool) -> Result<LogReport> {
         let synced = self.core.synced_lsn();
-        let mut done = 0;
+        let mut done = 0u64;
         let mut entries = 0;
         let dir = self.core.dir.join("log");
         let env = self.core.env.clone();
         let verified = agentdb_log::verify(&env, &dir, &mut |group| {
             entries += mutation::entries(&group.body, group.count)?.len() as u64;
             done += 1;
-            if done % STEP == 0 {
+            if tell && done.is_multiple_of(STEP) {
                 self.tell(Phase::Log, done);
             }
             Ok(())
         })?;
-        self.tell(Phase::Log, done);
+        if tell {
+            self.tell(Phase::Log, done);
+        }
         if verified.head.lsn < synced {
             return Err(Error::new(Code::LogCorrupt)
                 .with("segment", dir.display())
