@@ -1,6 +1,6 @@
 //! The threads of an open database: they do nothing but drive the engine's steps.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,18 +14,20 @@ use crate::engine::Core;
 const SYNC_AFTER: Duration = Duration::from_millis(5);
 const STAMP_AFTER: Duration = Duration::from_millis(200);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
+/// The pause between two pieces of the log's next segment, which leaves the disk to the log.
+const FILL_PAUSE: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
     core: Arc<Core>,
-    threads: Vec<Join>,
+    threads: Mutex<Vec<Join>>,
     /// Released when the threads have ended.
     _lock: Lock,
 }
 
 impl Background {
     pub(crate) fn start(core: &Arc<Core>, lock: Lock) -> Result<Self> {
-        let mut background = Background { core: core.clone(), threads: Vec::new(), _lock: lock };
+        let background = Background { core: core.clone(), threads: Mutex::default(), _lock: lock };
         if core.options.background {
             background.spawn("agentdb-commit", commit)?;
             background.spawn("agentdb-drain", drain)?;
@@ -34,9 +36,10 @@ impl Background {
         Ok(background)
     }
 
-    fn spawn(&mut self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
+    fn spawn(&self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
         let core = self.core.clone();
-        self.threads.push(self.core.env.threads.spawn(name, Box::new(move || body(&core)))?);
+        let join = self.core.env.threads.spawn(name, Box::new(move || body(&core)))?;
+        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(join);
         Ok(())
     }
 }
@@ -47,7 +50,8 @@ impl Drop for Background {
         self.core.driver.set();
         self.core.drainer.set();
         self.core.maintenance.set();
-        for thread in self.threads.drain(..) {
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
             thread.join();
         }
         // What was queued without waiting is committed if it can be; nothing comes after.
@@ -96,7 +100,9 @@ fn drain(core: &Arc<Core>) {
 fn maintain(core: &Arc<Core>) {
     while !stopped(core) {
         // Neither failure stops the database: the log makes its own segment, and the next round sweeps again.
-        let _ = core.step(Task::PrepareSegment);
+        while !stopped(core) && matches!(core.step(Task::PrepareSegment), Ok(true)) {
+            core.maintenance.wait(FILL_PAUSE);
+        }
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         core.maintenance.wait(SWEEP_EVERY);

@@ -48,7 +48,7 @@ impl Default for Options {
         Options {
             create: true,
             background: true,
-            memtable_bytes: 4 << 20,
+            memtable_bytes: 32 << 20,
             cache_bytes: 256 << 20,
             log_retention_bytes: 1 << 30,
             log: agentdb_log::Options::default(),
@@ -97,6 +97,11 @@ pub struct Engine {
     pub(crate) core: Arc<Core>,
     _background: Arc<Background>,
 }
+
+const _: () = {
+    const fn shared_between_threads<T: Send + Sync>() {}
+    shared_between_threads::<Engine>();
+};
 
 /// What every part of an open database shares.
 pub(crate) struct Core {
@@ -240,32 +245,57 @@ impl Engine {
 /// The lock, then the files that make the directory a database.
 fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Format)> {
     let files = &env.files;
-    let missing = || Error::new(Code::DatabaseNotFound).with("path", dir.display());
     if !files.exists(&dir.join("FORMAT"))? && !options.create {
-        return Err(missing());
+        return Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
     }
-    files.create_dir_all(dir)?;
+    create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;
-    if let Some(format) = Format::read(env, dir)? {
-        return Ok((lock, format));
-    }
-    // A log without FORMAT is not a directory that we half created: FORMAT comes before the first group.
-    if files.exists(&dir.join("log"))? && !files.list(&dir.join("log"))?.is_empty() {
-        return Err(Error::new(Code::FormatCorrupt)
-            .with("path", dir.join("FORMAT").display())
-            .with("reason", "it is missing beside a log"));
-    }
+    let format = Format::read(env, dir)?;
     for name in ["log", "rows", "blobs", "keys"] {
         files.create_dir_all(&dir.join(name))?;
     }
     files.sync_dir(dir)?;
-    let format = Format::create(env, dir)?;
-    Ok((lock, format))
+    let corrupt = |path: &Path, reason: &str| {
+        Err(Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason))
+    };
+    let log = dir.join("log");
+    match format {
+        // The first segment is made before FORMAT: a database without one has lost it.
+        Some(_) if files.list(&log)?.is_empty() => corrupt(&log, "the segments of the log are gone"),
+        Some(format) => Ok((lock, format)),
+        None => {
+            let head = LocalLog::open(env, &log, options.log, Lsn::ZERO)?.log.head();
+            if head.lsn > Lsn::ZERO {
+                return corrupt(&dir.join("FORMAT"), "it is missing beside a log");
+            }
+            let format = Format::create(env, dir)?;
+            Ok((lock, format))
+        }
+    }
+}
+
+/// Creates a directory so that it survives, with those above it.
+fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
+    let mut missing = Vec::new();
+    for ancestor in dir.ancestors() {
+        if ancestor.as_os_str().is_empty() || env.files.exists(ancestor)? {
+            break;
+        }
+        missing.push(ancestor);
+    }
+    env.files.create_dir_all(dir)?;
+    for created in missing.into_iter().rev() {
+        if let Some(parent) = created.parent() {
+            env.files.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
+        }
+    }
+    Ok(())
 }
 
 /// The row file, and the log behind it, which must contain where the row file stands.
 fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequencer)> {
     let load = BaseLoad { cache_bytes: options.cache_bytes };
+    Base::discard_distrusted(env, &dir.join("rows"))?;
     let rows = Rows::open(Base::open(env, &dir.join("rows"), load)?)?;
     let persisted = rows.persisted();
     let Opened { log, chain_at, first_lsn } =
@@ -454,9 +484,17 @@ impl Core {
         if self.rows.drainable().is_none_or(|end| end > synced) {
             return Ok(false);
         }
-        let drained = self.rows.drain()?;
-        self.trim()?;
-        Ok(drained)
+        match self.rows.drain() {
+            Ok(drained) => {
+                self.trim()?;
+                Ok(drained)
+            }
+            Err(err) => {
+                // The first failure is the one to tell, whether or not the mark could be left.
+                let _ = Base::distrust(&self.env, &self.dir.join("rows"));
+                Err(err)
+            }
+        }
     }
 
     /// Lets go of log segments that no view needs and that exceed what is kept.

@@ -1,6 +1,7 @@
 //! A transaction: the context in which the sequencer decides one batch. It reads the latest state, in-flight batches
 //! and its own changes included, and collects changes; a refusal drops them all.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Tx<'a> {
     now: Timestamp,
     writes: BTreeMap<Vec<u8>, Write>,
     bytes: usize,
+    /// The row that was looked at last: what a decision reads, it mostly writes next.
+    looked_at: RefCell<Option<(Key, Option<Row>)>>,
 }
 
 #[derive(Clone)]
@@ -54,7 +57,7 @@ impl<'a> Tx<'a> {
         lsn: Lsn,
         now: Timestamp,
     ) -> Self {
-        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0 }
+        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0, looked_at: RefCell::default() }
     }
 
     /// The LSN that the batch gets: the version of every row that it writes.
@@ -123,7 +126,9 @@ impl<'a> Tx<'a> {
                 write.content = content;
             }
             None => {
-                let write = Write { before: None, after, added: None, content };
+                let looked_at = self.looked_at.take().filter(|(looked_at, _)| *looked_at == key);
+                let before = looked_at.map(|(_, row)| row);
+                let write = Write { before, after, added: None, content };
                 self.writes.insert(key.as_bytes().to_vec(), write);
             }
         }
@@ -174,7 +179,11 @@ impl Read for Tx<'_> {
     fn get(&self, key: &Key) -> Result<Option<Row>> {
         match self.writes.get(key.as_bytes()) {
             Some(write) => Ok(write.after.clone().map(|body| Row { lsn: self.lsn, body })),
-            None => self.rows.get(key.as_bytes()),
+            None => {
+                let row = self.rows.get(key.as_bytes())?;
+                self.looked_at.replace(Some((key.clone(), row.clone())));
+                Ok(row)
+            }
         }
     }
 

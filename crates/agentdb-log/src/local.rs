@@ -8,7 +8,7 @@ use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 
 use crate::frame;
 use crate::recover::{self, SegmentStart, Tail};
-use crate::segment::{self, DATA_START, Segment};
+use crate::segment::{self, DATA_START, NewSegment, Segment};
 use crate::{Group, Head, Log, NewGroup};
 
 /// How a local log uses its directory.
@@ -67,7 +67,13 @@ struct Prepared {
 
 struct Slot {
     next_number: u64,
-    segment: Option<Segment>,
+    next: Option<Next>,
+}
+
+/// The segment after the current one.
+enum Next {
+    Filling(NewSegment),
+    Ready(Segment),
 }
 
 /// Makes the next segment ahead of its use, off the writer's path.
@@ -125,7 +131,7 @@ impl LocalLog {
             dirty: false,
             frame: Vec::new(),
             failed: None,
-            prepared: Arc::new(Prepared { slot: Mutex::new(Slot { next_number, segment: None }) }),
+            prepared: Arc::new(Prepared { slot: Mutex::new(Slot { next_number, next: None }) }),
         })
     }
 
@@ -194,14 +200,17 @@ impl LocalLog {
         let prepared = self.prepared.clone();
         let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
         let number = slot.next_number;
-        let segment = match slot.segment.take() {
-            Some(segment) if segment.len >= needed => segment,
-            Some(small) => {
-                self.env.files.remove(&small.path)?;
-                Segment::create(&self.env, &self.dir, number, needed)?
-            }
-            None => {
-                Segment::create(&self.env, &self.dir, number, needed.max(self.options.bytes_of(number)))?
+        let segment = match slot.next.take() {
+            Some(Next::Ready(segment)) if segment.len >= needed => segment,
+            Some(Next::Filling(filling)) if filling.len() >= needed => filling.finish()?,
+            unfit => {
+                match unfit {
+                    Some(Next::Ready(small)) => self.env.files.remove(&small.path)?,
+                    Some(Next::Filling(small)) => small.abandon()?,
+                    None => {}
+                }
+                let len = needed.max(self.options.bytes_of(number));
+                Segment::create(&self.env, &self.dir, number, len)?
             }
         };
         slot.next_number = number + 1;
@@ -275,19 +284,25 @@ impl Log for LocalLog {
 }
 
 impl SegmentPreparer {
-    /// Makes the next segment if there is none yet; returns whether it did.
+    /// Makes a piece of the next segment; returns whether there is more to do. Pausing between the pieces leaves the disk
+    /// to the log.
     ///
     /// # Errors
     /// Errors of files. The log is not harmed: it makes the segment itself when it needs it.
     pub fn step(&self) -> Result<bool> {
-        // The lock is held while the segment is made: a writer that needs it meanwhile has to wait for it anyway.
         let mut slot = self.prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if slot.segment.is_some() {
-            return Ok(false);
-        }
         let number = slot.next_number;
-        slot.segment = Some(Segment::create(&self.env, &self.dir, number, self.options.bytes_of(number))?);
-        Ok(true)
+        let mut filling = match slot.next.take() {
+            Some(Next::Ready(segment)) => {
+                slot.next = Some(Next::Ready(segment));
+                return Ok(false);
+            }
+            Some(Next::Filling(filling)) => filling,
+            None => NewSegment::begin(&self.env, &self.dir, number, self.options.bytes_of(number))?,
+        };
+        let filled = filling.fill()?;
+        slot.next = Some(if filled { Next::Ready(filling.finish()?) } else { Next::Filling(filling) });
+        Ok(!filled)
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) const DATA_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"ADBSEGMT";
 const ZERO_PIECE: usize = 256 << 10;
+static ZEROS: [u8; ZERO_PIECE] = [0; ZERO_PIECE];
 
 /// An open segment.
 #[derive(Clone)]
@@ -42,39 +43,9 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
 }
 
 impl Segment {
-    /// Creates a zero-filled segment. It appears under its name only when it is whole and durable. The zeros are
-    /// written and synced in small pieces, so that a sync of another segment meanwhile never waits for all of them.
+    /// Creates a zero-filled segment in one go.
     pub(crate) fn create(env: &Env, dir: &Path, number: u64, len: u64) -> Result<Self> {
-        let path = dir.join(file_name(number));
-        let new = dir.join(format!("{number:010}.new"));
-        if env.files.exists(&new)? {
-            env.files.remove(&new)?;
-        }
-        let mut salt = [0u8; 8];
-        env.entropy.fill(&mut salt);
-        let salt = u64::from_le_bytes(salt);
-        let file = env.files.open(&new, OpenMode::CreateNew)?;
-        let mut header = Vec::with_capacity(44);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&SEGMENT_VERSION.to_le_bytes());
-        header.extend_from_slice(&0u32.to_le_bytes());
-        header.extend_from_slice(&number.to_le_bytes());
-        header.extend_from_slice(&len.to_le_bytes());
-        header.extend_from_slice(&salt.to_le_bytes());
-        header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
-        let zeros = vec![0u8; ZERO_PIECE];
-        let mut at = 0;
-        while at < len {
-            let piece = (len - at).min(ZERO_PIECE as u64);
-            file.write_at(at, &zeros[..piece as usize])?;
-            file.sync_data()?;
-            at += piece;
-        }
-        file.write_at(0, &header)?;
-        file.sync_data()?;
-        env.files.rename(&new, &path)?;
-        env.files.sync_dir(dir)?;
-        Ok(Segment { number, salt, len, path, file })
+        NewSegment::begin(env, dir, number, len)?.finish()
     }
 
     pub(crate) fn open(env: &Env, dir: &Path, number: u64, mode: OpenMode) -> Result<Self> {
@@ -136,5 +107,70 @@ impl Segment {
         Err(Error::new(Code::FormatCorrupt)
             .with("path", self.path.display())
             .with("reason", "the segment ended while it was read"))
+    }
+}
+
+/// A segment in the making: zeros are written and synced piece by piece, so that a sync of the log meanwhile never
+/// waits for all of them. It appears under its name only when it is whole and durable.
+pub(crate) struct NewSegment {
+    env: Env,
+    dir: PathBuf,
+    new: PathBuf,
+    segment: Segment,
+    filled: u64,
+}
+
+impl NewSegment {
+    pub(crate) fn begin(env: &Env, dir: &Path, number: u64, len: u64) -> Result<Self> {
+        let new = dir.join(format!("{number:010}.new"));
+        if env.files.exists(&new)? {
+            env.files.remove(&new)?;
+        }
+        let mut salt = [0u8; 8];
+        env.entropy.fill(&mut salt);
+        let file = env.files.open(&new, OpenMode::CreateNew)?;
+        let segment =
+            Segment { number, salt: u64::from_le_bytes(salt), len, path: dir.join(file_name(number)), file };
+        Ok(NewSegment { env: env.clone(), dir: dir.to_owned(), new, segment, filled: 0 })
+    }
+
+    /// The length that the segment will have.
+    pub(crate) fn len(&self) -> u64 {
+        self.segment.len
+    }
+
+    /// Writes the next piece; returns whether the segment is filled.
+    pub(crate) fn fill(&mut self) -> Result<bool> {
+        let piece = (self.segment.len - self.filled).min(ZERO_PIECE as u64);
+        self.segment.file.write_at(self.filled, &ZEROS[..piece as usize])?;
+        self.segment.file.sync_data()?;
+        self.filled += piece;
+        Ok(self.filled == self.segment.len)
+    }
+
+    /// Writes what is left, then the header, and gives the segment its name.
+    pub(crate) fn finish(mut self) -> Result<Segment> {
+        while self.filled < self.segment.len {
+            self.fill()?;
+        }
+        let Segment { number, salt, len, .. } = self.segment;
+        let mut header = Vec::with_capacity(44);
+        header.extend_from_slice(MAGIC);
+        header.extend_from_slice(&SEGMENT_VERSION.to_le_bytes());
+        header.extend_from_slice(&0u32.to_le_bytes());
+        header.extend_from_slice(&number.to_le_bytes());
+        header.extend_from_slice(&len.to_le_bytes());
+        header.extend_from_slice(&salt.to_le_bytes());
+        header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
+        self.segment.file.write_at(0, &header)?;
+        self.segment.file.sync_data()?;
+        self.env.files.rename(&self.new, &self.segment.path)?;
+        self.env.files.sync_dir(&self.dir)?;
+        Ok(self.segment)
+    }
+
+    /// Gives up.
+    pub(crate) fn abandon(self) -> Result<()> {
+        self.env.files.remove(&self.new)
     }
 }

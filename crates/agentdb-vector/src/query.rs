@@ -146,7 +146,8 @@ impl Query {
                 // The rounding of the score itself is part of `margin`, as |score| <= limit.
                 limit < DOT_MAX && fast + error < bound
             }
-            Metric::Euclidean => fast > bound && fast <= f32::MAX,
+            // A sum that overflowed is beyond any bound that did not.
+            Metric::Euclidean => fast > bound,
         }
     }
 }

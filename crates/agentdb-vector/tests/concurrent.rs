@@ -8,7 +8,7 @@ use std::thread;
 use agentdb_types::Lsn;
 use agentdb_vector::{Dimension, FlatIndex, Metric};
 
-const COMMITS: u64 = 2_000_000;
+const COMMITS: u64 = 4_000_000;
 const WINDOW: u64 = 700;
 const READERS: usize = 3;
 const UNPINNED: u64 = u64::MAX;

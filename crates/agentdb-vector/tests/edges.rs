@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use agentdb_types::{Code, Lsn, limits};
-use agentdb_vector::{Dimension, FlatIndex, Metric, Slot};
+use agentdb_vector::{Dimension, FlatIndex, Kernel, Metric, Slot};
 
 fn index(dimension: usize, metric: Metric) -> FlatIndex {
     FlatIndex::new(Dimension::new(dimension).unwrap(), metric)
@@ -103,6 +103,39 @@ fn scores_are_as_documented_at_the_ends_of_the_range() {
         let hits = index.search(&pair.0, 1, Lsn(1), None).unwrap();
         assert_eq!(hits[0].score, expected, "{metric:?} {pair:?}");
     }
+}
+
+/// The best of two rows, on every kernel; the first one sets the threshold that the second must pass.
+fn best_of(metric: Metric, query: [f32; 32], first: [f32; 32], second: [f32; 32]) -> Vec<Slot> {
+    let best = |kernel| {
+        let index = FlatIndex::with_kernel(Dimension::new(32).unwrap(), metric, kernel);
+        index.insert(1, Lsn(1), &first).unwrap();
+        index.insert(2, Lsn(1), &second).unwrap();
+        slots(&index, &query, 1, 1)[0]
+    };
+    Kernel::available().into_iter().map(best).collect()
+}
+
+#[test]
+fn a_row_whose_fast_score_left_the_range_is_not_ruled_out() {
+    let one = |x: f32| std::array::from_fn(|i| if i == 0 { x } else { 0.0 });
+    let all = |kernels: Vec<Slot>| assert!(kernels.iter().all(|slot| *slot == 2), "{kernels:?}");
+    // One lane overflows to minus infinity, and the true sum is positive.
+    let lanes = std::array::from_fn(|i| match i {
+        0 | 16 => -2e38,
+        1..9 => 0.6e38,
+        _ => 0.0,
+    });
+    all(best_of(Metric::Dot, [1.0; 32], one(0.0), lanes));
+    // Each product rounds to zero, and their sum would not.
+    all(best_of(Metric::Dot, [1e-23; 32], one(6e-22), [6e-23; 32]));
+    // Each square rounds up to the smallest float.
+    all(best_of(Metric::Euclidean, [0.0; 32], one(1.8e-22), [2.83e-23; 32]));
+    // Each square overflows.
+    all(best_of(Metric::Euclidean, [0.0; 32], one(3e38), [3e37; 32]));
+    // The norm is beyond what the fast cosine can divide by.
+    all(best_of(Metric::Cosine, [1.0; 32], one(1.0), [f32::MAX; 32]));
+    all(best_of(Metric::Cosine, [1.0; 32], one(1.0), [f32::from_bits(1); 32]));
 }
 
 #[test]

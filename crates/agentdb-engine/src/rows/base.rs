@@ -23,6 +23,8 @@ const POSITION: &str = "position";
 const FORMAT: &str = "format";
 const FORMAT_VERSION: u32 = 1;
 const HEAD_BYTES: usize = 12;
+const FILE: &str = "rows.redb";
+const DISTRUSTED: &str = "DISTRUSTED";
 
 /// Where the row file stands in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,13 +56,22 @@ pub(crate) struct Base {
 impl Base {
     /// Opens or creates the row file in `dir`.
     pub(crate) fn open(env: &Env, dir: &Path, load: BaseLoad) -> Result<Self> {
-        let path = dir.join("rows.redb");
-        let exists = env.files.exists(&path)?;
-        let mode = if exists { OpenMode::Write } else { OpenMode::CreateNew };
-        let file = env.files.open(&path, mode)?;
-        if !exists {
-            env.files.sync_dir(dir)?;
+        let path = dir.join(FILE);
+        if env.files.exists(&path)? {
+            return Self::load(env.files.open(&path, OpenMode::Write)?, load);
         }
+        // The file appears under its name only when it is whole: redb's own beginning is not atomic.
+        let new = dir.join("rows.new");
+        if env.files.exists(&new)? {
+            env.files.remove(&new)?;
+        }
+        let base = Self::load(env.files.open(&new, OpenMode::CreateNew)?, load)?;
+        env.files.rename(&new, &path)?;
+        env.files.sync_dir(dir)?;
+        Ok(base)
+    }
+
+    fn load(file: Arc<dyn File>, load: BaseLoad) -> Result<Self> {
         let db = redb::Builder::new()
             .set_cache_size(load.cache_bytes)
             .create_with_backend(Backend { file: file.clone() })
@@ -68,6 +79,29 @@ impl Base {
         let base = Base { db, file };
         base.initialise()?;
         Ok(base)
+    }
+
+    /// Marks the row file as not to be trusted: after a failed sync the operating system may show pages that it will
+    /// never write, so that only the log knows the rows.
+    pub(crate) fn distrust(env: &Env, dir: &Path) -> Result<()> {
+        env.files.open(&dir.join(DISTRUSTED), OpenMode::CreateNew)?.sync_data()?;
+        env.files.sync_dir(dir)
+    }
+
+    /// Removes a row file that is marked as not to be trusted; returns whether there was one.
+    pub(crate) fn discard_distrusted(env: &Env, dir: &Path) -> Result<bool> {
+        let mark = dir.join(DISTRUSTED);
+        if !env.files.exists(&mark)? {
+            return Ok(false);
+        }
+        let file = dir.join(FILE);
+        if env.files.exists(&file)? {
+            env.files.remove(&file)?;
+            env.files.sync_dir(dir)?;
+        }
+        env.files.remove(&mark)?;
+        env.files.sync_dir(dir)?;
+        Ok(true)
     }
 
     fn initialise(&self) -> Result<()> {

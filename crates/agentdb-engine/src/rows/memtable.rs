@@ -8,6 +8,7 @@ use agentdb_types::Lsn;
 use crossbeam_skiplist::SkipMap;
 
 use super::Row;
+use super::filter::Filter;
 
 /// What a version costs beside its bytes: the tower of the skip list, two allocations, the counts.
 const OVERHEAD: usize = 128;
@@ -19,6 +20,7 @@ type VersionedKey = Box<[u8]>;
 #[derive(Default)]
 pub(crate) struct Memtable {
     versions: SkipMap<VersionedKey, Option<Arc<[u8]>>>,
+    filter: Filter,
     bytes: AtomicUsize,
     last_lsn: AtomicU64,
 }
@@ -44,12 +46,16 @@ impl Memtable {
     pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
         let bytes = key.len() + body.as_ref().map_or(0, |b| b.len()) + OVERHEAD;
         self.versions.insert(versioned(key, lsn).into(), body);
+        self.filter.add(key);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.last_lsn.store(lsn.0, Ordering::Release);
     }
 
     /// The newest version at or before `at`: `None` if this table has none, `Some(None)` if the row was deleted.
     pub(crate) fn get(&self, key: &[u8], at: Lsn) -> Option<Option<Row>> {
+        if !self.filter.may_hold(key) {
+            return None;
+        }
         let from = versioned(key, at);
         let entry = self.versions.lower_bound(Bound::Included(&from[..]))?;
         let (found, lsn) = split(entry.key());

@@ -2,6 +2,7 @@
 //! step drains the one into the other, never beyond what the log has synced.
 
 mod base;
+mod filter;
 mod memtable;
 mod merge;
 mod store;

@@ -1,12 +1,10 @@
-//! The simulated disk: a tree of directories over inodes.
+//! The simulated disk: a tree of directories over inodes. What of it survives is in [`survival`](super::survival).
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
-use super::counters::Counters;
 use super::directory::{Directory, Entry};
-use super::inode::{Inode, Mood};
-use super::random::Random;
+use super::inode::Inode;
 
 /// Why an operation is refused, in the system's words.
 pub(super) type Refusal = &'static str;
@@ -17,14 +15,14 @@ pub(super) const IS_DIR: Refusal = "Is a directory";
 pub(super) const NOT_DIR: Refusal = "Not a directory";
 const INVALID: Refusal = "Invalid argument";
 
-const ROOT: u64 = 0;
+pub(super) const ROOT: u64 = 0;
 
 pub(super) struct Disk {
-    dirs: BTreeMap<u64, Directory>,
-    files: BTreeMap<u64, Inode>,
+    pub(super) dirs: BTreeMap<u64, Directory>,
+    pub(super) files: BTreeMap<u64, Inode>,
     next: u64,
     /// Who holds the lock of an inode.
-    locks: BTreeMap<u64, u64>,
+    pub(super) locks: BTreeMap<u64, u64>,
 }
 
 impl Disk {
@@ -127,70 +125,6 @@ impl Disk {
         Ok(self.dir(dir)?.entries().keys().cloned().collect())
     }
 
-    pub(super) fn sync_dir(&mut self, dir: u64) -> Result<(), Refusal> {
-        let all = self.dir(dir)?.unsynced();
-        self.settle(BTreeMap::from([(dir, all)]));
-        if self.files.values().any(|file| file.links == 0 && file.opens == 0) {
-            self.collect();
-        }
-        Ok(())
-    }
-
-    /// Some of a directory's changes become durable, and the rest never will.
-    pub(super) fn fail_sync_dir(&mut self, dir: u64, random: &mut Random) -> Result<(), Refusal> {
-        let count = random.below(self.dir(dir)?.unsynced() as u64 + 1) as usize;
-        self.settle(BTreeMap::from([(dir, count)]));
-        let renames = self.dir_mut(dir)?.abandon();
-        self.dirs.values_mut().for_each(|dir| dir.abandon_renames(&renames));
-        Ok(())
-    }
-
-    /// Power loss: of all that is unsynced, chance decides what the disk has.
-    pub(super) fn crash(&mut self, random: &mut Random, counters: &mut Counters) {
-        let whole = if random.chance(1, 4) { Some(Mood::any(random)) } else { None };
-        for file in self.files.values_mut() {
-            let mood = whole.unwrap_or_else(|| Mood::any(random));
-            if file.has_unsynced() {
-                file.settle(mood, random, counters);
-            }
-            file.forget();
-        }
-        let mut keep = BTreeMap::new();
-        for (&id, dir) in &self.dirs {
-            let all = dir.unsynced();
-            let count = match whole.unwrap_or_else(|| Mood::any(random)) {
-                Mood::Lose => 0,
-                Mood::Keep => all,
-                Mood::Prefix | Mood::Scatter => random.below(all as u64 + 1) as usize,
-            };
-            keep.insert(id, count);
-        }
-        self.settle(keep);
-        for dir in self.dirs.values_mut() {
-            counters.add_many("lost_entries", dir.unsynced() as u64);
-            dir.forget();
-        }
-        self.restart();
-    }
-
-    /// The process is gone: its handles and locks with it, the cache stays.
-    pub(super) fn restart(&mut self) {
-        self.locks.clear();
-        for file in self.files.values_mut() {
-            file.opens = 0;
-            file.links = 0;
-        }
-        let linked: Vec<Entry> = self.dirs.values().flat_map(|dir| dir.entries().values()).copied().collect();
-        for entry in linked {
-            if let Entry::File(id) = entry
-                && let Some(file) = self.files.get_mut(&id)
-            {
-                file.links += 1;
-            }
-        }
-        self.collect();
-    }
-
     /// Whether all changes of a directory are durable.
     pub(super) fn is_synced(&self, dir: u64) -> bool {
         self.dirs.get(&dir).is_none_or(|dir| dir.unsynced() == 0)
@@ -243,51 +177,6 @@ impl Disk {
         found
     }
 
-    /// Makes the oldest changes of some directories durable, and with a rename's one half the other half, as a
-    /// journalling file system does.
-    fn settle(&mut self, mut keep: BTreeMap<u64, usize>) {
-        let mut seen = BTreeSet::new();
-        loop {
-            let renames: BTreeSet<u64> = keep
-                .iter()
-                .filter_map(|(id, count)| Some(self.dirs.get(id)?.renames(*count)))
-                .flatten()
-                .filter(|rename| !seen.contains(rename))
-                .collect();
-            if renames.is_empty() {
-                break;
-            }
-            for (&id, dir) in &self.dirs {
-                let needed = renames.iter().filter_map(|rename| dir.prefix_with(*rename)).max().unwrap_or(0);
-                let count = keep.entry(id).or_default();
-                *count = needed.max(*count);
-            }
-            seen.extend(renames);
-        }
-        for (id, count) in keep {
-            if let Some(dir) = self.dirs.get_mut(&id) {
-                dir.settle(count);
-            }
-        }
-    }
-
-    /// Drops what nothing leads to any more, not even after a power loss.
-    fn collect(&mut self) {
-        let mut reached = BTreeSet::from([Entry::Dir(ROOT)]);
-        let mut todo = vec![ROOT];
-        while let Some(dir) = todo.pop() {
-            for entry in self.dirs.get(&dir).into_iter().flat_map(Directory::all_entries) {
-                if reached.insert(entry)
-                    && let Entry::Dir(id) = entry
-                {
-                    todo.push(id);
-                }
-            }
-        }
-        self.dirs.retain(|id, _| reached.contains(&Entry::Dir(*id)));
-        self.files.retain(|id, file| file.opens > 0 || reached.contains(&Entry::File(*id)));
-    }
-
     fn make_dirs(&mut self, path: &Path, add: impl Fn(&mut Directory, String, Entry)) -> Result<(), Refusal> {
         let mut at = ROOT;
         for name in names(path) {
@@ -309,7 +198,7 @@ impl Disk {
     fn parent(&self, path: &Path) -> Result<(u64, String), Refusal> {
         let mut names = names(path);
         let last = names.pop().ok_or(IS_DIR)?;
-        let dir = self.find_dir(&names.iter().collect::<std::path::PathBuf>())?;
+        let dir = self.find_dir(&names.iter().collect::<PathBuf>())?;
         Ok((dir, last))
     }
 
@@ -324,11 +213,11 @@ impl Disk {
         self.next
     }
 
-    fn dir(&self, id: u64) -> Result<&Directory, Refusal> {
+    pub(super) fn dir(&self, id: u64) -> Result<&Directory, Refusal> {
         self.dirs.get(&id).ok_or(NOT_FOUND)
     }
 
-    fn dir_mut(&mut self, id: u64) -> Result<&mut Directory, Refusal> {
+    pub(super) fn dir_mut(&mut self, id: u64) -> Result<&mut Directory, Refusal> {
         self.dirs.get_mut(&id).ok_or(NOT_FOUND)
     }
 }

@@ -37,6 +37,7 @@ mod inode;
 mod pages;
 mod random;
 mod state;
+mod survival;
 #[cfg(test)]
 mod tests;
 mod trace;

@@ -96,7 +96,7 @@ fn opening_refuses_what_the_mode_forbids() {
         for mode in [OpenMode::Read, OpenMode::Write, OpenMode::CreateNew] {
             assert_eq!(files.open(dir, mode).err().unwrap().code(), Code::Io, "{mode:?} of a directory");
             assert_eq!(files.open(&path.join("b"), mode).err().unwrap().code(), Code::Io);
-            assert_eq!(files.open(&dir.join("no/b"), mode).is_err(), true);
+            assert!(files.open(&dir.join("no/b"), mode).is_err());
         }
     });
 }

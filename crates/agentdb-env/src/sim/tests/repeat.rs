@@ -34,8 +34,9 @@ fn run(seed: u64, steps: u64) -> World {
         at += record.len() as u64;
         if random.chance(1, 2) {
             open.sync_data().unwrap();
+            let before = synced.len();
             synced.resize(at as usize, 0);
-            open.read_at(0, &mut synced).unwrap();
+            open.read_at(before as u64, &mut synced[before..]).unwrap();
         }
         if random.chance(1, 40) {
             if random.chance(1, 2) {

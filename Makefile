@@ -1,0 +1,26 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+# Compiled dependencies live outside the clone, so that a fresh clone starts warm.
+CACHE ?= $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/agentdb
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+export AGENTDB_MODELS ?= $(CACHE)/models
+
+.PHONY: help
+help: ## Show the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup:
+	@scripts/setup.sh
+
+.PHONY: models
+models: setup ## Fetch the local text encoder, by pinned hash
+	@scripts/models.sh "$(AGENTDB_MODELS)"
+
+.PHONY: test
+test: models ## Run every fast test and check
+	cargo test --workspace --no-fail-fast
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo fmt --all --check
