@@ -14,7 +14,7 @@ use crate::read::{Page, Read};
 use crate::request::WriteOptions;
 use crate::rows::Reader;
 use crate::tx::Tx;
-use crate::{Snapshot, Table, modules};
+use crate::{Row, Snapshot, Table, modules};
 
 /// Rows deleted in one batch.
 const BATCH: usize = 500;
@@ -97,12 +97,20 @@ fn is_due(snapshot: &Snapshot) -> Result<bool> {
         Ok(false)
     })?;
     if !due {
-        snapshot.scan_prefix(&snapshot.key(Table::Garbage), Page::Forward, &mut |_, _| {
+        scan_discarded(snapshot, &mut |_, _| {
             due = true;
             Ok(false)
         })?;
     }
     Ok(due)
+}
+
+/// Visits the notes of discarded sessions and collections. Those of namespaces, which come first in the system
+/// namespace, are for [`SweepNamespace`].
+fn scan_discarded(rows: &dyn Read, visit: &mut dyn FnMut(Key, Row) -> Result<bool>) -> Result<()> {
+    let table = rows.key(Table::Garbage);
+    let from = table.clone().u64(Remains::Namespace as u64 + 1);
+    rows.scan(&from, table.after_prefix().as_ref(), Page::Forward, visit)
 }
 
 fn is_empty(rows: &Reader, namespace: NamespaceId) -> Result<bool> {
@@ -173,7 +181,7 @@ impl WriteRequest for Sweep {
 /// Deletes up to `limit` rows of the first discarded number, or its note once nothing is left.
 fn sweep_garbage(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
     let mut first = None;
-    tx.scan_prefix(&tx.key(Table::Garbage), Page::Forward, &mut |key, _| {
+    scan_discarded(tx, &mut |key, _| {
         first = Some(key);
         Ok(false)
     })?;

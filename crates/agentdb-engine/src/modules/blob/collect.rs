@@ -50,7 +50,11 @@ fn due_notes(snapshot: &Snapshot) -> Result<Vec<(u64, String)>> {
 }
 
 /// Removes the files of due notes; returns the notes that are done with.
-fn collect(core: &Arc<Core>, namespace: NamespaceId, notes: Vec<(u64, String)>) -> Result<Vec<(u64, String)>> {
+fn collect(
+    core: &Arc<Core>,
+    namespace: NamespaceId,
+    notes: Vec<(u64, String)>,
+) -> Result<Vec<(u64, String)>> {
     let uploads = core.blobs.uploads();
     let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
     let mut collected = Vec::new();

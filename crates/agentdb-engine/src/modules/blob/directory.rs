@@ -149,9 +149,11 @@ impl Blobs {
                 continue;
             }
             let names = self.env.files.list(&dir.join(&prefix))?;
-            addresses.extend(names.into_iter().filter(|n| {
-                n.len() == ADDRESS_DIGITS && check_address(n).is_ok() && n.starts_with(&prefix)
-            }));
+            addresses.extend(
+                names.into_iter().filter(|n| {
+                    n.len() == ADDRESS_DIGITS && check_address(n).is_ok() && n.starts_with(&prefix)
+                }),
+            );
         }
         Ok(addresses)
     }

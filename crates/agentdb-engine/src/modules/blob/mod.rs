@@ -50,10 +50,10 @@ pub use stat::{Entry, Stat};
 
 use agentdb_types::{Code, Error, Result};
 
-use crate::{NamespaceId, Snapshot, Table};
 use crate::key::Key;
 use crate::operation::{Operation, Shape};
 use crate::read::Read;
+use crate::{NamespaceId, Snapshot, Table};
 
 /// Digits of an address.
 const ADDRESS_DIGITS: usize = 64;
@@ -98,7 +98,9 @@ fn note_key(rows: &dyn Read, due: u64, address: &str) -> Key {
 fn due(rows: &dyn Read, address: &str) -> Result<Option<u64>> {
     let Some(row) = rows.get(&due_key(rows, address))? else { return Ok(None) };
     let bytes = row.body[..].try_into();
-    let bytes = bytes.map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "the time of a blob's note is malformed"))?;
+    let bytes = bytes.map_err(|_| {
+        Error::new(Code::RowsCorrupt).with("reason", "the time of a blob's note is malformed")
+    })?;
     Ok(Some(u64::from_le_bytes(bytes)))
 }
 

@@ -101,7 +101,8 @@ impl Engine {
         let announced = self.core.blobs.announce(namespace, &address);
         received.place(&self.core.blobs, namespace)?;
         self.core.blobs.sync(namespace, &address).inspect_err(|err| self.core.poison(err))?;
-        let reference = Reference { put, address, bytes: received.bytes, sums: std::mem::take(&mut received.sums) };
+        let reference =
+            Reference { put, address, bytes: received.bytes, sums: std::mem::take(&mut received.sums) };
         let answer = self.write(namespace, reference, options).and_then(|ticket| ticket.wait());
         drop(announced);
         if self.core.check_failed().is_ok() {

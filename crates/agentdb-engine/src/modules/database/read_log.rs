@@ -1,7 +1,7 @@
 //! `log.read`.
 
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use agentdb_log::Log;
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,11 +78,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::InvalidValue`] if the log no longer reaches back to `from`; [`Code::LogCorrupt`]; what `visit` returns.
-    pub fn read_log(
-        &self,
-        from: Option<Lsn>,
-        visit: &mut dyn FnMut(LogEntry) -> Result<bool>,
-    ) -> Result<()> {
+    pub fn read_log(&self, from: Option<Lsn>, visit: &mut dyn FnMut(LogEntry) -> Result<bool>) -> Result<()> {
         let mut next = from;
         loop {
             let piece = read_piece(&self.core, next)?;
@@ -103,9 +99,10 @@ fn read_piece(core: &Core, from: Option<Lsn>) -> Result<Vec<LogEntry>> {
     let earliest = sequencer.log.segment_starts().next().unwrap_or(Lsn(1));
     let from = match from {
         Some(from) if from < earliest && from != Lsn::ZERO => {
-            return Err(Error::new(Code::InvalidValue)
-                .with("field", "from")
-                .with("reason", format_args!("the log begins at LSN {earliest}; what was before is trimmed")));
+            return Err(Error::new(Code::InvalidValue).with("field", "from").with(
+                "reason",
+                format_args!("the log begins at LSN {earliest}; what was before is trimmed"),
+            ));
         }
         Some(from) => from.max(earliest),
         None => earliest,

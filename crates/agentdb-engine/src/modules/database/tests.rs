@@ -12,7 +12,7 @@ use crate::modules::session::{self, message::Append};
 use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb, open};
 use crate::read::{Page, Read};
-use crate::{Batch, Engine, Key, NamespaceId, Task, WriteOptions};
+use crate::{Batch, Engine, Key, NamespaceId, Row, Task, WriteOptions};
 
 fn verify(engine: &Engine) -> Report {
     engine.verify(&mut |_| {}).unwrap()
@@ -23,7 +23,8 @@ fn filled(seed: u64) -> TestDb {
     let db = TestDb::new(seed);
     for n in 0..30 {
         db.write(state::Put::new("ann", format!("key {n}"), json!({"n": n, "text": "x".repeat(n)}))).unwrap();
-        db.write(Append { owner: Some("ann".into()), ..Append::new("s", "user", format!("message {n}")) }).unwrap();
+        db.write(Append { owner: Some("ann".into()), ..Append::new("s", "user", format!("message {n}")) })
+            .unwrap();
     }
     db.engine().put_blob(db.namespace, &mut &b"bytes"[..], Put::default(), WriteOptions::default()).unwrap();
     db.write(crate::modules::namespace::Create { name: "other".into(), description: String::new() }).unwrap();
@@ -48,7 +49,10 @@ fn info_and_digest_tell_what_is() {
     let info = db.read(Info {}).unwrap();
     let stats = db.engine().stats().unwrap();
     assert_eq!((info.lsn, info.format, info.namespaces), (Lsn(63), 1, 2));
-    assert_eq!((info.drained, info.mutations.put, info.mutations.add), (Lsn(62), stats.mutations[0], stats.mutations[2]));
+    assert_eq!(
+        (info.drained, info.mutations.put, info.mutations.add),
+        (Lsn(62), stats.mutations[0], stats.mutations[2])
+    );
     assert_eq!(info.id, db.engine().id());
     let digest = db.read(Digest {}).unwrap();
     let (lsn, expected) = db.engine().digest(db.namespace).unwrap();
@@ -60,7 +64,9 @@ fn the_log_reads_back_as_what_was_done() {
     let db = TestDb::new(2);
     db.write(state::Put::new("ann", "a", json!(1))).unwrap();
     let mut batch = Batch::new();
-    batch.push(db.engine(), session::Create { session: Some("s".into()), ..session::Create::new("ann") }).unwrap();
+    batch
+        .push(db.engine(), session::Create { session: Some("s".into()), ..session::Create::new("ann") })
+        .unwrap();
     batch.push(db.engine(), Append::new("s", "user", "secret")).unwrap();
     let options = WriteOptions {
         principal: Some("alice".into()),
@@ -149,7 +155,10 @@ fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
     let problems = verify(db.engine()).problems;
     assert_eq!(problems.len(), 2, "{problems:?}");
     assert!(problems[0].message.contains("table message key"), "{problems:?}");
-    assert_eq!((problems[0].code, problems[1].code), (Code::RowsCorrupt.number(), Code::BlobCorrupt.number()));
+    assert_eq!(
+        (problems[0].code, problems[1].code),
+        (Code::RowsCorrupt.number(), Code::BlobCorrupt.number())
+    );
     assert_eq!(problems[1].values["blob"], name);
     let segment = file(&db, ".log");
     let at = find(&db.world.read_file(&segment).unwrap(), b"key 3");
@@ -160,16 +169,16 @@ fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
 }
 
 /// Everything that can be read: rows by scan and each by its key, the blob, the digest.
-fn readable(engine: &Engine) -> agentdb_types::Result<Vec<(Vec<u8>, Lsn, Vec<u8>)>> {
+fn readable(engine: &Engine) -> agentdb_types::Result<Vec<(Vec<u8>, Row)>> {
     let snapshot = engine.snapshot(NamespaceId::DEFAULT)?;
     let mut rows = Vec::new();
     snapshot.scan_prefix(&Key::namespace(NamespaceId::DEFAULT), Page::Forward, &mut |key, row| {
-        rows.push((key.as_bytes().to_vec(), row.lsn, row.body.to_vec()));
+        rows.push((key.as_bytes().to_vec(), row));
         Ok(true)
     })?;
-    for (key, lsn, body) in &rows {
+    for (key, row) in &rows {
         let found = snapshot.get(&Key::from_bytes(key.clone()))?;
-        assert!(found.is_some_and(|row| row.lsn == *lsn && row.body[..] == body[..]), "a row that is not found again");
+        assert_eq!(found.as_ref(), Some(row), "a row that is not found again");
     }
     Ok(rows)
 }
@@ -183,12 +192,12 @@ fn a_flipped_byte_of_the_row_file_is_reported_or_changes_nothing() {
     db.world.process_kill();
     let len = db.world.read_file(&path).unwrap().len() as u64;
     // The file as it is on the disk, with one byte flipped, in a world of its own each time.
-    let all: Vec<_> = db.world.list_all().into_iter().map(|p| (p.clone(), db.world.read_file(&p).unwrap())).collect();
+    let all: Vec<_> =
+        db.world.list_all().into_iter().map(|p| (p.clone(), db.world.read_file(&p).unwrap())).collect();
     let bytes = db.world.read_file(&path).unwrap();
     let used: Vec<u64> = (0..len).filter(|&at| bytes[at as usize] != 0).collect();
     let mut random = Random::new(7);
     let (mut reported, mut harmless) = (0, 0);
-    std::panic::set_hook(Box::new(|_| {}));
     for round in 0..400 {
         // Two in three where there is something.
         let at = match round % 3 {
@@ -213,14 +222,9 @@ fn a_flipped_byte_of_the_row_file_is_reported_or_changes_nothing() {
         match outcome {
             Ok(true) => reported += 1,
             Ok(false) => harmless += 1,
-            Err(panic) => {
-                let _ = std::panic::take_hook();
-                let text = panic.downcast_ref::<String>().cloned();
-                panic!("byte {at}: {text:?}");
-            }
+            Err(panic) => panic!("byte {at}: {:?}", panic.downcast_ref::<String>()),
         }
     }
-    let _ = std::panic::take_hook();
     assert!(reported > 50 && harmless > 50, "{reported} {harmless}");
     db.reopen().unwrap();
     assert!(db.engine().dir() == Path::new(DIR) && db.engine().step(Task::Sweep).is_ok());

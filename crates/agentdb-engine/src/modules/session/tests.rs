@@ -55,7 +55,10 @@ fn pages(db: &TestDb, mut list: message::List) -> Vec<(u64, String, Value)> {
         let page = db.read(list.clone()).unwrap();
         let limit = list.limit.unwrap();
         assert!(page.items.len() <= limit);
-        assert!(page.cursor.is_none() || page.items.len() == limit, "a page that is not the last one is full");
+        assert!(
+            page.cursor.is_none() || page.items.len() == limit,
+            "a page that is not the last one is full"
+        );
         found.extend(page.items.into_iter().map(|m| (m.sequence, m.message, m.content)));
         match page.cursor {
             Some(cursor) => list.cursor = Some(cursor),
@@ -150,13 +153,20 @@ proptest! {
 fn a_session_keeps_what_it_was_given_and_an_update_changes_only_what_it_names() {
     let db = TestDb::new(2);
     let metadata = Map::from_iter([("a".to_owned(), json!(1)), ("b".to_owned(), json!([2.5]))]);
-    let request = Create { title: Some("Chat".into()), metadata, ttl_us: Some(1_000_000), ..Create::new("ann") };
+    let request =
+        Create { title: Some("Chat".into()), metadata, ttl_us: Some(1_000_000), ..Create::new("ann") };
     let session = db.write(request).unwrap().response.session;
     assert_eq!(session.len(), 36);
     let change = |fields: Value| {
         let mut request = json!({"session": session});
         request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-        db.engine().call_json(db.namespace, "session.update", request, WriteOptions::default(), Default::default())
+        db.engine().call_json(
+            db.namespace,
+            "session.update",
+            request,
+            WriteOptions::default(),
+            Default::default(),
+        )
     };
     change(json!({"metadata": {"a": null, "c": {"d": true}}})).unwrap();
     let found = db.read(Get::new(&session)).unwrap();
@@ -203,7 +213,8 @@ fn a_session_lives_from_its_last_change_and_goes_with_everything() {
     db.world.advance_us(10 * TTL);
     db.run(Task::Sweep);
     assert_eq!(db.read(Get::new("s")).unwrap().messages, 1);
-    let counts = [Table::Session, Table::SessionByOwner, Table::Message, Table::Expiry, Table::Garbage].map(|t| db.rows(t));
+    let counts = [Table::Session, Table::SessionByOwner, Table::Message, Table::Expiry, Table::Garbage]
+        .map(|t| db.rows(t));
     assert_eq!(counts, [1, 1, 1, 0, 0]);
 }
 
@@ -216,7 +227,15 @@ fn an_expired_session_is_swept_with_its_messages() {
     }
     db.world.advance_us(1_000);
     db.run(Task::Sweep);
-    for table in [Table::Session, Table::SessionByOwner, Table::Message, Table::MessageById, Table::SessionCounter, Table::Garbage, Table::Expiry] {
+    for table in [
+        Table::Session,
+        Table::SessionByOwner,
+        Table::Message,
+        Table::MessageById,
+        Table::SessionCounter,
+        Table::Garbage,
+        Table::Expiry,
+    ] {
         assert_eq!(db.rows(table), 0, "{table:?}");
     }
 }
@@ -253,11 +272,15 @@ fn a_batch_with_a_refusal_in_the_middle_leaves_nothing() {
     let before = (engine.digest(db.namespace).unwrap(), engine.stats().unwrap().mutations);
     let fill = |refuse: bool| {
         let mut batch = Batch::new();
-        batch.push(engine, Create { session: Some("s".into()), ttl_us: Some(5), ..Create::new("ann") }).unwrap();
+        batch
+            .push(engine, Create { session: Some("s".into()), ttl_us: Some(5), ..Create::new("ann") })
+            .unwrap();
         batch.push(engine, state::Put::new("ann", "k", json!(1))).unwrap();
         batch.push(engine, Append { message: Some("m".into()), ..Append::new("s", "user", "hi") }).unwrap();
         if refuse {
-            batch.push(engine, Append { message: Some("m".into()), ..Append::new("s", "user", "ho") }).unwrap();
+            batch
+                .push(engine, Append { message: Some("m".into()), ..Append::new("s", "user", "ho") })
+                .unwrap();
         }
         batch.push(engine, state::Put::new("ann", "l", json!(2))).unwrap();
         engine.write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait()
@@ -274,7 +297,8 @@ fn a_batch_with_a_refusal_in_the_middle_leaves_nothing() {
 #[test]
 fn namespaces_know_nothing_of_each_other() {
     let mut db = TestDb::new(7);
-    let other = db.write(crate::modules::namespace::Create { name: "other".into(), description: String::new() });
+    let other =
+        db.write(crate::modules::namespace::Create { name: "other".into(), description: String::new() });
     let other = NamespaceId(other.unwrap().response.number);
     db.write(Append { owner: Some("ann".into()), ..Append::new("s", "user", "here") }).unwrap();
     let digest = db.engine().digest(NamespaceId::DEFAULT).unwrap().1;
@@ -307,7 +331,10 @@ fn what_cannot_be_is_refused_with_its_code() {
     assert_eq!(exists.code(), Code::SessionExists);
     let list = |list: message::List| db.read(list).unwrap_err().code();
     assert_eq!(list(message::List { limit: Some(0), ..message::List::new("s") }), Code::PageTooLarge);
-    assert_eq!(list(message::List { cursor: Some("zz".into()), ..message::List::new("s") }), Code::InvalidCursor);
+    assert_eq!(
+        list(message::List { cursor: Some("zz".into()), ..message::List::new("s") }),
+        Code::InvalidCursor
+    );
     let missing = message::Get { session: "s".into(), message: "none".into() };
     assert_eq!(db.read(missing).unwrap_err().code(), Code::MessageNotFound);
     assert_eq!(db.read(message::List::last("s", 1)).unwrap().items[0].sequence, 2);
