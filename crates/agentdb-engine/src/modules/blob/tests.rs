@@ -296,7 +296,7 @@ fn uploads_beside_a_busy_collector_always_find_their_bytes() {
         if left.load(Ordering::Acquire) == 0 {
             break;
         }
-        db.world.advance_us(HOUR / 2 + 1);
+        db.world.advance_us(HOUR / 20);
         removed += usize::from(db.engine().step(Task::Collect).unwrap());
     }
     joins.into_iter().for_each(agentdb_env::Join::join);
