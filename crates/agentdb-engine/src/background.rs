@@ -104,6 +104,7 @@ fn maintain(core: &Arc<Core>) {
             core.maintenance.wait(FILL_PAUSE);
         }
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
+        while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         core.maintenance.wait(SWEEP_EVERY);
     }
 }

@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::key::{Key, NamespaceId};
 use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
+use crate::modules::blob::{self, Blobs};
 use crate::mutation::{self, Mutation};
 use crate::queue::Queue;
 use crate::read::Read;
@@ -72,12 +73,22 @@ pub enum Task {
     PrepareSegment,
     /// Delete what has expired, and what deleted namespaces, sessions and collections left.
     Sweep,
+    /// Remove files of blobs that nothing refers to any more.
+    Collect,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 7] =
-        [Task::Sequence, Task::Sync, Task::Stamp, Task::Freeze, Task::Drain, Task::PrepareSegment, Task::Sweep];
+    pub const ALL: [Task; 8] = [
+        Task::Sequence,
+        Task::Sync,
+        Task::Stamp,
+        Task::Freeze,
+        Task::Drain,
+        Task::PrepareSegment,
+        Task::Sweep,
+        Task::Collect,
+    ];
 }
 
 /// An open database, as the facade uses it. Clones share it; when the last one goes, it is closed.
@@ -104,6 +115,7 @@ pub(crate) struct Core {
     pub(crate) preparer: SegmentPreparer,
     pub(crate) clock: LogClock,
     pub(crate) keyring: Keyring,
+    pub(crate) blobs: Blobs,
     pub(crate) synced: AtomicU64,
     pub(crate) counters: Counters,
     pub(crate) driver: Signal,
@@ -155,7 +167,8 @@ impl Engine {
     pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Self> {
         let (lock, format) = load_directory(env, dir, options)?;
         let (rows, sequencer) = load_views(env, dir, options)?;
-        let core = Arc::new(assemble(env, dir, options, format, rows, sequencer));
+        let blobs = Blobs::open(env, &dir.join("blobs"))?;
+        let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
         core.replay()?;
         core.load_dead()?;
         let background = Background::start(&core, lock)?;
@@ -203,18 +216,7 @@ impl Engine {
     /// # Errors
     /// Errors of files.
     pub fn stats(&self) -> Result<Stats> {
-        let core = &self.core;
-        let counters = &core.counters;
-        Ok(Stats {
-            lsn: core.rows.visible(),
-            synced: Lsn(core.synced.load(Ordering::Acquire)),
-            drained: core.rows.persisted().lsn,
-            memory_bytes: core.rows.undrained_bytes(),
-            row_file_bytes: core.rows.stats()?.file_bytes,
-            log_bytes: core.lock_sequencer().log.bytes(),
-            groups: counters.groups.load(Ordering::Relaxed),
-            mutations: self.mutations(),
-        })
+        self.core.stats()
     }
 
     /// Mutations committed since opening, by kind: put, delete, add, splice.
@@ -326,6 +328,7 @@ fn assemble(
     format: Format,
     rows: Rows,
     sequencer: Sequencer,
+    blobs: Blobs,
 ) -> Core {
     let head = sequencer.log.head();
     Core {
@@ -340,6 +343,7 @@ fn assemble(
         synced: AtomicU64::new(head.lsn.0),
         sequencer: Mutex::new(sequencer),
         keyring: Keyring::new(env, &dir.join("keys")),
+        blobs,
         counters: Counters::default(),
         driver: Signal::default(),
         drainer: Signal::default(),
@@ -476,6 +480,7 @@ impl Core {
             // The log makes the segment itself if this fails: no reason to stop.
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
+            Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
         }
     }
 
@@ -529,6 +534,20 @@ impl Core {
         self.maintenance.set();
     }
 
+    pub(crate) fn stats(&self) -> Result<Stats> {
+        let counters = &self.counters;
+        Ok(Stats {
+            lsn: self.rows.visible(),
+            synced: self.synced_lsn(),
+            drained: self.rows.persisted().lsn,
+            memory_bytes: self.rows.undrained_bytes(),
+            row_file_bytes: self.rows.stats()?.file_bytes,
+            log_bytes: self.lock_sequencer().log.bytes(),
+            groups: counters.groups.load(Ordering::Relaxed),
+            mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
+        })
+    }
+
     /// Waits for an answer; while nobody else commits, this thread does.
     pub(crate) fn drive_until(&self, completion: &Arc<Completion>) -> Result<Outcome> {
         loop {
@@ -571,16 +590,17 @@ impl Core {
         Ok(())
     }
 
+    /// The LSN up to which the log is durable.
+    pub(crate) fn synced_lsn(&self) -> Lsn {
+        Lsn(self.synced.load(Ordering::Acquire))
+    }
+
     /// The name of a namespace to its number.
     pub(crate) fn find_namespace(self: &Arc<Self>, name: &str) -> Result<NamespaceId> {
         let snapshot = self.snapshot(NamespaceId::SYSTEM)?;
         crate::modules::namespace::find(&snapshot, name)
     }
 
-    /// The time of the last group.
-    pub(crate) fn log_time(&self) -> Timestamp {
-        self.clock.read()
-    }
 }
 
 impl IdSource for Core {

@@ -62,6 +62,7 @@ impl Keyring {
         Ok(())
     }
 
+    #[cfg(test)]
     /// Destroys a subject's key: every body sealed with it is a tombstone from now on, in every copy of the log.
     pub(crate) fn destroy(&self, subject: &str) -> Result<bool> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);

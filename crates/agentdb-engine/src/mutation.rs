@@ -146,6 +146,11 @@ fn splice(before: &[u8], edits: &[Edit]) -> Option<Vec<u8>> {
     Some(out)
 }
 
+/// The name of a kind of change, for readers of the log.
+pub(crate) fn kind_name(kind: u8) -> &'static str {
+    ["unknown", "put", "delete", "add", "splice"].get(usize::from(kind)).copied().unwrap_or("unknown")
+}
+
 fn unappliable() -> Error {
     Error::new(Code::RowsCorrupt).with("reason", "a mutation of the log does not fit the row that it changes")
 }

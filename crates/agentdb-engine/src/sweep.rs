@@ -37,7 +37,7 @@ impl Remains {
     fn tables(self) -> &'static [Table] {
         match self {
             Remains::Namespace => &[],
-            Remains::Session => &[Table::Message, Table::MessageById],
+            Remains::Session => &[Table::Message, Table::MessageById, Table::SessionCounter],
             Remains::Collection => &[Table::Record, Table::Vector],
         }
     }
@@ -82,6 +82,7 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
         core.submit_internal(NamespaceId(number), Box::new(SweepNamespace {}))?;
         let empty = is_empty(&core.rows.reader(), NamespaceId(number))?;
         if empty {
+            modules::blob::remove_namespace(core, NamespaceId(number))?;
             core.submit_internal(NamespaceId::SYSTEM, Box::new(ForgetNamespace { number }))?;
         }
         return Ok(true);
@@ -132,7 +133,7 @@ struct ForgetNamespace {
 }
 
 /// The sweeper's requests are in no table: nobody can send them.
-const fn internal(name: &'static str) -> About {
+pub(crate) const fn internal(name: &'static str) -> About {
     About {
         name,
         doc: "Deletes what nobody sees any more.",
@@ -233,7 +234,7 @@ impl WriteRequest for ForgetNamespace {
 
 impl Core {
     /// Commits a request of the engine itself, in any namespace, dead ones included.
-    fn submit_internal(
+    pub(crate) fn submit_internal(
         self: &Arc<Self>,
         namespace: NamespaceId,
         write: Box<dyn crate::operation::AnyWrite>,

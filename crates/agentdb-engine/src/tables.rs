@@ -45,10 +45,14 @@ tables! {
     Message = 26 "message",
     /// Messages by id: (session number, message) to the sequence.
     MessageById = 27 "message_by_id",
+    /// Counters of sessions: (session number, name) to an `i64`.
+    SessionCounter = 28 "session_counter",
     /// Blobs: (address).
     Blob = 32 "blob",
     /// Blobs that nothing refers to any more: (time, address).
     BlobGarbage = 33 "blob_garbage",
+    /// When the file of a deleted blob may go: (address) to the time of its note, `u64` microseconds.
+    BlobDue = 34 "blob_due",
     /// Collections: (name).
     Collection = 40 "collection",
     /// Records: (collection number, record).

@@ -236,6 +236,10 @@ codes! {
         "session {session} belongs to owner {owner}"
         "A session's id was used with another owner than the one who created it."
         "Use the owner that the message names, or another session id.";
+    1025 BlobTooLarge Limit "blob_too_large"
+        "the blob has more than {limit} bytes"
+        "An upload has more bytes than a blob may have."
+        "Split the bytes into several blobs.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -221,6 +221,39 @@ impl BaseSnapshot {
         Ok(BaseIter { range: range.map_err(from_redb)?, back })
     }
 
+    /// Reads all rows of a namespace and finds each again by its key: `visit` is told the key, or what is damaged.
+    /// Returns the set hash of what is whole.
+    pub(crate) fn check(
+        &self,
+        namespace: NamespaceId,
+        visit: &mut dyn FnMut(Result<&[u8]>),
+    ) -> Result<SetHash> {
+        let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
+        let mut computed = SetHash::default();
+        let mut last = Vec::new();
+        for entry in self.rows.range::<&[u8]>(&from[..]..&to[..]).map_err(from_redb)? {
+            let (key, stored) = entry.map_err(from_redb)?;
+            let (key, stored) = (key.value(), stored.value());
+            let found = self.rows.get(key).map_err(from_redb)?;
+            let row = decode_row(key, stored).and_then(|row| {
+                if found.is_some_and(|found| found.value() == stored) && last.as_slice() < key {
+                    Ok(row)
+                } else {
+                    Err(corrupt(format_args!("row {} is out of its place", crate::inspect::describe(key))))
+                }
+            });
+            last = key.to_vec();
+            match row {
+                Ok(row) => {
+                    computed.add(key, row.lsn, &row.body);
+                    visit(Ok(key));
+                }
+                Err(err) => visit(Err(err)),
+            }
+        }
+        Ok(computed)
+    }
+
     pub(crate) fn hash(&self, namespace: NamespaceId) -> Result<SetHash> {
         load_hash(&self.hashes, namespace)
     }

@@ -1,9 +1,10 @@
 //! The rows of the database: memory tables over the row file, published to readers as one state.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agentdb_types::{Lsn, Result, Timestamp};
+use agentdb_types::{Lsn, Result};
 use arc_swap::ArcSwap;
 
 use super::base::{BaseSnapshot, Position};
@@ -176,13 +177,7 @@ impl Reader {
     /// The set hash of a namespace's rows at this LSN.
     pub(crate) fn hash(&self, namespace: NamespaceId) -> Result<SetHash> {
         let mut hash = self.state.base.hash(namespace)?;
-        let from = namespace.0.to_be_bytes();
-        let to = (namespace.0 + 1).to_be_bytes();
-        let mut changed = std::collections::BTreeSet::new();
-        for table in std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table)) {
-            changed.extend(table.scan(&from, Some(&to), self.at).map(|(key, ..)| key));
-        }
-        for key in changed {
+        for key in self.memory_keys(namespace) {
             if let Some(row) = self.state.base.get(&key)? {
                 hash.remove(&key, row.lsn, &row.body);
             }
@@ -193,25 +188,29 @@ impl Reader {
         Ok(hash)
     }
 
-    /// The set hash that the row file keeps, and the one that its rows have: to be equal.
-    pub(crate) fn recompute_base_hash(&self, namespace: NamespaceId) -> Result<(SetHash, SetHash)> {
-        let kept = self.state.base.hash(namespace)?;
-        let mut computed = SetHash::default();
+    /// The keys of a namespace that were written, or deleted, in the memory tables.
+    pub(crate) fn memory_keys(&self, namespace: NamespaceId) -> BTreeSet<Vec<u8>> {
         let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
-        for entry in self.state.base.scan(&from, Some(&to), false)? {
-            let (key, row) = entry?;
-            computed.add(&key, row.lsn, &row.body);
+        let mut changed = BTreeSet::new();
+        for table in std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table)) {
+            changed.extend(table.scan(&from, Some(&to), self.at).map(|(key, ..)| key));
         }
-        Ok((kept, computed))
+        changed
+    }
+
+    /// Reads a namespace's rows in the row file: `visit` is told the key of each, or what is damaged. Returns the set
+    /// hash that is kept, and the one that the rows have: to be equal.
+    pub(crate) fn check_base(
+        &self,
+        namespace: NamespaceId,
+        visit: &mut dyn FnMut(Result<&[u8]>),
+    ) -> Result<(SetHash, SetHash)> {
+        let computed = self.state.base.check(namespace, visit)?;
+        Ok((self.state.base.hash(namespace)?, computed))
     }
 
     /// The namespaces that have, or had, rows in the row file.
     pub(crate) fn base_namespaces(&self) -> Result<Vec<NamespaceId>> {
         self.state.base.namespaces()
-    }
-
-    /// The log time that the row file has reached.
-    pub(crate) fn base_time(&self) -> Timestamp {
-        self.state.base.position.time
     }
 }

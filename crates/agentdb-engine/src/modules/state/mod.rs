@@ -23,6 +23,7 @@ pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
 pub use increment::{Increment, Incremented};
 pub use list::{List, Listed};
+pub(super) use patch::merge;
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 

@@ -1,0 +1,156 @@
+//! Removing files that nothing refers to: a step of the engine, whose outcome goes through the sequencer.
+
+use std::sync::{Arc, PoisonError};
+
+use agentdb_types::Result;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::directory::Uploads;
+use super::{due, due_key, note_key, row_key};
+use crate::engine::Core;
+use crate::operation::{About, Request, WriteRequest};
+use crate::read::{Page, Read};
+use crate::tx::Tx;
+use crate::{NamespaceId, Snapshot, Table, modules, sweep};
+
+/// Files removed in one step.
+const BATCH: usize = 100;
+
+/// Does one piece of collecting; returns whether there was any.
+pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
+    let system = core.snapshot(NamespaceId::SYSTEM)?;
+    for namespace in modules::namespace::all(&system)? {
+        let notes = due_notes(&system.in_namespace(namespace))?;
+        if notes.is_empty() {
+            continue;
+        }
+        let collected = collect(core, namespace, notes)?;
+        if !collected.is_empty() {
+            core.submit_internal(namespace, Box::new(Collected { notes: collected }))?;
+            return Ok(true);
+        }
+    }
+    look_at_files(core)
+}
+
+/// The notes of a namespace whose time has come.
+fn due_notes(snapshot: &Snapshot) -> Result<Vec<(u64, String)>> {
+    let now = snapshot.now().micros().unsigned_abs();
+    let mut notes = Vec::new();
+    snapshot.scan_prefix(&snapshot.key(Table::BlobGarbage), Page::Forward, &mut |key, _| {
+        let mut parts = key.components();
+        let due = parts.u64()?;
+        if due <= now {
+            notes.push((due, parts.text()?));
+        }
+        Ok(due <= now && notes.len() < BATCH)
+    })?;
+    Ok(notes)
+}
+
+/// Removes the files of due notes; returns the notes that are done with.
+fn collect(
+    core: &Arc<Core>,
+    namespace: NamespaceId,
+    notes: Vec<(u64, String)>,
+) -> Result<Vec<(u64, String)>> {
+    let uploads = core.blobs.uploads();
+    let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
+    let mut collected = Vec::new();
+    for (at, address) in notes {
+        if is_uploading(&uploads, namespace, &address) {
+            continue;
+        }
+        let still_due = due(&durable, &address)? == Some(at);
+        if still_due && durable.get(&row_key(&durable, &address)?)?.is_none() {
+            remove(core, namespace, &address)?;
+        }
+        collected.push((at, address));
+    }
+    Ok(collected)
+}
+
+fn remove(core: &Core, namespace: NamespaceId, address: &str) -> Result<bool> {
+    let removed = core.blobs.remove(namespace, address)?;
+    if removed {
+        core.blobs.sync(namespace, address).inspect_err(|err| core.poison(err))?;
+    }
+    Ok(removed)
+}
+
+fn is_uploading(uploads: &Uploads<'_>, namespace: NamespaceId, address: &str) -> bool {
+    uploads.contains_key(&(namespace, address.to_owned()))
+}
+
+/// The newest rows, if the log is durable up to them.
+fn durable_snapshot(core: &Arc<Core>, namespace: NamespaceId) -> Result<Option<Snapshot>> {
+    let snapshot = snapshot(core, namespace)?;
+    if core.synced_lsn() < snapshot.lsn() {
+        core.step(crate::Task::Sync)?;
+    }
+    Ok(Some(snapshot).filter(|s| core.synced_lsn() >= s.lsn()))
+}
+
+/// Removes the file of an address if neither a row nor a note names it and nobody is uploading it.
+pub(super) fn remove_unreferenced(core: &Arc<Core>, namespace: NamespaceId, address: &str) -> Result<bool> {
+    let uploads = core.blobs.uploads();
+    if is_uploading(&uploads, namespace, address) || is_referenced(&snapshot(core, namespace)?, address)? {
+        return Ok(false);
+    }
+    match durable_snapshot(core, namespace)? {
+        Some(durable) if !is_referenced(&durable, address)? => remove(core, namespace, address),
+        _ => Ok(false),
+    }
+}
+
+fn is_referenced(rows: &Snapshot, address: &str) -> Result<bool> {
+    Ok(rows.get(&row_key(rows, address)?)?.is_some() || due(rows, address)?.is_some())
+}
+
+/// The newest rows of a namespace, deleted ones included.
+fn snapshot(core: &Arc<Core>, namespace: NamespaceId) -> Result<Snapshot> {
+    core.snapshot(NamespaceId::SYSTEM).map(|system| system.in_namespace(namespace))
+}
+
+/// Looks at the files of one namespace that were there when the database was opened.
+fn look_at_files(core: &Arc<Core>) -> Result<bool> {
+    let next = core.blobs.unseen.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let Some(namespace) = next else { return Ok(false) };
+    for address in core.blobs.addresses(namespace)? {
+        remove_unreferenced(core, namespace, &address)?;
+    }
+    Ok(true)
+}
+
+/// Removes the files of a namespace that was deleted and whose last row was swept.
+pub(crate) fn remove_namespace(core: &Arc<Core>, namespace: NamespaceId) -> Result<()> {
+    for address in core.blobs.addresses(namespace)? {
+        remove_unreferenced(core, namespace, &address)?;
+    }
+    Ok(())
+}
+
+/// What the collector has removed.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Collected {
+    notes: Vec<(u64, String)>,
+}
+
+impl Request for Collected {
+    type Response = ();
+    const ABOUT: About = sweep::internal("internal.collect");
+}
+
+impl WriteRequest for Collected {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
+        for (at, address) in &self.notes {
+            // A blob that was put and deleted again meanwhile has another note.
+            if due(tx, address)? == Some(*at) {
+                tx.delete(due_key(tx, address))?;
+            }
+            tx.delete(note_key(tx, *at, address))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! `database.info`.
+
+use agentdb_types::{Lsn, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
+use crate::{Snapshot, format, modules};
+
+/// Asks for the figures of the open database.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Info {}
+
+/// The figures of an open database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Information {
+    /// The database's id.
+    pub id: String,
+    /// The version of the directory's format.
+    pub format: u32,
+    /// The last published LSN.
+    pub lsn: Lsn,
+    /// The LSN up to which the log is durable.
+    pub synced: Lsn,
+    /// The LSN up to which the row file holds everything.
+    pub drained: Lsn,
+    /// Bytes of rows in memory that are on their way to the row file.
+    pub memory_bytes: u64,
+    /// Bytes of the row file.
+    pub row_file_bytes: u64,
+    /// Bytes of the log’s segments.
+    pub log_bytes: u64,
+    /// How many namespaces there are, `default` included and the system’s own left out.
+    pub namespaces: u64,
+    /// Groups committed since opening.
+    pub groups: u64,
+    /// Mutations committed since opening.
+    pub mutations: MutationCounts,
+}
+
+/// Mutations by kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MutationCounts {
+    /// Rows written as a whole.
+    pub put: u64,
+    /// Rows deleted.
+    pub delete: u64,
+    /// Counters added to.
+    pub add: u64,
+    /// Rows changed in part.
+    pub splice: u64,
+}
+
+impl Request for Info {
+    type Response = Information;
+    const ABOUT: About = About {
+        name: "database.info",
+        doc: "Tells the figures of the open database: id, format, LSNs, bytes, counts.",
+        effect: Effect::Read,
+        scope: Scope::Database,
+        permission: "database.read",
+        resource: &[],
+        sensitive: &[],
+        errors: &[],
+    };
+}
+
+impl ReadRequest for Info {
+    fn read(&self, snapshot: &Snapshot) -> Result<Information> {
+        let core = &snapshot.core;
+        let stats = core.stats()?;
+        let [put, delete, add, splice] = stats.mutations;
+        Ok(Information {
+            id: core.format.id.clone(),
+            format: format::VERSION,
+            lsn: stats.lsn,
+            synced: stats.synced,
+            drained: stats.drained,
+            memory_bytes: stats.memory_bytes,
+            row_file_bytes: stats.row_file_bytes,
+            log_bytes: stats.log_bytes,
+            namespaces: modules::namespace::all(snapshot)?.len() as u64 - 1,
+            groups: stats.groups,
+            mutations: MutationCounts { put, delete, add, splice },
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! Info, digest, reading the log, and verification that names what is damaged.
+
+use std::path::{Path, PathBuf};
+
+use agentdb_env::sim::Random;
+use agentdb_types::{Code, Lsn};
+use serde_json::json;
+
+use super::{Digest, Info, LogEntry, Phase, Report};
+use crate::modules::blob::Put;
+use crate::modules::session::{self, message::Append};
+use crate::modules::state;
+use crate::modules::testing::{DIR, TestDb, open};
+use crate::read::{Page, Read};
+use crate::{Batch, Engine, Key, NamespaceId, Row, Task, WriteOptions};
+
+fn verify(engine: &Engine) -> Report {
+    engine.verify(&mut |_| {}).unwrap()
+}
+
+/// A small database of every kind of row, in the row file.
+fn filled(seed: u64) -> TestDb {
+    let db = TestDb::new(seed);
+    for n in 0..30 {
+        db.write(state::Put::new("ann", format!("key {n}"), json!({"n": n, "text": "x".repeat(n)}))).unwrap();
+        db.write(Append { owner: Some("ann".into()), ..Append::new("s", "user", format!("message {n}")) })
+            .unwrap();
+    }
+    db.engine().put_blob(db.namespace, &mut &b"bytes"[..], Put::default(), WriteOptions::default()).unwrap();
+    db.write(crate::modules::namespace::Create { name: "other".into(), description: String::new() }).unwrap();
+    db.drain();
+    db.write(state::Put::new("ann", "in memory", json!(1))).unwrap();
+    db
+}
+
+fn read_log(db: &TestDb, from: Option<u64>) -> Vec<LogEntry> {
+    let mut entries = Vec::new();
+    let keep = &mut |entry| {
+        entries.push(entry);
+        Ok(true)
+    };
+    db.engine().read_log(from.map(Lsn), keep).unwrap();
+    entries
+}
+
+#[test]
+fn info_and_digest_tell_what_is() {
+    let db = filled(1);
+    let info = db.read(Info {}).unwrap();
+    let stats = db.engine().stats().unwrap();
+    assert_eq!((info.lsn, info.format, info.namespaces), (Lsn(63), 1, 2));
+    assert_eq!(
+        (info.drained, info.mutations.put, info.mutations.add),
+        (Lsn(62), stats.mutations[0], stats.mutations[2])
+    );
+    assert_eq!(info.id, db.engine().id());
+    let digest = db.read(Digest {}).unwrap();
+    let (lsn, expected) = db.engine().digest(db.namespace).unwrap();
+    assert_eq!((digest.lsn, digest.digest), (lsn, expected.to_string()));
+}
+
+#[test]
+fn the_log_reads_back_as_what_was_done() {
+    let db = TestDb::new(2);
+    db.write(state::Put::new("ann", "a", json!(1))).unwrap();
+    let mut batch = Batch::new();
+    batch
+        .push(db.engine(), session::Create { session: Some("s".into()), ..session::Create::new("ann") })
+        .unwrap();
+    batch.push(db.engine(), Append::new("s", "user", "secret")).unwrap();
+    let options = WriteOptions {
+        principal: Some("alice".into()),
+        subject: Some("ann".into()),
+        ..WriteOptions::default()
+    };
+    db.engine().write_batch(db.namespace, batch, options).unwrap().wait().unwrap();
+    let entries = read_log(&db, None);
+    assert_eq!(entries.iter().map(|e| e.lsn.0).collect::<Vec<_>>(), [1, 2]);
+    let entry = &entries[1];
+    assert_eq!(entry.operation, "session.create,message.append");
+    assert_eq!((entry.principal.as_deref(), entry.subject.as_deref()), (Some("alice"), Some("ann")));
+    let told: Vec<_> =
+        entry.mutations.iter().map(|m| (m.table.as_deref().unwrap(), &m.kind[..], m.sealed)).collect();
+    assert!(told.contains(&("message", "put", true)), "{told:?}");
+    assert!(told.contains(&("session_counter", "add", false)), "{told:?}");
+    assert!(told.contains(&("message_by_id", "put", false)), "{told:?}");
+    assert_eq!(entries[0].mutations.len(), 1);
+    assert!(entries[0].mutations[0].key.contains("ann"));
+    assert_eq!(read_log(&db, Some(2)), entries[1..]);
+    assert_eq!(read_log(&db, Some(3)), []);
+    // Whoever reads may write, and sees it if the reading goes on.
+    let mut seen = 0;
+    db.engine()
+        .read_log(None, &mut |entry| {
+            seen = entry.lsn.0;
+            if seen < 5 {
+                db.write(state::Increment { owner: "ann".into(), key: "n".into(), by: 1 })?;
+            }
+            Ok(seen < 5)
+        })
+        .unwrap();
+    assert_eq!(seen, 5);
+}
+
+#[test]
+fn a_long_log_is_read_in_pieces_without_a_gap() {
+    let db = TestDb::new(3);
+    let text = "x".repeat(900_000);
+    for n in 0..40 {
+        db.write(state::Put::new("ann", format!("{n}"), json!(text))).unwrap();
+        db.drain();
+    }
+    let lsns: Vec<_> = read_log(&db, Some(2)).iter().map(|e| e.lsn.0).collect();
+    assert_eq!(lsns, (2..=40).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_whole_database_has_no_problems_and_its_rows_are_counted() {
+    let mut db = filled(4);
+    for _ in 0..2 {
+        let mut phases = Vec::new();
+        let report = db.engine().verify(&mut |p| phases.push(p.phase)).unwrap();
+        assert_eq!(report.problems, []);
+        assert_eq!((report.blobs, report.blob_bytes, report.lsn), (1, 5, Lsn(63)));
+        let log = report.log.unwrap();
+        assert_eq!((log.first_lsn, log.last_lsn, log.entries), (Lsn(1), Lsn(63), 63));
+        assert!([Phase::Log, Phase::Rows, Phase::Blobs].iter().all(|p| phases.contains(p)));
+        assert_eq!(report.rows, report.namespaces.iter().map(|n| n.rows).sum::<u64>());
+        db.reopen().unwrap();
+    }
+    db.drain();
+    let report = verify(db.engine());
+    let own = report.namespaces.iter().find(|n| n.number == 1).unwrap();
+    assert_eq!(own.digest, db.engine().digest(NamespaceId::DEFAULT).unwrap().1.to_string());
+}
+
+fn file(db: &TestDb, part: &str) -> PathBuf {
+    db.world.list_all().into_iter().find(|p| p.to_string_lossy().contains(part)).unwrap()
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> u64 {
+    bytes.windows(what.len()).position(|w| w == what).unwrap() as u64
+}
+
+#[test]
+fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
+    let mut db = filled(5);
+    let blob = file(&db, "/blobs/1/");
+    let rows = file(&db, "rows.redb");
+    let name = blob.file_name().unwrap().to_string_lossy().into_owned();
+    db.world.flip_bit(&blob, 2, 1).unwrap();
+    let at = find(&db.world.read_file(&rows).unwrap(), b"message 17");
+    db.world.flip_bit(&rows, at, 0).unwrap();
+    db.reopen().unwrap();
+    let problems = verify(db.engine()).problems;
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems[0].message.contains("table message key"), "{problems:?}");
+    assert_eq!(
+        (problems[0].code, problems[1].code),
+        (Code::RowsCorrupt.number(), Code::BlobCorrupt.number())
+    );
+    assert_eq!(problems[1].values["blob"], name);
+    let segment = file(&db, ".log");
+    let at = find(&db.world.read_file(&segment).unwrap(), b"key 3");
+    db.world.flip_bit(&segment, at, 0).unwrap();
+    let problems = verify(db.engine()).problems;
+    assert_eq!(problems.len(), 3);
+    assert_eq!(problems[0].code, Code::LogCorrupt.number());
+}
+
+/// Everything that can be read: rows by scan and each by its key, the blob, the digest.
+fn readable(engine: &Engine) -> agentdb_types::Result<Vec<(Vec<u8>, Row)>> {
+    let snapshot = engine.snapshot(NamespaceId::DEFAULT)?;
+    let mut rows = Vec::new();
+    snapshot.scan_prefix(&Key::namespace(NamespaceId::DEFAULT), Page::Forward, &mut |key, row| {
+        rows.push((key.as_bytes().to_vec(), row));
+        Ok(true)
+    })?;
+    for (key, row) in &rows {
+        let found = snapshot.get(&Key::from_bytes(key.clone()))?;
+        assert_eq!(found.as_ref(), Some(row), "a row that is not found again");
+    }
+    Ok(rows)
+}
+
+#[test]
+fn a_flipped_byte_of_the_row_file_is_reported_or_changes_nothing() {
+    let mut db = filled(6);
+    let path = file(&db, "rows.redb");
+    let digest = db.engine().digest(NamespaceId::DEFAULT).unwrap().1;
+    let expected = readable(db.engine()).unwrap();
+    db.world.process_kill();
+    let len = db.world.read_file(&path).unwrap().len() as u64;
+    // The file as it is on the disk, with one byte flipped, in a world of its own each time.
+    let all: Vec<_> =
+        db.world.list_all().into_iter().map(|p| (p.clone(), db.world.read_file(&p).unwrap())).collect();
+    let bytes = db.world.read_file(&path).unwrap();
+    let used: Vec<u64> = (0..len).filter(|&at| bytes[at as usize] != 0).collect();
+    let mut random = Random::new(7);
+    let (mut reported, mut harmless) = (0, 0);
+    for round in 0..400 {
+        // Two in three where there is something.
+        let at = match round % 3 {
+            0 => random.below(len),
+            _ => used[random.below(used.len() as u64) as usize],
+        };
+        let world = agentdb_env::sim::World::new(round);
+        for (path, bytes) in &all {
+            world.write_file(path, bytes).unwrap();
+        }
+        world.flip_bit(&path, at, random.below(8) as u8).unwrap();
+        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let Ok(engine) = open(&world) else { return true };
+            let report = verify(&engine);
+            if !report.problems.is_empty() {
+                return true;
+            }
+            assert_eq!(readable(&engine).unwrap(), expected, "byte {at}");
+            assert_eq!(engine.digest(NamespaceId::DEFAULT).unwrap().1, digest, "byte {at}");
+            false
+        }));
+        match outcome {
+            Ok(true) => reported += 1,
+            Ok(false) => harmless += 1,
+            Err(panic) => panic!("byte {at}: {:?}", panic.downcast_ref::<String>()),
+        }
+    }
+    assert!(reported > 50 && harmless > 50, "{reported} {harmless}");
+    db.reopen().unwrap();
+    assert!(db.engine().dir() == Path::new(DIR) && db.engine().step(Task::Sweep).is_ok());
+}

@@ -1,0 +1,211 @@
+//! `database.verify`.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use agentdb_types::{Code, Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::report::{LogReport, NamespaceReport, Phase, Progress, Report};
+use crate::engine::Core;
+use crate::key::Key;
+use crate::operation::{About, Effect, Request, Scope};
+use crate::{Engine, NamespaceId, Snapshot, Table, modules, mutation};
+
+/// Rows between two reports of progress.
+const STEP: u64 = 1024;
+
+/// Verifies everything that the database has stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {}
+
+impl Request for Verify {
+    type Response = Report;
+    const ABOUT: About = About {
+        name: "database.verify",
+        doc: "Verifies the whole log, every row, the digest of every namespace and every blob, and reports everything that does not hold. It changes nothing.",
+        effect: Effect::Read,
+        scope: Scope::Database,
+        permission: "database.verify",
+        resource: &[],
+        sensitive: &[],
+        errors: &[],
+    };
+}
+
+impl Engine {
+    /// Verifies everything that is stored. Damage is no error but a problem in the report: all of it that can be found is
+    /// named there. `progress` hears how far it is.
+    ///
+    /// # Errors
+    /// [`Code::Poisoned`], [`Code::Closed`].
+    pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
+        self.core.check_failed()?;
+        let mut job = Job { core: &self.core, progress, report: Report::default(), blobs: BTreeSet::new() };
+        job.log();
+        let snapshot = self.core.snapshot(NamespaceId::SYSTEM)?;
+        job.report.lsn = snapshot.lsn();
+        job.rows(&snapshot);
+        job.blobs(&snapshot);
+        Ok(job.report)
+    }
+}
+
+struct Job<'a> {
+    core: &'a Arc<Core>,
+    progress: &'a mut dyn FnMut(Progress),
+    report: Report,
+    /// The keys of the rows of blobs.
+    blobs: BTreeSet<Vec<u8>>,
+}
+
+impl Job<'_> {
+    fn problem(&mut self, err: &Error) {
+        self.report.problems.push(err.into());
+    }
+
+    fn tell(&mut self, phase: Phase, done: u64) {
+        (self.progress)(Progress { phase, done, problems: self.report.problems.len() as u64 });
+    }
+
+    fn log(&mut self) {
+        // A frame that is being written looks like a torn one: what does not hold is read again with the writer waiting.
+        // Nobody hears of progress meanwhile: who hears might write.
+        let verified = self.read_log(true).or_else(|_| {
+            let core = self.core.clone();
+            let _still = core.lock_sequencer();
+            self.read_log(false)
+        });
+        match verified {
+            Ok(log) => self.report.log = Some(log),
+            Err(err) => self.problem(&err),
+        }
+    }
+
+    fn read_log(&mut self, tell: bool) -> Result<LogReport> {
+        let synced = self.core.synced_lsn();
+        let mut done = 0u64;
+        let mut entries = 0;
+        let dir = self.core.dir.join("log");
+        let env = self.core.env.clone();
+        let verified = agentdb_log::verify(&env, &dir, &mut |group| {
+            entries += mutation::entries(&group.body, group.count)?.len() as u64;
+            done += 1;
+            if tell && done.is_multiple_of(STEP) {
+                self.tell(Phase::Log, done);
+            }
+            Ok(())
+        })?;
+        if tell {
+            self.tell(Phase::Log, done);
+        }
+        if verified.head.lsn < synced {
+            return Err(Error::new(Code::LogCorrupt)
+                .with("segment", dir.display())
+                .with("offset", 0)
+                .with("lsn", verified.head.lsn.next())
+                .with("reason", format_args!("the log ends here, but was durable up to LSN {synced}")));
+        }
+        Ok(LogReport {
+            segments: verified.segments,
+            groups: verified.groups,
+            entries,
+            first_lsn: verified.first_lsn,
+            last_lsn: verified.head.lsn,
+        })
+    }
+
+    fn rows(&mut self, snapshot: &Snapshot) {
+        let mut namespaces = BTreeSet::new();
+        match caught(|| snapshot.rows.base_namespaces()) {
+            Ok(found) => namespaces.extend(found),
+            Err(err) => self.problem(&err),
+        }
+        match caught(|| modules::namespace::all(snapshot)) {
+            Ok(found) => namespaces.extend(found),
+            Err(err) => self.problem(&err),
+        }
+        for namespace in namespaces {
+            if let Err(err) = self.namespace(snapshot, namespace) {
+                self.problem(&err);
+            }
+        }
+        self.tell(Phase::Rows, self.report.rows);
+    }
+
+    fn namespace(&mut self, snapshot: &Snapshot, namespace: NamespaceId) -> Result<()> {
+        let mut found = NamespaceReport { number: namespace.number(), ..NamespaceReport::default() };
+        let rows = &snapshot.rows;
+        let damaged = self.report.problems.len();
+        let checked = caught(|| {
+            rows.check_base(namespace, &mut |key| match key {
+                Ok(key) => {
+                    self.note_blob(key);
+                    found.rows += 1;
+                    self.report.rows += 1;
+                    if self.report.rows.is_multiple_of(STEP) {
+                        self.tell(Phase::Rows, self.report.rows);
+                    }
+                }
+                Err(err) => self.problem(&err),
+            })
+        });
+        let (kept, computed) = checked?;
+        for key in rows.memory_keys(namespace) {
+            self.note_blob(&key);
+        }
+        found.digest = computed.digest().to_string();
+        // A damaged row is named already, and changes the digest of course.
+        if kept != computed && self.report.problems.len() == damaged {
+            self.problem(
+                &Error::new(Code::DigestMismatch)
+                    .with("namespace", namespace.number())
+                    .with("actual", computed.digest())
+                    .with("expected", kept.digest()),
+            );
+        }
+        if found.rows > 0 {
+            self.report.namespaces.push(found);
+        }
+        Ok(())
+    }
+
+    fn note_blob(&mut self, key: &[u8]) {
+        if Key::table_of(key) == Some(Table::Blob as u8) {
+            self.blobs.insert(key.to_vec());
+        }
+    }
+
+    fn blobs(&mut self, snapshot: &Snapshot) {
+        let mut done = 0;
+        for key in std::mem::take(&mut self.blobs) {
+            let mut read = 0;
+            let checked = caught(|| {
+                modules::blob::check(snapshot, &key, &mut |bytes| {
+                    read += bytes;
+                    self.tell(Phase::Blobs, done + read);
+                })
+            });
+            match checked {
+                Ok(true) => {
+                    self.report.blobs += 1;
+                    self.report.blob_bytes += read;
+                }
+                Ok(false) => {}
+                Err(err) => self.problem(&err),
+            }
+            done += read;
+        }
+        self.tell(Phase::Blobs, done);
+    }
+}
+
+/// Damage inside the row file may make its library panic.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Error::new(Code::RowsCorrupt).with("reason", "the structure of the row file does not hold"))
+    })
+}

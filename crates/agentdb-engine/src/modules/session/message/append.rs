@@ -1,0 +1,130 @@
+//! `message.append`.
+
+use agentdb_types::{Code, Error, Id, Lsn, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::super::{check_metadata, create, find, not_found};
+use super::{Body, MESSAGES, SEQUENCE, counter_key, id_key, row_key, sequence_of, touch};
+use crate::modules::encode_value;
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::read::Read;
+use crate::row_json;
+use crate::tx::Tx;
+
+/// Appends a message to a session.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Append {
+    /// The session's id.
+    pub session: String,
+    /// Who speaks: `user`, `assistant`, `system`, `tool`, or whatever the application calls it; 1 to 512 bytes.
+    pub role: String,
+    /// What is said: any JSON up to 1 MiB and 32 deep; a text, or a list of parts.
+    pub content: Value,
+    /// The speaker's name: 1 to 512 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A JSON object to keep with it: up to 1 MiB.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    /// The message's id: 1 to 512 bytes, unique in the session. A UUID version 7 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The session's owner. If it is given, a session that does not exist is created, without a time to live, and one
+    /// of another owner is refused; if not, the session must exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// The answer to [`Append`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Appended {
+    /// The message's id.
+    pub message: String,
+    /// Its place in the session.
+    pub sequence: u64,
+    /// Its version.
+    pub version: Lsn,
+}
+
+impl Append {
+    /// A message with nothing but a role and a content.
+    pub fn new(session: impl Into<String>, role: impl Into<String>, content: impl Into<Value>) -> Self {
+        Append { session: session.into(), role: role.into(), content: content.into(), ..Self::default() }
+    }
+}
+
+impl Request for Append {
+    type Response = Appended;
+    const ABOUT: About = About {
+        name: "message.append",
+        doc: "Appends a message to a session, and renews the session’s time to live. With `owner`, a session that does not exist is created.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "message.write",
+        resource: &["owner", "session"],
+        sensitive: &["content", "name", "metadata"],
+        errors: &[
+            Code::SessionNotFound,
+            Code::SessionMismatch,
+            Code::MessageExists,
+            Code::ValueTooLarge,
+            Code::DepthExceeded,
+        ],
+    };
+}
+
+impl WriteRequest for Append {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Appended> {
+        Id::check("role", &self.role)?;
+        if let Some(name) = &self.name {
+            Id::check("name", name)?;
+        }
+        encode_value("content", &self.content)?;
+        check_metadata(&self.metadata)?;
+        let number = self.session_number(tx)?;
+        let message = self.message.clone().unwrap_or_else(|| tx.new_id().into());
+        if sequence_of(tx, number, &message)?.is_some() {
+            return Err(Error::new(Code::MessageExists)
+                .with("session", &self.session)
+                .with("message", message));
+        }
+        let sequence = tx.add(counter_key(tx, number, SEQUENCE), 1)?.unsigned_abs();
+        tx.add(counter_key(tx, number, MESSAGES), 1)?;
+        touch(tx, number)?;
+        let body = Body {
+            message: message.clone(),
+            role: self.role.clone(),
+            name: self.name.clone(),
+            content: self.content.clone(),
+            metadata: self.metadata.clone(),
+            created: tx.now(),
+        };
+        tx.put(row_key(tx, number, sequence), row_json::encode(&body)?)?;
+        tx.put_bookkeeping(id_key(tx, number, &message)?, sequence.to_le_bytes().to_vec())?;
+        Ok(Appended { message, sequence, version: tx.lsn() })
+    }
+}
+
+impl Append {
+    /// The number of the session, which is created if it may be.
+    fn session_number(&self, tx: &mut Tx<'_>) -> Result<u64> {
+        let found = find(tx, &self.session)?;
+        match (found, &self.owner) {
+            (Some(found), Some(owner)) if found.head.owner != *owner => {
+                Err(Error::new(Code::SessionMismatch)
+                    .with("session", &self.session)
+                    .with("owner", found.head.owner))
+            }
+            (Some(found), _) => Ok(found.head.number),
+            (None, None) => Err(not_found(&self.session)),
+            (None, Some(owner)) => {
+                create(tx, &self.session, owner, None, Map::new(), None)?;
+                let created = find(tx, &self.session)?.ok_or_else(|| not_found(&self.session))?;
+                Ok(created.head.number)
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `message.delete`.
+
+use agentdb_types::{Code, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{MESSAGES, counter_key, id_key, require, row_key, sequence_of, touch};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::tx::Tx;
+
+/// Deletes a message.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// The session's id.
+    pub session: String,
+    /// The message's id.
+    pub message: String,
+}
+
+/// The answer to [`Delete`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// Whether there was such a message.
+    pub deleted: bool,
+}
+
+impl Request for Delete {
+    type Response = Deleted;
+    const ABOUT: About = About {
+        name: "message.delete",
+        doc: "Deletes a message of a session; it is no error if there is none. The others keep their sequence numbers.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "message.write",
+        resource: &["session", "message"],
+        sensitive: &[],
+        errors: &[Code::SessionNotFound],
+    };
+}
+
+impl WriteRequest for Delete {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
+        let number = require(tx, &self.session)?.head.number;
+        let Some(sequence) = sequence_of(tx, number, &self.message)? else {
+            return Ok(Deleted { deleted: false });
+        };
+        tx.delete(row_key(tx, number, sequence))?;
+        tx.delete(id_key(tx, number, &self.message)?)?;
+        tx.add(counter_key(tx, number, MESSAGES), -1)?;
+        touch(tx, number)?;
+        Ok(Deleted { deleted: true })
+    }
+}

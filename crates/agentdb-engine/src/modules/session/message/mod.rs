@@ -1,0 +1,70 @@
+//! Messages: the turns of a session, in the order in which they were appended.
+//!
+//! A message has a sequence number, which starts at 1, grows with every message of the session and is never given
+//! twice, neither after a deletion nor after [`Clear`]; and an id. A delete has no gap closed.
+//!
+//! Rows, format version 1. Message (session number, sequence): version byte and JSON of what the caller gave, with id
+//! and time. MessageById (session number, id): the sequence, eight little-endian bytes.
+
+mod append;
+mod clear;
+mod delete;
+mod get;
+mod list;
+
+pub use append::{Append, Appended};
+pub use clear::{Clear, Cleared};
+pub use delete::{Delete, Deleted};
+pub use get::{Entry, Get};
+pub use list::{List, Listed};
+
+use agentdb_types::{Code, Error, Id, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{MESSAGES, SEQUENCE, counter_key, require, touch};
+use crate::Table;
+use crate::key::Key;
+use crate::operation::Operation;
+use crate::read::Read;
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::write::<Append>(),
+        Operation::write::<Clear>(),
+        Operation::write::<Delete>(),
+        Operation::read::<Get>(),
+        Operation::read::<List>(),
+    ]
+}
+
+/// A message as its row holds it.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    message: String,
+    role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    content: Value,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
+    created: Timestamp,
+}
+
+fn row_key(rows: &dyn Read, number: u64, sequence: u64) -> Key {
+    rows.key(Table::Message).u64(number).u64(sequence)
+}
+
+fn id_key(rows: &dyn Read, number: u64, message: &str) -> Result<Key> {
+    Id::check("message", message)?;
+    Ok(rows.key(Table::MessageById).u64(number).text(message))
+}
+
+/// The sequence number of the message of this id.
+fn sequence_of(rows: &dyn Read, number: u64, message: &str) -> Result<Option<u64>> {
+    let Some(row) = rows.get(&id_key(rows, number, message)?)? else { return Ok(None) };
+    let bytes = row.body[..].try_into();
+    let bytes = bytes
+        .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a message's index row is malformed"))?;
+    Ok(Some(u64::from_le_bytes(bytes)))
+}

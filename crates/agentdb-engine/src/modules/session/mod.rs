@@ -1,0 +1,222 @@
+//! Sessions: a conversation or task context of an owner, and its [messages](message).
+//!
+//! A session's rows carry its number, which is never used twice, so that deleting a session or clearing its messages
+//! is done at once, however many there are, and their rows are swept later.
+//!
+//! **Time to live.** It slides, as in the chat histories that people come from (LangChain's on Redis renews the key at
+//! each message): it counts from the last change of the session, which is creating, updating or clearing it, or
+//! appending or deleting a message. Reading renews nothing. When it has passed, the session is gone with all its
+//! messages, and its id may be created again. Messages have no time to live of their own.
+//!
+//! Rows, format version 1. Session: version byte and JSON of the head. Counters (number, name): `touched` (microseconds
+//! of the last change), `sequence` (the last one given), `messages` (how many there are). The Expiry table holds a note
+//! for a time at or before the session expires; the sweeper renews it as long as the session lives on, so that an
+//! append writes none.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+pub mod message;
+#[cfg(test)]
+mod tests;
+mod update;
+
+pub use create::{Create, Created};
+pub use delete::{Delete, Deleted};
+pub use get::{Entry, Get};
+pub use list::{List, Listed};
+pub use update::{Update, Updated};
+
+use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, limits};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::key::Key;
+use crate::modules::encode_value;
+use crate::operation::Operation;
+use crate::read::Read;
+use crate::sweep::{self, Remains};
+use crate::tx::Tx;
+use crate::{Row, Table, row_json};
+
+const TOUCHED: &str = "touched";
+const SEQUENCE: &str = "sequence";
+const MESSAGES: &str = "messages";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = vec![
+        Operation::write::<Create>(),
+        Operation::write::<Delete>(),
+        Operation::read::<Get>(),
+        Operation::read::<List>(),
+        Operation::write::<Update>(),
+    ];
+    operations.extend(message::operations());
+    operations
+}
+
+/// A session as its row holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Head {
+    number: u64,
+    owner: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<String>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    metadata: Map<String, Value>,
+    created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ttl_us: Option<Duration>,
+}
+
+/// A session that is there.
+struct Session {
+    head: Head,
+    touched: Timestamp,
+}
+
+impl Session {
+    /// A time to live that would end beyond the range of times ends with it.
+    fn expires(&self) -> Result<Option<Timestamp>> {
+        let end = |ttl| self.touched.micros().saturating_add(ttl).min(limits::TIME_MAX_US);
+        self.head.ttl_us.map(end).map(Timestamp::from_micros).transpose()
+    }
+
+    fn has_expired(&self, now: Timestamp) -> Result<bool> {
+        Ok(self.expires()?.is_some_and(|at| at <= now))
+    }
+}
+
+fn row_key(rows: &dyn Read, session: &str) -> Result<Key> {
+    Id::check("session", session)?;
+    Ok(rows.key(Table::Session).text(session))
+}
+
+fn owner_key(rows: &dyn Read, owner: &str, session: &str) -> Key {
+    rows.key(Table::SessionByOwner).text(owner).text(session)
+}
+
+fn counter_key(rows: &dyn Read, number: u64, name: &str) -> Key {
+    rows.key(Table::SessionCounter).u64(number).text(name)
+}
+
+fn counter(rows: &dyn Read, number: u64, name: &str) -> Result<i64> {
+    let Some(row) = rows.get(&counter_key(rows, number, name))? else { return Ok(0) };
+    let bytes = row.body[..].try_into();
+    let bytes = bytes
+        .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a session's counter is malformed"))?;
+    Ok(i64::from_le_bytes(bytes))
+}
+
+fn not_found(session: &str) -> Error {
+    Error::new(Code::SessionNotFound).with("session", session)
+}
+
+/// The session of a row, expired or not.
+fn load(rows: &dyn Read, row: &Row) -> Result<Session> {
+    let head: Head = row_json::decode(row)?;
+    let touched = Timestamp::from_micros(counter(rows, head.number, TOUCHED)?)?;
+    Ok(Session { head, touched })
+}
+
+/// The session of this id, if it is there and has not expired.
+fn find(rows: &dyn Read, session: &str) -> Result<Option<Session>> {
+    let Some(row) = rows.get(&row_key(rows, session)?)? else { return Ok(None) };
+    let found = load(rows, &row)?;
+    let expired = found.has_expired(rows.now())?;
+    Ok(Some(found).filter(|_| !expired))
+}
+
+fn require(rows: &dyn Read, session: &str) -> Result<Session> {
+    find(rows, session)?.ok_or_else(|| not_found(session))
+}
+
+/// Checks a map that users fill.
+fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
+    if metadata.is_empty() {
+        return Ok(());
+    }
+    encode_value("metadata", &Value::Object(metadata.clone())).map(drop)
+}
+
+/// Writes a head. The session lives from now for its time to live.
+fn store(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
+    let key = row_key(tx, session)?;
+    touch(tx, head.number)?;
+    tx.put(key, row_json::encode(head)?)
+}
+
+/// Notes that the session was changed now.
+fn touch(tx: &mut Tx<'_>, number: u64) -> Result<()> {
+    let passed = tx.now().micros() - counter(tx, number, TOUCHED)?;
+    if passed != 0 {
+        tx.add(counter_key(tx, number, TOUCHED), passed)?;
+    }
+    Ok(())
+}
+
+/// Notes when the session has to be looked at by the sweeper.
+fn schedule(tx: &mut Tx<'_>, session: &str, ttl_us: Option<Duration>) -> Result<Option<Timestamp>> {
+    let Some(ttl) = ttl_us else { return Ok(None) };
+    let at = tx.now().after(ttl)?;
+    let key = row_key(tx, session)?;
+    sweep::schedule(tx, at, &key)?;
+    Ok(Some(at))
+}
+
+/// Removes the session itself; what hangs on its number is swept later.
+fn remove(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
+    tx.delete(row_key(tx, session)?)?;
+    tx.delete(owner_key(tx, &head.owner, session))?;
+    sweep::discard(tx, Remains::Session, head.number)
+}
+
+/// Deletes the session of `key` if its time to live has passed, or notes when to look again.
+pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    let Some(row) = tx.get(key)? else { return Ok(()) };
+    let found = load(tx, &row)?;
+    match found.expires()? {
+        Some(at) if at <= tx.now() => remove(tx, &key.components().text()?, &found.head),
+        Some(at) => sweep::schedule(tx, at, key),
+        None => Ok(()),
+    }
+}
+
+/// Creates a session, which must not exist.
+fn create(
+    tx: &mut Tx<'_>,
+    session: &str,
+    owner: &str,
+    title: Option<String>,
+    metadata: Map<String, Value>,
+    ttl_us: Option<Duration>,
+) -> Result<Created> {
+    Id::check("owner", owner)?;
+    check_title(title.as_deref())?;
+    check_metadata(&metadata)?;
+    let key = row_key(tx, session)?;
+    if let Some(row) = tx.get(&key)? {
+        // It has expired and is not swept yet: its messages must not come back.
+        let old = load(tx, &row)?;
+        remove(tx, session, &old.head)?;
+    }
+    let number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+    let created = tx.now();
+    let head = Head { number, owner: owner.to_owned(), title, metadata, created, ttl_us };
+    let expires = schedule(tx, session, ttl_us)?;
+    store(tx, session, &head)?;
+    tx.put_bookkeeping(owner_key(tx, owner, session), Vec::new())?;
+    Ok(Created { session: session.to_owned(), created, expires })
+}
+
+fn check_title(title: Option<&str>) -> Result<()> {
+    crate::modules::check_inline("title", title.map_or(0, str::len))
+}
+
+/// Reads a field that may be absent, null or a value.
+fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(field).map(Some)
+}
