@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockEr
 
 use agentdb_env::{Env, Lock};
 use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
+use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use crate::background::Background;
 use crate::completion::{Completion, Outcome};
@@ -24,7 +24,8 @@ use crate::rows::{Base, BaseLoad, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
 use crate::tx::IdSource;
-use crate::{Snapshot, sweep};
+use crate::vectors::Vectors;
+use crate::{Snapshot, TextEncoder, sweep};
 
 /// How a database is opened.
 #[derive(Clone, Copy, Debug)]
@@ -115,6 +116,8 @@ pub(crate) struct Core {
     pub(crate) preparer: SegmentPreparer,
     pub(crate) clock: LogClock,
     pub(crate) keyring: Keyring,
+    pub(crate) vectors: Vectors,
+    pub(crate) encoder: OnceLock<Arc<dyn TextEncoder>>,
     pub(crate) blobs: Blobs,
     pub(crate) synced: AtomicU64,
     pub(crate) counters: Counters,
@@ -344,6 +347,8 @@ fn assemble(
         sequencer: Mutex::new(sequencer),
         keyring: Keyring::new(env, &dir.join("keys")),
         blobs,
+        vectors: Vectors::default(),
+        encoder: OnceLock::new(),
         counters: Counters::default(),
         driver: Signal::default(),
         drainer: Signal::default(),
@@ -394,7 +399,11 @@ impl Core {
         {
             self.bury(number);
         }
-        self.rows.apply(key, lsn, body);
+        self.vectors.begin(lsn);
+        self.rows.apply(key, lsn, body.clone());
+        if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
+            self.poison(&err);
+        }
     }
 
     fn bury(&self, number: u64) {

@@ -34,3 +34,7 @@ pub const UNDRAINED_BYTES: usize = 512 << 20;
 pub const GROUP_BYTES: usize = 8 << 20;
 /// The latest time that can be written: the end of the year 9999, in microseconds since 1970.
 pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;
+/// Terms of a filter: comparisons, and members of the lists in them.
+pub const FILTER_TERMS: usize = 1_024;
+/// Nesting of a filter.
+pub const FILTER_DEPTH: usize = 16;

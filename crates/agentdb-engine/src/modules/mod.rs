@@ -1,8 +1,10 @@
 //! The nouns, a folder each: its operations, its rows, its rules.
 
 pub mod blob;
+pub mod collection;
 pub mod database;
 pub mod namespace;
+pub mod record;
 pub mod session;
 pub mod state;
 #[cfg(test)]
@@ -22,8 +24,10 @@ use crate::{Row, Table, cursor};
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut operations = Vec::new();
     operations.extend(blob::operations());
+    operations.extend(collection::operations());
     operations.extend(database::operations());
     operations.extend(namespace::operations());
+    operations.extend(record::operations());
     operations.extend(session::operations());
     operations.extend(state::operations());
     operations.sort_by_key(|o| o.about.name);
@@ -45,6 +49,7 @@ pub(crate) fn operation(name: &str) -> Result<&'static Operation> {
 pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     match Key::table_of(key.as_bytes()).and_then(Table::from_number) {
         Some(Table::State) => state::expire(tx, key),
+        Some(Table::Record) => record::expire(tx, key),
         Some(Table::Session) => session::expire(tx, key),
         Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
         _ => Err(Error::new(Code::RowsCorrupt)

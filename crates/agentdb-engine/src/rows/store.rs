@@ -137,6 +137,11 @@ impl Rows {
 }
 
 impl Reader {
+    /// The same rows as of an earlier LSN, which must not lie before what the row file holds.
+    pub(crate) fn at_most(self, at: Lsn) -> Reader {
+        Reader { at: self.at.min(at), ..self }
+    }
+
     /// The LSN that is read at.
     pub(crate) fn at(&self) -> Lsn {
         self.at

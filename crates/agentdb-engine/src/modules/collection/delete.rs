@@ -1,0 +1,50 @@
+//! `collection.delete`.
+
+use agentdb_types::{Code, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{find, key, records_counter, slots_counter};
+use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::sweep::{self, Remains};
+use crate::tx::Tx;
+
+/// Deletes a collection with its records.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// The name.
+    pub collection: String,
+}
+
+/// The answer to [`Delete`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// The number that it had.
+    pub number: u64,
+}
+
+impl Request for Delete {
+    type Response = Deleted;
+    const ABOUT: About = About {
+        name: "collection.delete",
+        doc: "Deletes a collection with its records. It is gone at once; its rows are deleted in the background.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "collection.manage",
+        resource: &["collection"],
+        sensitive: &[],
+        errors: &[Code::CollectionNotFound],
+    };
+}
+
+impl WriteRequest for Delete {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
+        let head = find(tx, &self.collection)?;
+        tx.delete(key(tx, &self.collection)?)?;
+        tx.delete(records_counter(tx, head.number))?;
+        tx.delete(slots_counter(tx, head.number))?;
+        sweep::discard(tx, Remains::Collection, head.number)?;
+        Ok(Deleted { number: head.number })
+    }
+}

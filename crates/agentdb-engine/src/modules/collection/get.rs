@@ -1,0 +1,68 @@
+//! `collection.get`.
+
+use agentdb_types::{Code, Result, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Head, counted, find, records_counter};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
+use crate::Snapshot;
+use crate::read::Read;
+use agentdb_vector::{Dimension, Metric};
+
+/// Tells what a collection is.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Get {
+    /// The name.
+    pub collection: String,
+}
+
+/// A collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Entry {
+    /// The name.
+    pub collection: String,
+    /// Components of its vectors; absent if its records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<Dimension>,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// The text encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// What it is for.
+    pub description: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// How many records it has; expired ones count until they are swept.
+    pub records: u64,
+}
+
+impl Entry {
+    pub(super) fn new(rows: &dyn Read, collection: String, head: Head) -> Result<Self> {
+        let records = counted(rows, &records_counter(rows, head.number))?;
+        let Head { dimension, metric, encoder, description, created, .. } = head;
+        Ok(Entry { collection, dimension, metric, encoder, description, created, records })
+    }
+}
+
+impl Request for Get {
+    type Response = Entry;
+    const ABOUT: About = About {
+        name: "collection.get",
+        doc: "Tells what a collection is and how many records it has.",
+        effect: Effect::Read,
+        scope: Scope::Namespace,
+        permission: "collection.read",
+        resource: &["collection"],
+        sensitive: &["description"],
+        errors: &[Code::CollectionNotFound],
+    };
+}
+
+impl ReadRequest for Get {
+    fn read(&self, snapshot: &Snapshot) -> Result<Entry> {
+        Entry::new(snapshot, self.collection.clone(), find(snapshot, &self.collection)?)
+    }
+}

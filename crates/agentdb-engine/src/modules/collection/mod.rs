@@ -1,0 +1,77 @@
+//! Collections: sets of records of one shape. A collection has a number under which its rows are kept and which is never
+//! used twice, so that a deleted collection is gone at once and swept later.
+
+mod create;
+mod delete;
+mod get;
+mod list;
+
+pub use create::{Create, Created};
+pub use delete::{Delete, Deleted};
+pub use get::{Entry, Get};
+pub use list::{List, Listed};
+
+use agentdb_types::{Code, Error, Result, Timestamp};
+use agentdb_vector::{Dimension, Metric};
+use serde::{Deserialize, Serialize};
+
+use crate::key::Key;
+use crate::modules::namespace::check_name;
+use crate::operation::Operation;
+use crate::read::Read;
+use crate::{Table, row_json};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::write::<Create>(),
+        Operation::write::<Delete>(),
+        Operation::read::<Get>(),
+        Operation::read::<List>(),
+    ]
+}
+
+/// A collection as its row holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Head {
+    pub(crate) number: u64,
+    /// Absent: its records have no vectors.
+    pub(crate) dimension: Option<Dimension>,
+    pub(crate) metric: Metric,
+    pub(crate) encoder: Option<String>,
+    pub(crate) description: String,
+    pub(crate) created: Timestamp,
+    /// Whether any record ever had a time to live: searches must look then.
+    pub(crate) expiring: bool,
+}
+
+pub(crate) fn key(rows: &dyn Read, name: &str) -> Result<Key> {
+    check_name("collection", name)?;
+    Ok(rows.key(Table::Collection).text(name))
+}
+
+/// The collection of this name.
+///
+/// # Errors
+/// [`Code::CollectionNotFound`].
+pub(crate) fn find(rows: &dyn Read, name: &str) -> Result<Head> {
+    match rows.get(&key(rows, name)?)? {
+        Some(row) => row_json::decode(&row),
+        None => Err(Error::new(Code::CollectionNotFound).with("collection", name)),
+    }
+}
+
+/// The counter of a collection's records, expired ones included until they are swept.
+pub(crate) fn records_counter(rows: &dyn Read, number: u64) -> Key {
+    rows.key(Table::Counter).text(&format!("records/{number}"))
+}
+
+/// The counter that slots of vectors come from.
+pub(crate) fn slots_counter(rows: &dyn Read, number: u64) -> Key {
+    rows.key(Table::Counter).text(&format!("slots/{number}"))
+}
+
+fn counted(rows: &dyn Read, key: &Key) -> Result<u64> {
+    let Some(row) = rows.get(key)? else { return Ok(0) };
+    let bytes = row.body[..].try_into().map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a counter is malformed"))?;
+    Ok(i64::from_le_bytes(bytes).unsigned_abs())
+}

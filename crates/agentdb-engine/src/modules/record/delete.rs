@@ -1,0 +1,64 @@
+//! `record.delete`.
+
+use agentdb_types::{Code, Error, Lsn, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{find, key, remove};
+use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::modules::collection;
+use crate::tx::Tx;
+
+/// Deletes a record.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {
+    /// The collection.
+    pub collection: String,
+    /// The id.
+    pub record: String,
+    /// The version that the record must have; any if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<Lsn>,
+}
+
+/// The answer to [`Delete`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deleted {
+    /// Whether there was a record.
+    pub deleted: bool,
+}
+
+impl Request for Delete {
+    type Response = Deleted;
+    const ABOUT: About = About {
+        name: "record.delete",
+        doc: "Deletes a record; it is no error if there is none.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "record.write",
+        resource: &["collection", "record"],
+        sensitive: &[],
+        errors: &[Code::CollectionNotFound, Code::VersionMismatch],
+    };
+}
+
+impl WriteRequest for Delete {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
+        let number = collection::find(tx, &self.collection)?.number;
+        let key = key(tx, number, &self.record)?;
+        let before = find(tx, &key)?;
+        let actual = before.as_ref().map_or(Lsn::ZERO, |(version, _)| *version);
+        if let Some(expected) = self.expected_version.filter(|e| *e != actual) {
+            return Err(Error::new(Code::VersionMismatch)
+                .with("key", &self.record)
+                .with("actual", actual)
+                .with("expected", expected));
+        }
+        // A record that has expired is absent already; its rows are the sweeper's.
+        if before.is_some() {
+            remove(tx, number, key)?;
+        }
+        Ok(Deleted { deleted: before.is_some() })
+    }
+}

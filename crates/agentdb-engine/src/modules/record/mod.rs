@@ -1,0 +1,114 @@
+//! Records: the rows of a collection: text, payload, and one vector.
+//!
+//! A record's row holds text, payload, times and the *slot* of its vector; the vector's row lies under that slot, apart, so
+//! that lists and counts need not read it. Every put of a vector takes a new slot.
+
+mod count;
+mod delete;
+mod get;
+mod get_many;
+mod list;
+mod put;
+mod search;
+#[cfg(test)]
+mod tests;
+
+pub use count::{Count, Counted};
+pub use delete::{Delete, Deleted};
+pub use get::{Entry, Get};
+pub use get_many::{GetMany, Gotten};
+pub use list::{List, Listed};
+pub use put::{Put, Stored};
+pub use search::{Found, Hit, Search};
+
+use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::key::Key;
+use crate::modules::collection;
+use crate::operation::Operation;
+use crate::read::Read;
+use crate::tx::Tx;
+use crate::vectors::VectorRow;
+use crate::{Row, Table, row_json};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::read::<Count>(),
+        Operation::write::<Delete>(),
+        Operation::read::<Get>(),
+        Operation::read::<GetMany>(),
+        Operation::read::<List>(),
+        Operation::write::<Put>(),
+        Operation::read::<Search>(),
+    ]
+}
+
+/// A record as its row holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Record {
+    created: Timestamp,
+    updated: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    slot: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    payload: Map<String, Value>,
+}
+
+fn key(rows: &dyn Read, number: u64, record: &str) -> Result<Key> {
+    Id::check("record", record)?;
+    Ok(rows.key(Table::Record).u64(number).text(record))
+}
+
+fn vector_key(rows: &dyn Read, number: u64, slot: u64) -> Key {
+    rows.key(Table::Vector).u64(number).u64(slot)
+}
+
+fn not_found(collection: &str, record: &str) -> Error {
+    Error::new(Code::RecordNotFound).with("collection", collection).with("record", record)
+}
+
+/// The record of a row, unless its time to live has passed.
+fn decode(row: &Row, now: Timestamp) -> Result<Option<(Lsn, Record)>> {
+    let record: Record = row_json::decode(row)?;
+    Ok(record.expires.is_none_or(|e| e > now).then_some((row.lsn, record)))
+}
+
+fn find(rows: &dyn Read, key: &Key) -> Result<Option<(Lsn, Record)>> {
+    match rows.get(key)? {
+        Some(row) => decode(&row, rows.now()),
+        None => Ok(None),
+    }
+}
+
+/// The vector in a slot.
+fn vector(rows: &dyn Read, number: u64, slot: Option<u64>) -> Result<Option<VectorRow>> {
+    let Some(slot) = slot else { return Ok(None) };
+    rows.get(&vector_key(rows, number, slot))?.map(|row| VectorRow::decode(&row.body)).transpose()
+}
+
+/// Deletes a record's rows, whether it has expired or not; returns whether there were any.
+fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
+    let Some(row) = tx.get(&key)? else { return Ok(false) };
+    let record: Record = row_json::decode(&row)?;
+    if let Some(slot) = record.slot {
+        tx.delete(vector_key(tx, number, slot))?;
+    }
+    tx.delete(key)?;
+    tx.add(collection::records_counter(tx, number), -1)?;
+    Ok(true)
+}
+
+/// Deletes a record whose time to live has passed.
+pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    let Some(row) = tx.get(key)? else { return Ok(()) };
+    if decode(&row, tx.now())?.is_none() {
+        let number = key.components().u64()?;
+        remove(tx, number, key.clone())?;
+    }
+    Ok(())
+}

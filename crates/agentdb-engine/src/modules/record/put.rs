@@ -1,0 +1,177 @@
+//! `record.put`.
+
+use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Record, find, key, remove, vector_key};
+use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::encoder::Encoded;
+use crate::modules::collection::{self, Head};
+use crate::modules::{check_inline, encode_value};
+use crate::read::Read;
+use crate::tx::Tx;
+use crate::vectors::VectorRow;
+use crate::{Engine, row_json, sweep};
+
+/// Stores a record, replacing the one of the same id.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Put {
+    /// The collection.
+    pub collection: String,
+    /// The id; a new UUID if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+    /// The vector, as many components as the collection has dimensions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
+    /// The text, up to 1 MiB. Without a vector, and if the collection has an encoder, it is encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Fields to filter by and to give back: a JSON object, up to 1 MiB and 32 deep.
+    #[serde(default)]
+    pub payload: Map<String, Value>,
+    /// Microseconds until the record expires; it stays for ever if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_us: Option<Duration>,
+    /// The version that the record must have, 0 for absent; any if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<Lsn>,
+    #[serde(skip)]
+    pub(crate) encoded: Option<Encoded>,
+}
+
+/// The answer to [`Put`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stored {
+    /// The id.
+    pub record: String,
+    /// The version of the record.
+    pub version: Lsn,
+    /// Whether there was none before.
+    pub created: bool,
+    /// When it expires, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+impl Put {
+    /// A record of a collection with nothing in it yet.
+    pub fn new(collection: impl Into<String>) -> Self {
+        Put {
+            collection: collection.into(),
+            record: None,
+            vector: None,
+            text: None,
+            payload: Map::new(),
+            ttl_us: None,
+            expected_version: None,
+            encoded: None,
+        }
+    }
+
+    /// The vector to store, and the encoder that made it: the caller's own is taken as made by the collection's.
+    fn vector_for(&self, head: &Head) -> Result<Option<(Vec<f32>, String)>> {
+        let Some(dimension) = head.dimension else {
+            return match &self.vector {
+                None => Ok(None),
+                Some(_) => Err(Error::new(Code::InvalidValue)
+                    .with("field", "vector")
+                    .with("reason", "the collection was created without a dimension")),
+            };
+        };
+        let (vector, encoder) = match (&self.vector, &self.encoded, &head.encoder) {
+            (Some(vector), _, encoder) => (vector.clone(), encoder.clone().unwrap_or_default()),
+            (None, Some(encoded), Some(encoder)) if encoded.encoder == *encoder => {
+                (encoded.vector.clone(), encoder.clone())
+            }
+            (None, _, Some(_)) if self.text.is_some() => return Err(Error::new(Code::NoEncoder)),
+            _ => return Ok(None),
+        };
+        dimension.check(&vector, head.metric)?;
+        Ok(Some((vector, encoder)))
+    }
+}
+
+impl Request for Put {
+    type Response = Stored;
+    const ABOUT: About = About {
+        name: "record.put",
+        doc: "Stores a record, replacing the one of the same id.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "record.write",
+        resource: &["collection", "record"],
+        sensitive: &["vector", "text", "payload"],
+        errors: &[Code::CollectionNotFound, Code::DimensionMismatch, Code::VectorNotFinite, Code::VectorZero, Code::VersionMismatch, Code::NoEncoder, Code::ValueTooLarge, Code::TtlOutOfRange],
+    };
+}
+
+impl WriteRequest for Put {
+    fn prepare(&mut self, engine: &Engine) -> Result<()> {
+        if let (None, Some(text)) = (&self.vector, &self.text) {
+            check_inline("text", text.len())?;
+            self.encoded = engine.encode(text)?;
+        }
+        Ok(())
+    }
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Stored> {
+        let head = collection::find(tx, &self.collection)?;
+        let id = match &self.record {
+            Some(id) => Id::new("record", id.as_str())?,
+            None => tx.new_id(),
+        };
+        let key = key(tx, head.number, id.as_str())?;
+        let before = find(tx, &key)?;
+        if let Some(expected) = self.expected_version {
+            let actual = before.as_ref().map_or(Lsn::ZERO, |(version, _)| *version);
+            if actual != expected {
+                return Err(Error::new(Code::VersionMismatch)
+                    .with("key", &id)
+                    .with("actual", actual)
+                    .with("expected", expected));
+            }
+        }
+        check_inline("text", self.text.as_ref().map_or(0, String::len))?;
+        encode_value("payload", &Value::Object(self.payload.clone()))?;
+        let vector = self.vector_for(&head)?;
+        let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
+        remove(tx, head.number, key.clone())?;
+        let number = head.number;
+        let slot = match vector {
+            None => None,
+            Some((vector, encoder)) => {
+                let slot = tx.add(collection::slots_counter(tx, number), 1)?.unsigned_abs();
+                let row = VectorRow { record: id.as_str().to_owned(), encoder, vector };
+                tx.put(vector_key(tx, number, slot), row.encode())?;
+                Some(slot)
+            }
+        };
+        if let Some(expires) = expires {
+            sweep::schedule(tx, expires, &key)?;
+            if !head.expiring {
+                let head = Head { expiring: true, ..head };
+                tx.put_bookkeeping(collection::key(tx, &self.collection)?, row_json::encode(&head)?)?;
+            }
+        }
+        let record = Record {
+            created: before.as_ref().map_or(tx.now(), |(_, r)| r.created),
+            updated: tx.now(),
+            expires,
+            slot,
+            text: self.text.clone(),
+            payload: self.payload.clone(),
+        };
+        tx.put(key, row_json::encode(&record)?)?;
+        tx.add(collection::records_counter(tx, number), 1)?;
+        Ok(Stored { record: id.into(), version: tx.lsn(), created: before.is_none(), expires })
+    }
+
+    fn weight(&self) -> usize {
+        let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
+        512 + vector + self.text.as_ref().map_or(0, String::len)
+    }
+}

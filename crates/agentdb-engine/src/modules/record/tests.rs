@@ -1,0 +1,205 @@
+//! Records and searches against a plain map.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use agentdb_env::sim::World;
+use agentdb_types::Code;
+use agentdb_vector::Metric;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::{Count, Delete, Get, List, Put, Search};
+use crate::modules::collection;
+use crate::{Engine, NamespaceId, Options, Task, WriteOptions, WriteRequest};
+
+const NS: NamespaceId = NamespaceId::DEFAULT;
+
+fn open(world: &World) -> Engine {
+    let options = Options { background: false, memtable_bytes: 4 << 10, ..Options::default() };
+    Engine::open(&world.env(), Path::new("/db"), options).unwrap()
+}
+
+fn write<R: WriteRequest>(engine: &Engine, request: R) -> agentdb_types::Result<R::Response> {
+    engine.write(NS, request, WriteOptions::default())?.wait().map(|c| c.response)
+}
+
+fn create(engine: &Engine, metric: Metric) {
+    let (collection, dimension) = ("docs".to_owned(), Some(3));
+    let create = collection::Create { collection, dimension, metric: Some(metric), encoder: None, description: String::new() };
+    write(engine, create).unwrap();
+}
+
+fn put(id: u8, vector: [f32; 3], kind: u8) -> Put {
+    Put {
+        record: Some(format!("r{id}")),
+        vector: Some(vector.to_vec()),
+        text: Some(format!("text {id}")),
+        payload: json!({"kind": kind}).as_object().unwrap().clone(),
+        ..Put::new("docs")
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, [i8; 3], u8),
+    Delete(u8),
+    Search([i8; 3], usize, Option<u8>),
+    Keep,
+    Drain,
+    Reopen,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    // No zero vectors: the cosine to them is undefined.
+    let vector = || [-3i8..4, -3i8..4, 1i8..4];
+    prop_oneof![
+        5 => (0u8..9, vector(), 0u8..3).prop_map(|(id, v, kind)| Step::Put(id, v, kind)),
+        2 => (0u8..9).prop_map(Step::Delete),
+        4 => (vector(), 1usize..6, prop::option::of(0u8..3)).prop_map(|(v, k, kind)| Step::Search(v, k, kind)),
+        1 => Just(Step::Keep),
+        1 => Just(Step::Drain),
+        1 => Just(Step::Reopen),
+    ]
+}
+
+type Model = BTreeMap<String, ([f32; 3], u8)>;
+
+fn floats(v: [i8; 3]) -> [f32; 3] {
+    v.map(f32::from)
+}
+
+fn score(metric: Metric, a: [f32; 3], b: [f32; 3]) -> f64 {
+    let dot = |a: [f32; 3], b: [f32; 3]| -> f64 { a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(y)).sum() };
+    match metric {
+        Metric::Cosine => dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()),
+        Metric::Dot => dot(a, b),
+        Metric::Euclidean => (dot(a, a) + dot(b, b) - 2.0 * dot(a, b)).max(0.0).sqrt(),
+    }
+}
+
+fn check(engine: &Engine, snapshot: &crate::Snapshot, model: &Model, metric: Metric, query: [f32; 3], k: usize, kind: Option<u8>) {
+    let search = Search {
+        vector: Some(query.to_vec()),
+        limit: Some(k),
+        filter: kind.map(|kind| json!({"kind": kind})),
+        include_vector: true,
+        ..Search::new("docs")
+    };
+    let found = engine.read(snapshot, search).unwrap().hits;
+    let matching = model.iter().filter(|(_, (_, of))| kind.is_none_or(|kind| kind == *of));
+    let mut scores: Vec<f64> = matching.map(|(_, (v, _))| score(metric, query, *v)).collect();
+    scores.sort_by(|a, b| if metric == Metric::Euclidean { a.total_cmp(b) } else { b.total_cmp(a) });
+    scores.truncate(k);
+    assert_eq!(found.len(), scores.len());
+    for (hit, expected) in found.iter().zip(scores) {
+        let (vector, _) = model[&hit.record];
+        assert_eq!(hit.vector.as_deref(), Some(&vector[..]));
+        assert!((f64::from(hit.score) - expected).abs() < 1e-5, "{hit:?} {expected}");
+        assert!((score(metric, query, vector) - expected).abs() < 1e-5);
+    }
+    let count = engine.read(snapshot, Count { collection: "docs".into(), filter: None }).unwrap().count;
+    assert_eq!(count, model.len() as u64);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+    #[test]
+    fn searches_find_what_a_naive_scan_finds(
+        steps in prop::collection::vec(step(), 1..60), metric in prop::sample::select(Metric::ALL.to_vec())
+    ) {
+        let world = World::new(3);
+        let mut engine = open(&world);
+        create(&engine, metric);
+        let mut model = Model::new();
+        let mut kept = Vec::new();
+        for step in steps {
+            match step {
+                Step::Put(id, v, kind) => {
+                    write(&engine, put(id, floats(v), kind)).unwrap();
+                    model.insert(format!("r{id}"), (floats(v), kind));
+                }
+                Step::Delete(id) => {
+                    let record = format!("r{id}");
+                    let existed = model.remove(&record).is_some();
+                    let deleted = write(&engine, Delete { collection: "docs".into(), record, expected_version: None });
+                    prop_assert_eq!(deleted.unwrap().deleted, existed);
+                }
+                Step::Search(v, k, kind) => {
+                    check(&engine, &engine.snapshot(NS).unwrap(), &model, metric, floats(v), k, kind);
+                    for (snapshot, model) in &kept {
+                        check(&engine, snapshot, model, metric, floats(v), k, kind);
+                    }
+                }
+                Step::Keep => kept.push((engine.snapshot(NS).unwrap(), model.clone())),
+                Step::Drain => {
+                    engine.step(Task::Freeze).unwrap();
+                    engine.step(Task::Drain).unwrap();
+                    engine.core.vectors.compact(engine.lsn());
+                }
+                Step::Reopen => {
+                    kept.clear();
+                    drop(engine);
+                    engine = open(&world);
+                }
+            }
+        }
+        let listed = engine.read(&engine.snapshot(NS).unwrap(), List {
+            collection: "docs".into(), filter: None, limit: None, cursor: None, reverse: false, include_vector: true,
+        }).unwrap();
+        let ids: Vec<_> = listed.items.iter().map(|e| e.record.clone()).collect();
+        prop_assert_eq!(ids, model.keys().cloned().collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn bad_vectors_are_refused_and_leave_nothing() {
+    let world = World::new(4);
+    let engine = open(&world);
+    create(&engine, Metric::Cosine);
+    let before = engine.digest(NS).unwrap();
+    let vector = |v: Vec<f32>| Put { vector: Some(v), ..put(1, [1.0; 3], 0) };
+    for (request, code) in [
+        (vector(vec![1.0, 2.0]), Code::DimensionMismatch),
+        (vector(vec![]), Code::DimensionMismatch),
+        (vector(vec![1.0, f32::NAN, 0.0]), Code::VectorNotFinite),
+        (vector(vec![1.0, f32::INFINITY, 0.0]), Code::VectorNotFinite),
+        (vector(vec![0.0; 3]), Code::VectorZero),
+        (Put { record: Some(String::new()), ..put(1, [1.0; 3], 0) }, Code::IdEmpty),
+        (Put { record: Some("x".repeat(513)), ..put(1, [1.0; 3], 0) }, Code::IdTooLong),
+        (Put { text: Some("x".repeat(1 << 20) + "x"), ..put(1, [1.0; 3], 0) }, Code::ValueTooLarge),
+        (Put { ttl_us: Some(0), ..put(1, [1.0; 3], 0) }, Code::TtlOutOfRange),
+        (Put { collection: "none".into(), ..put(1, [1.0; 3], 0) }, Code::CollectionNotFound),
+        (Put { collection: "no/ne".into(), ..put(1, [1.0; 3], 0) }, Code::InvalidName),
+    ] {
+        assert_eq!(write(&engine, request).unwrap_err().code(), code);
+    }
+    for dimension in [0, 8193] {
+        let create = collection::Create {
+            collection: "wide".into(), dimension: Some(dimension), metric: None, encoder: None, description: String::new(),
+        };
+        assert_eq!(write(&engine, create).unwrap_err().code(), Code::DimensionOutOfRange);
+    }
+    assert_eq!(engine.digest(NS).unwrap(), before);
+}
+
+#[test]
+fn an_expired_record_is_gone_from_everything_before_and_after_the_sweep() {
+    let world = World::new(5);
+    let engine = open(&world);
+    create(&engine, Metric::Dot);
+    write(&engine, Put { ttl_us: Some(1_000_000), ..put(1, [1.0; 3], 0) }).unwrap();
+    write(&engine, put(2, [0.5; 3], 0)).unwrap();
+    world.advance_us(1_000_001);
+    for _ in 0..2 {
+        let snapshot = engine.snapshot(NS).unwrap();
+        let search = Search { vector: Some(vec![1.0; 3]), ..Search::new("docs") };
+        let hits = engine.read(&snapshot, search).unwrap().hits;
+        assert_eq!(hits.iter().map(|h| h.record.as_str()).collect::<Vec<_>>(), ["r2"]);
+        let get = Get { collection: "docs".into(), record: "r1".into(), include_vector: false };
+        assert_eq!(engine.read(&snapshot, get).unwrap_err().code(), Code::RecordNotFound);
+        while engine.step(Task::Sweep).unwrap() {}
+    }
+    let entry = engine.read(&engine.snapshot(NS).unwrap(), collection::Get { collection: "docs".into() }).unwrap();
+    assert_eq!(entry.records, 1);
+}
