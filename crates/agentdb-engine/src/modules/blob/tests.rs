@@ -294,14 +294,14 @@ fn uploads_beside_a_busy_collector_always_find_their_bytes() {
     }
     let mut removed = 0;
     while Arc::strong_count(&alive) > 1 {
-        db.world.advance_us(HOUR / 20);
+        db.world.advance_us(HOUR / 4);
         removed += usize::from(db.engine().step(Task::Collect).unwrap());
         // No thread of the engine's own commits for those who wait.
         db.run(Task::Sequence);
     }
     joins.into_iter().for_each(agentdb_env::Join::join);
     assert_eq!(finished.load(Ordering::Acquire), 3);
-    assert!(removed > 10, "the collector came by {removed} times");
+    assert!(removed > 3, "the collector came by {removed} times");
 }
 
 /// What a run has been told: bytes of each blob, and whether it is there for sure, gone for sure, or either.
