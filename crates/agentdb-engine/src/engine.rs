@@ -132,8 +132,8 @@ pub(crate) struct Core {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) groups: AtomicU64,
-    /// Put, delete, add, append, splice.
-    pub(crate) mutations: [AtomicU64; 5],
+    /// Put, delete, add, splice.
+    pub(crate) mutations: [AtomicU64; 4],
 }
 
 /// Figures of an open database.
@@ -153,8 +153,8 @@ pub struct Stats {
     pub log_bytes: u64,
     /// Groups committed since opening.
     pub groups: u64,
-    /// Mutations committed since opening, by kind: put, delete, add, append, splice.
-    pub mutations: [u64; 5],
+    /// Mutations committed since opening, by kind: put, delete, add, splice.
+    pub mutations: [u64; 4],
 }
 
 impl Engine {
@@ -217,6 +217,11 @@ impl Engine {
     /// Errors of files.
     pub fn stats(&self) -> Result<Stats> {
         self.core.stats()
+    }
+
+    /// Mutations committed since opening, by kind: put, delete, add, splice.
+    pub fn mutations(&self) -> [u64; 4] {
+        std::array::from_fn(|i| self.core.counters.mutations[i].load(Ordering::Relaxed))
     }
 
     /// A consistent view of a namespace at the newest LSN.
@@ -596,10 +601,6 @@ impl Core {
         crate::modules::namespace::find(&snapshot, name)
     }
 
-    /// The time of the last group.
-    pub(crate) fn log_time(&self) -> Timestamp {
-        self.clock.read()
-    }
 }
 
 impl IdSource for Core {

@@ -52,10 +52,6 @@ impl LogClock {
         Ok(to_time(last.max(wall)))
     }
 
-    /// Takes over the time of a group that was read from the log.
-    pub(crate) fn observe(&self, time: Timestamp) {
-        self.last.fetch_max(time.micros(), Ordering::AcqRel);
-    }
 }
 
 fn to_time(micros: i64) -> Timestamp {

@@ -10,7 +10,7 @@
 //! | 3 | yes | subject: whose key seals the bodies |
 //! | 8 | yes | a mutation: length-prefixed key (namespace, table, components), kind byte, body |
 //!
-//! The kind byte is 1 put, 2 delete, 3 add, 4 append, 5 splice; its bit 7 tells that the body is sealed. Mutations are in
+//! The kind byte is 1 put, 2 delete, 3 add, 4 splice (an append is a splice at the end); its bit 7 tells that the body is sealed. Mutations are in
 //! the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
 
 use agentdb_types::{Code, Error, Result};
@@ -32,14 +32,16 @@ pub(crate) enum Change {
     Delete,
     /// The row, an `i64` (absent is 0), grows by this.
     Add(i64),
-    /// The row's bytes are followed by these.
-    Append(Vec<u8>),
-    /// In the row's bytes, `remove` bytes at `at` are replaced by `insert`.
-    Splice {
-        at: u64,
-        remove: u64,
-        insert: Vec<u8>,
-    },
+    /// Pieces of the row's bytes are replaced: ascending, apart from each other.
+    Splice(Vec<Edit>),
+}
+
+/// In the bytes before the change, `remove` bytes at `at` give way to `insert`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Edit {
+    pub(crate) at: u64,
+    pub(crate) remove: u64,
+    pub(crate) insert: Vec<u8>,
 }
 
 impl Change {
@@ -48,20 +50,21 @@ impl Change {
             Change::Put(_) => 1,
             Change::Delete => 2,
             Change::Add(_) => 3,
-            Change::Append(_) => 4,
-            Change::Splice { .. } => 5,
+            Change::Splice(_) => 4,
         }
     }
 
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
-            Change::Put(bytes) | Change::Append(bytes) => out.extend_from_slice(bytes),
+            Change::Put(bytes) => out.extend_from_slice(bytes),
             Change::Delete => {}
             Change::Add(by) => out.extend_from_slice(&by.to_le_bytes()),
-            Change::Splice { at, remove, insert } => {
-                put_varint(out, *at);
-                put_varint(out, *remove);
-                out.extend_from_slice(insert);
+            Change::Splice(edits) => {
+                for edit in edits {
+                    put_varint(out, edit.at);
+                    put_varint(out, edit.remove);
+                    put_bytes(out, &edit.insert);
+                }
             }
         }
     }
@@ -71,11 +74,14 @@ impl Change {
             1 => Some(Change::Put(body.to_vec())),
             2 => body.is_empty().then_some(Change::Delete),
             3 => Some(Change::Add(i64::from_le_bytes(body.try_into().ok()?))),
-            4 => Some(Change::Append(body.to_vec())),
-            5 => {
+            4 => {
                 let mut reader = Reader(body);
-                let (at, remove) = (reader.varint()?, reader.varint()?);
-                Some(Change::Splice { at, remove, insert: reader.0.to_vec() })
+                let mut edits = Vec::new();
+                while !reader.is_empty() {
+                    let (at, remove) = (reader.varint()?, reader.varint()?);
+                    edits.push(Edit { at, remove, insert: reader.bytes()?.to_vec() });
+                }
+                Some(Change::Splice(edits))
             }
             _ => None,
         }
@@ -83,7 +89,6 @@ impl Change {
 
     /// The row after the change. `Ok(None)` is no row.
     pub(crate) fn apply(&self, before: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
-        let before_or_empty = before.unwrap_or_default();
         Ok(match self {
             Change::Put(bytes) => Some(bytes.clone()),
             Change::Delete => None,
@@ -94,42 +99,56 @@ impl Change {
                 };
                 Some(value.checked_add(*by).ok_or_else(unappliable)?.to_le_bytes().to_vec())
             }
-            Change::Append(bytes) => Some([before_or_empty, bytes].concat()),
-            Change::Splice { at, remove, insert } => {
-                let at = usize::try_from(*at).map_err(|_| unappliable())?;
-                let end = usize::try_from(*remove).ok().and_then(|r| at.checked_add(r));
-                let head = before_or_empty.get(..at).ok_or_else(unappliable)?;
-                let tail = end.and_then(|end| before_or_empty.get(end..)).ok_or_else(unappliable)?;
-                Some([head, insert, tail].concat())
-            }
+            Change::Splice(edits) => Some(splice(before.unwrap_or_default(), edits).ok_or_else(unappliable)?),
         })
     }
 
-    /// The change from `before` to `after` that takes the fewest bytes in the log.
+    /// The change from `before` to `after` that takes few bytes in the log: a splice where rows are long and differ
+    /// little, else a put.
     pub(crate) fn between(before: &[u8], after: Vec<u8>) -> Change {
         // Below this size the bookkeeping costs what it saves.
         const WORTHWHILE: usize = 128;
+        // Rows start with times and versions, which change with everything: they are compared apart from the rest.
+        const HEAD: usize = 32;
         if before.len().min(after.len()) < WORTHWHILE {
             return Change::Put(after);
         }
-        if let Some(tail) = after.strip_prefix(before) {
-            return Change::Append(tail.to_vec());
-        }
-        let prefix = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
-        let room = before.len().min(after.len()) - prefix;
-        let suffix = before.iter().rev().zip(after.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
-        let insert = &after[prefix..after.len() - suffix];
-        if insert.len() * 2 > after.len() {
-            return Change::Put(after);
-        }
-        let remove = (before.len() - suffix - prefix) as u64;
-        Change::Splice { at: prefix as u64, remove, insert: insert.to_vec() }
+        let (old_head, old_rest) = before.split_at(HEAD);
+        let (new_head, new_rest) = after.split_at(HEAD);
+        let edits: Vec<Edit> =
+            [edit(old_head, new_head, 0), edit(old_rest, new_rest, HEAD as u64)].into_iter().flatten().collect();
+        let cost: usize = edits.iter().map(|e| e.insert.len()).sum();
+        if cost * 2 > after.len() { Change::Put(after) } else { Change::Splice(edits) }
     }
+}
+
+/// The edit from `old` to `new`, which both start at `offset`: what lies between their common start and common end.
+fn edit(old: &[u8], new: &[u8], offset: u64) -> Option<Edit> {
+    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let room = old.len().min(new.len()) - start;
+    let end = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
+    let (remove, insert) = (old.len() - end - start, &new[start..new.len() - end]);
+    let at = offset + start as u64;
+    (remove > 0 || !insert.is_empty()).then(|| Edit { at, remove: remove as u64, insert: insert.to_vec() })
+}
+
+/// The bytes after the edits; `None` if they do not fit or do not ascend.
+fn splice(before: &[u8], edits: &[Edit]) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(before.len());
+    let mut from = 0;
+    for edit in edits {
+        let at = usize::try_from(edit.at).ok()?;
+        out.extend_from_slice(before.get(from..at)?);
+        out.extend_from_slice(&edit.insert);
+        from = at.checked_add(usize::try_from(edit.remove).ok()?)?;
+    }
+    out.extend_from_slice(before.get(from..)?);
+    Some(out)
 }
 
 /// The name of a kind of change, for readers of the log.
 pub(crate) fn kind_name(kind: u8) -> &'static str {
-    ["unknown", "put", "delete", "add", "append", "splice"].get(usize::from(kind)).copied().unwrap_or("unknown")
+    ["unknown", "put", "delete", "add", "splice"].get(usize::from(kind)).copied().unwrap_or("unknown")
 }
 
 fn unappliable() -> Error {
@@ -285,7 +304,7 @@ impl Mutation {
         let key = reader.bytes().ok_or_else(|| malformed("a mutation's key"))?.to_vec();
         let kind = reader.byte().ok_or_else(|| malformed("a mutation's kind"))?;
         let rest = reader.0;
-        let body = if kind & SEALED != 0 && (1..=5).contains(&(kind & !SEALED)) {
+        let body = if kind & SEALED != 0 && (1..=4).contains(&(kind & !SEALED)) {
             Body::Sealed(kind & !SEALED, rest.to_vec())
         } else {
             Body::Clear(Change::decode_body(kind, rest).ok_or_else(|| malformed("a mutation's body"))?)
@@ -334,11 +353,8 @@ mod tests {
             bytes().prop_map(Change::Put),
             Just(Change::Delete),
             any::<i64>().prop_map(Change::Add),
-            bytes().prop_map(Change::Append),
-            (any::<u64>(), any::<u64>(), bytes()).prop_map(|(at, remove, insert)| Change::Splice {
-                at,
-                remove,
-                insert
+            prop::collection::vec((any::<u64>(), any::<u64>(), bytes()), 0..3).prop_map(|edits| {
+                Change::Splice(edits.into_iter().map(|(at, remove, insert)| Edit { at, remove, insert }).collect())
             }),
         ]
     }

@@ -99,8 +99,8 @@ impl Sequencer {
             write.writes.iter().map(|w| w.decide(&mut tx)).collect::<Result<_>>()?;
         idempotency::remember(&mut tx, write, &responses)?;
         let subject = write.options.subject.as_deref();
-        let Decided { mutations, rows: changed } = tx.finish(subject, &core.keyring)?;
-        if mutations.is_empty() {
+        let Decided { mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring)?;
+        if mutations.is_empty() && !wrote {
             // Nothing changed: the answer holds as of the batch before.
             return Ok(Outcome { lsn: Lsn(lsn.0 - 1), responses });
         }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use agentdb_types::{Code, Error, Result, Timestamp};
+use agentdb_types::{Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::read::{Page, Read};
 use crate::request::WriteOptions;
 use crate::rows::Reader;
 use crate::tx::Tx;
-use crate::{Row, Snapshot, Table, modules};
+use crate::{Snapshot, Table, modules};
 
 /// Rows deleted in one batch.
 const BATCH: usize = 500;
@@ -96,21 +96,19 @@ fn is_due(snapshot: &Snapshot) -> Result<bool> {
         due = key.components().u64()? <= snapshot.now().micros().unsigned_abs();
         Ok(false)
     })?;
-    if !due {
-        scan_discarded(snapshot, &mut |_, _| {
-            due = true;
+    Ok(due || first_garbage(snapshot)?.is_some())
+}
+
+/// The first note of a discarded session or collection. Namespaces have their own way of being swept.
+fn first_garbage(rows: &dyn Read) -> Result<Option<(Remains, Key)>> {
+    let mut first = None;
+    for kind in [Remains::Session, Remains::Collection] {
+        rows.scan_prefix(&rows.key(Table::Garbage).u64(kind as u64), Page::Forward, &mut |key, _| {
+            first.get_or_insert((kind, key));
             Ok(false)
         })?;
     }
-    Ok(due)
-}
-
-/// Visits the notes of discarded sessions and collections. Those of namespaces, which come first in the system
-/// namespace, are for [`SweepNamespace`].
-fn scan_discarded(rows: &dyn Read, visit: &mut dyn FnMut(Key, Row) -> Result<bool>) -> Result<()> {
-    let table = rows.key(Table::Garbage);
-    let from = table.clone().u64(Remains::Namespace as u64 + 1);
-    rows.scan(&from, table.after_prefix().as_ref(), Page::Forward, visit)
+    Ok(first)
 }
 
 fn is_empty(rows: &Reader, namespace: NamespaceId) -> Result<bool> {
@@ -180,18 +178,10 @@ impl WriteRequest for Sweep {
 
 /// Deletes up to `limit` rows of the first discarded number, or its note once nothing is left.
 fn sweep_garbage(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
-    let mut first = None;
-    scan_discarded(tx, &mut |key, _| {
-        first = Some(key);
-        Ok(false)
-    })?;
-    let Some(note) = first else { return Ok(0) };
+    let Some((kind, note)) = first_garbage(tx)? else { return Ok(0) };
     let mut parts = note.components();
-    let (kind, number) = (parts.u64()?, parts.u64()?);
-    let kind = [Remains::Session, Remains::Collection].into_iter().find(|k| *k as u64 == kind);
-    let Some(kind) = kind else {
-        return Err(Error::new(Code::RowsCorrupt).with("reason", "a note of garbage of no known kind"));
-    };
+    parts.u64()?;
+    let number = parts.u64()?;
     let mut keys = Vec::new();
     for &table in kind.tables() {
         tx.scan_prefix(&tx.key(table).u64(number), Page::Forward, &mut |key, _| {

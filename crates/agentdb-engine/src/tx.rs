@@ -27,6 +27,7 @@ pub struct Tx<'a> {
     now: Timestamp,
     writes: BTreeMap<Vec<u8>, Write>,
     bytes: usize,
+    wrote: bool,
     /// The row that was looked at last: what a decision reads, it mostly writes next.
     looked_at: RefCell<Option<(Key, Option<Row>)>>,
 }
@@ -47,6 +48,8 @@ struct Write {
 pub(crate) struct Decided {
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) rows: Vec<(Vec<u8>, Option<Arc<[u8]>>)>,
+    /// Whether anything was written, be it taken back by the same batch: its answers then name the batch's LSN.
+    pub(crate) wrote: bool,
 }
 
 impl<'a> Tx<'a> {
@@ -57,7 +60,7 @@ impl<'a> Tx<'a> {
         lsn: Lsn,
         now: Timestamp,
     ) -> Self {
-        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0, looked_at: RefCell::default() }
+        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0, wrote: false, looked_at: RefCell::default() }
     }
 
     /// The LSN that the batch gets: the version of every row that it writes.
@@ -118,6 +121,7 @@ impl<'a> Tx<'a> {
 
     fn write(&mut self, key: Key, body: Option<Vec<u8>>, content: bool) -> Result<()> {
         self.bytes += key.as_bytes().len() + body.as_ref().map_or(0, Vec::len);
+        self.wrote |= body.is_some();
         let after = body.map(Arc::from);
         match self.writes.get_mut(key.as_bytes()) {
             Some(write) => {
@@ -146,7 +150,7 @@ impl<'a> Tx<'a> {
 
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
     pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
-        let mut decided = Decided { mutations: Vec::new(), rows: Vec::new() };
+        let mut decided = Decided { mutations: Vec::new(), rows: Vec::new(), wrote: self.wrote };
         for (key, write) in self.writes {
             let before = match write.before {
                 Some(before) => before,

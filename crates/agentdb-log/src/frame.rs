@@ -98,7 +98,7 @@ pub(crate) fn encode(
     out.extend_from_slice(&0u32.to_le_bytes());
     let crc = checksum(salt, offset, out, group.body);
     out.extend_from_slice(&crc.to_le_bytes());
-    let chain = chain(out, group.body);
+    let chain = chain(previous, group.count, out, group.body);
     out.extend_from_slice(group.body);
     out.resize(frame_bytes(group.body.len()), 0);
     chain
@@ -151,7 +151,7 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Result<Fram
             count: u32_at(header, 12),
             time,
             body: body.to_vec(),
-            chain: chain(header, body),
+            chain: chain(&previous, u32_at(header, 12), header, body),
         },
         previous,
         synced_lsn: Lsn(u64_at(header, 32)),
@@ -161,7 +161,12 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Result<Fram
 
 /// The hash of the log after a frame: BLAKE3 of the header (which holds the hash before it) and the body as stored.
 /// Salt, offset and CRC are not part of it: the chain is the same wherever the log is kept.
-fn chain(header: &[u8], body: &[u8]) -> ChainHash {
+///
+/// A stamp is not part of the chain: it takes no LSN, and one LSN has one chain hash.
+fn chain(previous: &ChainHash, count: u32, header: &[u8], body: &[u8]) -> ChainHash {
+    if count == 0 {
+        return *previous;
+    }
     let mut hasher = blake3::Hasher::new();
     hasher.update(&header[..88]);
     hasher.update(body);

@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use agentdb_types::Lsn;
 use crossbeam_skiplist::SkipMap;
@@ -22,7 +22,6 @@ pub(crate) struct Memtable {
     versions: SkipMap<VersionedKey, Option<Arc<[u8]>>>,
     filter: Filter,
     bytes: AtomicUsize,
-    last_lsn: AtomicU64,
 }
 
 pub(crate) fn versioned(key: &[u8], lsn: Lsn) -> Vec<u8> {
@@ -48,7 +47,6 @@ impl Memtable {
         self.versions.insert(versioned(key, lsn).into(), body);
         self.filter.add(key);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.last_lsn.store(lsn.0, Ordering::Release);
     }
 
     /// The newest version at or before `at`: `None` if this table has none, `Some(None)` if the row was deleted.
@@ -120,10 +118,5 @@ impl Memtable {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.versions.is_empty()
-    }
-
-    /// The LSN of the newest version.
-    pub(crate) fn last_lsn(&self) -> Lsn {
-        Lsn(self.last_lsn.load(Ordering::Acquire))
     }
 }

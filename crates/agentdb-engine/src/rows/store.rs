@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use agentdb_types::{Lsn, Result, Timestamp};
+use agentdb_types::{Lsn, Result};
 use arc_swap::ArcSwap;
 
 use super::base::{BaseSnapshot, Position};
@@ -212,10 +212,5 @@ impl Reader {
     /// The namespaces that have, or had, rows in the row file.
     pub(crate) fn base_namespaces(&self) -> Result<Vec<NamespaceId>> {
         self.state.base.namespaces()
-    }
-
-    /// The log time that the row file has reached.
-    pub(crate) fn base_time(&self) -> Timestamp {
-        self.state.base.position.time
     }
 }

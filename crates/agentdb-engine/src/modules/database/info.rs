@@ -48,8 +48,6 @@ pub struct MutationCounts {
     pub delete: u64,
     /// Counters added to.
     pub add: u64,
-    /// Rows extended.
-    pub append: u64,
     /// Rows changed in part.
     pub splice: u64,
 }
@@ -72,7 +70,7 @@ impl ReadRequest for Info {
     fn read(&self, snapshot: &Snapshot) -> Result<Information> {
         let core = &snapshot.core;
         let stats = core.stats()?;
-        let [put, delete, add, append, splice] = stats.mutations;
+        let [put, delete, add, splice] = stats.mutations;
         Ok(Information {
             id: core.format.id.clone(),
             format: format::VERSION,
@@ -84,7 +82,7 @@ impl ReadRequest for Info {
             log_bytes: stats.log_bytes,
             namespaces: modules::namespace::all(snapshot)?.len() as u64 - 1,
             groups: stats.groups,
-            mutations: MutationCounts { put, delete, add, append, splice },
+            mutations: MutationCounts { put, delete, add, splice },
         })
     }
 }
