@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockEr
 
 use agentdb_env::{Env, Lock};
 use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
+use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use crate::background::Background;
 use crate::completion::{Completion, Outcome};
