@@ -105,6 +105,7 @@ fn maintain(core: &Arc<Core>) {
         }
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
+        while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}
         core.maintenance.wait(SWEEP_EVERY);
     }
 }

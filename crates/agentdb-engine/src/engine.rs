@@ -76,11 +76,13 @@ pub enum Task {
     Sweep,
     /// Remove files of blobs that nothing refers to any more.
     Collect,
+    /// Let go of dead entries of a vector index.
+    Compact,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 8] = [
+    pub const ALL: [Task; 9] = [
         Task::Sequence,
         Task::Sync,
         Task::Stamp,
@@ -89,6 +91,7 @@ impl Task {
         Task::PrepareSegment,
         Task::Sweep,
         Task::Collect,
+        Task::Compact,
     ];
 }
 
@@ -490,6 +493,7 @@ impl Core {
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
+            Task::Compact => self.check_failed().map(|()| self.vectors.compact(self.rows.visible())),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Log time: max(previous, clock), and a refusal when the clock jumps.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use agentdb_env::Env;
 use agentdb_types::{Code, Error, Result, Timestamp, limits};
@@ -8,52 +8,48 @@ use agentdb_types::{Code, Error, Result, Timestamp, limits};
 /// The clock of the log. It never goes back, not even when the machine's clock does, nor after a restart.
 pub(crate) struct LogClock {
     env: Env,
-    last: AtomicI64,
+    seen: Mutex<Seen>,
+}
+
+struct Seen {
+    /// The latest time that anyone was told.
+    last: Timestamp,
     /// The wall clock and the monotonic clock when they were last seen to agree.
-    wall: AtomicI64,
-    monotonic: AtomicU64,
+    wall_us: i64,
+    monotonic_us: u64,
 }
 
 impl LogClock {
     pub(crate) fn new(env: &Env, last: Timestamp) -> Self {
-        LogClock {
-            env: env.clone(),
-            last: AtomicI64::new(last.micros()),
-            wall: AtomicI64::new(env.clock.wall().micros()),
-            monotonic: AtomicU64::new(env.clock.monotonic_us()),
-        }
+        let seen = Seen { last, wall_us: env.clock.wall().micros(), monotonic_us: env.clock.monotonic_us() };
+        LogClock { env: env.clone(), seen: Mutex::new(seen) }
     }
 
-    /// The time to judge TTLs by: never earlier than what this handle has told anyone before.
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The time to judge TTLs by: never earlier than what this handle has told anyone before. While the clock is out of
+    /// order, it is the last time that was believed.
     pub(crate) fn read(&self) -> Timestamp {
-        match self.advance() {
-            Ok(now) => now,
-            // A read is answered by the last time that was believed.
-            Err(_) => to_time(self.last.load(Ordering::Acquire)),
-        }
+        self.advance().unwrap_or_else(|_| self.lock().last)
     }
 
     /// The time of the next group.
     ///
     /// # Errors
-    /// [`Code::ClockJump`] if the wall clock ran ahead of the time that passed by more than the limit.
+    /// [`Code::ClockJump`] if the wall clock ran ahead of the time that passed by more than the limit, until it is
+    /// corrected or the database is opened again.
     pub(crate) fn advance(&self) -> Result<Timestamp> {
-        let wall = self.env.clock.wall().micros();
-        let monotonic = self.env.clock.monotonic_us();
-        let passed = monotonic.saturating_sub(self.monotonic.load(Ordering::Acquire));
-        let expected = self.wall.load(Ordering::Acquire).saturating_add_unsigned(passed);
-        let jump = wall.saturating_sub(expected);
+        let mut seen = self.lock();
+        let wall = self.env.clock.wall();
+        let monotonic_us = self.env.clock.monotonic_us();
+        let expected = seen.wall_us.saturating_add_unsigned(monotonic_us.saturating_sub(seen.monotonic_us));
+        let jump = wall.micros().saturating_sub(expected);
         if jump > limits::CLOCK_JUMP_US {
             return Err(Error::new(Code::ClockJump).with("actual", jump).with("limit", limits::CLOCK_JUMP_US));
         }
-        self.wall.store(wall, Ordering::Release);
-        self.monotonic.store(monotonic, Ordering::Release);
-        let last = self.last.fetch_max(wall, Ordering::AcqRel);
-        Ok(to_time(last.max(wall)))
+        *seen = Seen { last: seen.last.max(wall), wall_us: wall.micros(), monotonic_us };
+        Ok(seen.last)
     }
-
-}
-
-fn to_time(micros: i64) -> Timestamp {
-    Timestamp::from_micros(micros.clamp(0, limits::TIME_MAX_US)).unwrap_or_default()
 }

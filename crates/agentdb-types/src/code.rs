@@ -343,7 +343,7 @@ codes! {
     5006 ClockJump Unavailable "clock_jump"
         "the clock jumped by {actual} microseconds, the limit is {limit}"
         "The machine's clock moved far more than the time that passed; log time would carry the mistake for ever."
-        "Correct the clock; then retry.";
+        "Correct the clock, then retry; if the new time is the right one, open the database again.";
     5007 Closed Unavailable "closed"
         "the database handle is closed"
         "The handle was closed while, or before, the request came."
