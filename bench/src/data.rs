@@ -34,33 +34,61 @@ impl Random {
     }
 }
 
-/// The prefix of a key.
-pub fn prefix(row: u64) -> [u8; PREFIX_BYTES] {
-    scatter(row / ROWS_PER_PREFIX).to_be_bytes()
+/// 64 characters: keys and values are text, so that stores of text take them as they are.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+fn push_text(out: &mut Vec<u8>, mut seed: u64, len: usize) {
+    while out.len() < len {
+        for byte in seed.to_be_bytes().into_iter().take(len - out.len()) {
+            out.push(ALPHABET[usize::from(byte & 63)]);
+        }
+        seed = scatter(seed);
+    }
 }
 
-/// The key of a row: its prefix and 8 to 32 random bytes. Distinct rows have distinct keys.
+/// The prefix of a key.
+pub fn prefix(row: u64) -> Vec<u8> {
+    let mut prefix = Vec::with_capacity(PREFIX_BYTES);
+    push_text(&mut prefix, scatter(row / ROWS_PER_PREFIX), PREFIX_BYTES);
+    prefix
+}
+
+/// The key of a row: its prefix and 8 to 32 random characters. Distinct rows have distinct keys.
 pub fn key(row: u64) -> Vec<u8> {
-    let mut key = prefix(row).to_vec();
-    key.extend_from_slice(&scatter(!row).to_be_bytes());
     let more = scatter(row ^ 0xA5A5) % 25;
-    let mut seed = row;
-    while (key.len() as u64) < 16 + more {
-        seed = scatter(seed);
-        let left = 16 + more as usize - key.len();
-        key.extend_from_slice(&seed.to_be_bytes()[..left.min(8)]);
-    }
+    let mut key = prefix(row);
+    push_text(&mut key, scatter(!row), 16 + more as usize);
     key
 }
 
-/// The value of a row at a version: incompressible, so that no peer gains by compression.
+/// The value of a row at a version: the version in hexadecimal, then text that compresses to three quarters at best.
 pub fn value(row: u64, version: u64) -> Vec<u8> {
-    let mut random = scatter(row ^ version.rotate_left(32));
-    let mut value = Vec::with_capacity(VALUE_BYTES + 8);
-    while value.len() < VALUE_BYTES {
-        value.extend_from_slice(&random.to_le_bytes());
-        random = scatter(random);
-    }
-    value.truncate(VALUE_BYTES);
+    let mut value = format!("{version:016x}").into_bytes();
+    push_text(&mut value, scatter(row ^ version.rotate_left(32)), VALUE_BYTES);
     value
+}
+
+/// The version that a value was made of, if it is whole.
+pub fn version_of(row: u64, stored: &[u8]) -> Option<u64> {
+    let version = u64::from_str_radix(std::str::from_utf8(stored.get(..16)?).ok()?, 16).ok()?;
+    (value(row, version) == stored).then_some(version)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_tells_its_version() {
+        assert_eq!(version_of(7, &value(7, 99)), Some(99));
+        assert_eq!(version_of(8, &value(7, 99)), None);
+        assert_eq!(value(7, 99).len(), VALUE_BYTES);
+    }
+
+    #[test]
+    fn keys_are_distinct_and_of_the_stated_lengths() {
+        let keys: std::collections::HashSet<_> = (0..50_000).map(key).collect();
+        assert_eq!(keys.len(), 50_000);
+        assert!(keys.iter().all(|k| (16..=40).contains(&k.len())));
+    }
 }

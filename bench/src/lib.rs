@@ -10,8 +10,17 @@ pub mod data;
 pub mod disk;
 pub mod drain;
 pub mod group_log;
+pub mod load;
 pub mod pace;
+pub mod peers;
 pub mod process;
 pub mod redb_file;
+pub mod report;
 pub mod rows;
 pub mod samples;
+pub mod store;
+
+/// Everybody who takes part.
+pub fn contenders() -> Vec<store::Contender> {
+    peers::PEERS.to_vec()
+}

@@ -21,9 +21,9 @@ pub trait TextEncoder: Send + Sync {
     fn encode(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>>;
 }
 
-/// A vector that was made of a text on its way to the sequencer.
+/// A vector that was made of a text on its way to the sequencer. Only the engine makes one.
 #[derive(Clone, Debug)]
-pub(crate) struct Encoded {
+pub struct Encoded {
     pub(crate) encoder: String,
     pub(crate) vector: Vec<f32>,
 }

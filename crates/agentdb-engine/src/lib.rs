@@ -51,7 +51,7 @@ mod vectors;
 
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};
-pub use encoder::TextEncoder;
+pub use encoder::{Encoded, TextEncoder};
 pub use engine::{Engine, Options, Stats, Task};
 pub use inspect::describe;
 pub use key::{Components, Key, NamespaceId};

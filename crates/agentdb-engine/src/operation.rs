@@ -241,6 +241,27 @@ impl Operation {
         Operation { about: R::ABOUT, shape, call: Call::Shaped, schemas: schemas::<R>, fields: OnceLock::new() }
     }
 
+    /// The row of the table in its JSON form.
+    pub fn to_json(&self) -> Value {
+        let about = &self.about;
+        let (request, response) = self.schemas();
+        let errors: Vec<Value> =
+            about.errors.iter().map(|c| serde_json::json!({"code": c.number(), "name": c.name()})).collect();
+        serde_json::json!({
+            "name": about.name,
+            "doc": about.doc,
+            "shape": self.shape,
+            "effect": about.effect,
+            "scope": about.scope,
+            "permission": about.permission,
+            "resource": about.resource,
+            "sensitive": about.sensitive,
+            "errors": errors,
+            "request": request,
+            "response": response,
+        })
+    }
+
     /// The JSON schemas of request and response.
     pub fn schemas(&self) -> (Schema, Schema) {
         (self.schemas)()

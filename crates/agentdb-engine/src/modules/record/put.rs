@@ -39,8 +39,10 @@ pub struct Put {
     /// The version that the record must have, 0 for absent; any if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<Lsn>,
+    /// The vector of the text, made on the way to the engine.
     #[serde(skip)]
-    pub(crate) encoded: Option<Encoded>,
+    #[doc(hidden)]
+    pub encoded: Option<Encoded>,
 }
 
 /// The answer to [`Put`].

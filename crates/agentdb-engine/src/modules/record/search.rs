@@ -39,8 +39,10 @@ pub struct Search {
     /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
+    /// The vector of the text, made on the way to the engine.
     #[serde(skip)]
-    pub(crate) encoded: Option<Encoded>,
+    #[doc(hidden)]
+    pub encoded: Option<Encoded>,
 }
 
 /// A record that was found.

@@ -1,0 +1,170 @@
+//! A request's fields as arguments: from the JSON schema of the operation to flags, and back to a JSON request.
+
+use std::io::Read;
+use std::path::Path;
+
+use agentdb::{Code, Error, Operation, Result, Value, strict_json};
+use agentdb_env::{Env, OpenMode};
+use clap::{Arg, ArgAction, ArgMatches};
+use serde_json::Map;
+
+/// What a field's argument holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Boolean,
+    Integer,
+    Duration,
+    Json,
+}
+
+struct Field {
+    name: String,
+    kind: Kind,
+    required: bool,
+    help: String,
+}
+
+fn kind(name: &str, schema: &Value) -> Kind {
+    let types: Vec<&str> = match &schema["type"] {
+        Value::String(one) => vec![one],
+        Value::Array(several) => several.iter().filter_map(Value::as_str).filter(|t| *t != "null").collect(),
+        _ => vec![],
+    };
+    match types[..] {
+        ["string"] => Kind::Text,
+        ["boolean"] => Kind::Boolean,
+        ["integer"] if name.ends_with("_us") => Kind::Duration,
+        ["integer"] => Kind::Integer,
+        _ if schema["anyOf"][0]["enum"].is_array() || schema["enum"].is_array() => Kind::Text,
+        _ if schema["anyOf"][0]["oneOf"].is_array() || schema["oneOf"].is_array() => Kind::Text,
+        _ => Kind::Json,
+    }
+}
+
+/// The fields, those that name the resource first, then the other required ones.
+fn fields(operation: &Operation) -> Vec<Field> {
+    let (schema, _) = operation.schemas();
+    let required: Vec<&str> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut fields: Vec<Field> = properties
+        .iter()
+        .map(|(name, schema)| Field {
+            name: name.clone(),
+            kind: kind(name, schema),
+            required: required.contains(&name.as_str()),
+            help: schema["description"].as_str().unwrap_or_default().replace('\n', " "),
+        })
+        .collect();
+    let rank = |field: &Field| {
+        let resource = operation.about.resource.iter().position(|r| *r == field.name);
+        (!field.required, resource.unwrap_or(usize::MAX), required.iter().position(|r| *r == field.name))
+    };
+    fields.sort_by_key(rank);
+    fields
+}
+
+/// The arguments of an operation: required fields by position, the others as flags.
+pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
+    let to_arg = |field: Field| {
+        let arg = Arg::new(field.name.clone()).help(field.help.clone());
+        let value_name = match field.kind {
+            Kind::Json => "JSON".to_owned(),
+            Kind::Duration => "DURATION".to_owned(),
+            _ => field.name.to_uppercase(),
+        };
+        let flag = field.name.trim_end_matches("_us").replace('_', "-");
+        let arg = arg.allow_hyphen_values(matches!(field.kind, Kind::Integer | Kind::Json));
+        match (field.required && field.kind != Kind::Boolean, field.kind) {
+            (true, _) => arg.value_name(value_name).required_unless_present("request"),
+            (false, Kind::Boolean) => arg.long(flag).action(ArgAction::SetTrue),
+            // A name that is global already keeps its meaning there.
+            (false, _) => arg.long(flag).value_name(value_name),
+        }
+    };
+    fields(operation).into_iter().map(to_arg).collect()
+}
+
+/// The request that the arguments make.
+pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Value> {
+    if let Some(whole) = matches.get_one::<String>("request") {
+        return json("request", whole);
+    }
+    let mut request = Map::new();
+    for field in fields(operation) {
+        let invalid = |reason: String| {
+            Error::new(Code::InvalidValue).with("field", &field.name).with("reason", reason)
+        };
+        if field.kind == Kind::Boolean {
+            if matches.get_flag(&field.name) {
+                request.insert(field.name, Value::Bool(true));
+            }
+            continue;
+        }
+        let Some(text) = matches.get_one::<String>(&field.name) else { continue };
+        let value = match field.kind {
+            Kind::Text => Value::String(text.clone()),
+            Kind::Integer => match (text.parse::<i64>(), text.parse::<u64>()) {
+                (Ok(n), _) => n.into(),
+                (_, Ok(n)) => n.into(),
+                _ => return Err(invalid(format!("{text:?} is not an integer of 64 bits"))),
+            },
+            Kind::Duration => match duration_us(text) {
+                Some(us) => us.into(),
+                None => return Err(invalid(format!("{text:?} is not a duration like 90s, 15m, 2h or 7d"))),
+            },
+            Kind::Json | Kind::Boolean => json("value", text)?,
+        };
+        request.insert(field.name, value);
+    }
+    Ok(Value::Object(request))
+}
+
+/// A duration in microseconds: digits and one of us, ms, s, m, h, d; `null` takes a time to live away.
+fn duration_us(text: &str) -> Option<Value> {
+    if text == "null" {
+        return Some(Value::Null);
+    }
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let number: i64 = text.get(..digits)?.parse().ok()?;
+    let unit: i64 = match text.get(digits..)? {
+        "us" => 1,
+        "ms" => 1_000,
+        "s" => 1_000_000,
+        "m" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return None,
+    };
+    Some(number.checked_mul(unit)?.into())
+}
+
+/// A JSON value: the text itself, `@file`, or `-` for standard input.
+pub(crate) fn json(field: &'static str, text: &str) -> Result<Value> {
+    match text {
+        "-" => strict_json::parse(field, &standard_input()?),
+        _ => match text.strip_prefix('@') {
+            Some(path) => strict_json::parse(field, &file(Path::new(path))?),
+            None => strict_json::parse(field, text.as_bytes()),
+        },
+    }
+}
+
+/// All of standard input.
+pub(crate) fn standard_input() -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::io::stdin().read_to_end(&mut bytes).map_err(|e| {
+        Error::new(Code::Io).with("operation", "read").with("path", "standard input").with("reason", e)
+    })?;
+    Ok(bytes)
+}
+
+/// All of a file.
+pub(crate) fn file(path: &Path) -> Result<Vec<u8>> {
+    let file = Env::real().files.open(path, OpenMode::Read)?;
+    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
+    let read = file.read_at(0, &mut bytes)?;
+    bytes.truncate(read);
+    Ok(bytes)
+}

@@ -1,0 +1,40 @@
+//! `agentdb batch`: several operations, committed together.
+
+use std::path::Path;
+
+use agentdb::{Batch, Code, Engine, Error, Result, Value, strict_json};
+use clap::ArgMatches;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::{arguments, output};
+
+pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
+    let path = matches.get_one::<String>("file").map_or("-", String::as_str);
+    let bytes = if path == "-" { arguments::standard_input()? } else { arguments::file(Path::new(path))? };
+    let db = context.open(true)?;
+    let namespace = context.namespace(&db)?;
+    let mut batch = Batch::new();
+    for line in bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()) {
+        push(&mut batch, db.engine(), strict_json::parse("line", line)?)?;
+    }
+    let answer = namespace.commit(batch, context.options.clone())?;
+    output::answer(&json!({"lsn": answer.lsn, "responses": answer.response}), context.json)
+}
+
+/// Adds `{"op", "request"}` to a batch.
+pub(super) fn push(batch: &mut Batch, engine: &Engine, mut line: Value) -> Result<()> {
+    let invalid = |reason: &str| Error::new(Code::InvalidValue).with("field", "line").with("reason", reason);
+    let fields = line.as_object_mut().ok_or_else(|| invalid("it is not an object"))?;
+    let request = fields.remove("request").unwrap_or_else(|| json!({}));
+    let Some(Value::String(operation)) = fields.remove("op") else {
+        return Err(invalid("it has no \"op\" with the operation's name"));
+    };
+    if let Some(unknown) = fields.keys().next() {
+        return Err(Error::new(Code::UnknownField)
+            .with("operation", "a line")
+            .with("field", unknown)
+            .with("known", "op, request"));
+    }
+    batch.push_json(engine, &operation, request)
+}

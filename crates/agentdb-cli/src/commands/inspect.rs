@@ -1,0 +1,25 @@
+//! `agentdb inspect`: what a database is and holds.
+
+use agentdb::{Lsn, Result, WriteOptions};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output;
+
+pub(super) fn run(context: &Context) -> Result<()> {
+    let db = context.open(false)?;
+    let namespace = context.namespace(&db)?;
+    let call = |operation: &str| {
+        namespace.call(operation, json!({}), WriteOptions::default(), Lsn(0)).map(|a| a.response)
+    };
+    let info = call("database.info")?;
+    let namespaces = call("namespace.list")?;
+    let rows = db.engine().count_rows(namespace.id())?;
+    if context.json {
+        return output::answer(&json!({"database": info, "namespaces": namespaces["items"], "rows": rows}), true);
+    }
+    output::answer(&info, false)?;
+    output::answer(&namespaces, false)?;
+    output::line(&format!("rows of namespace {}:", context.namespace))?;
+    output::answer(&serde_json::to_value(&rows).unwrap_or_default(), false)
+}

@@ -1,0 +1,38 @@
+//! `agentdb log verify` and `agentdb log read`.
+
+use std::process::ExitCode;
+
+use agentdb::{Lsn, Result};
+use clap::ArgMatches;
+
+use crate::context::Context;
+use crate::output;
+
+pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<ExitCode> {
+    match matches.subcommand() {
+        Some(("read", matches)) => {
+            let from = matches.get_one::<u64>("from").copied().map(Lsn);
+            read(context, from)?;
+        }
+        _ => return super::verify::log(context),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(context: &Context, from: Option<Lsn>) -> Result<()> {
+    let db = context.open(false)?;
+    db.engine().read_log(from, &mut |entry| {
+        let value = serde_json::to_value(&entry).unwrap_or_default();
+        if context.json {
+            output::line(&value.to_string())?;
+        } else {
+            let mutations = value["mutations"].as_array().cloned().unwrap_or_default();
+            let kinds: Vec<String> =
+                mutations.iter().map(|m| format!("{} {}", m["kind"].as_str().unwrap_or(""), m["table"].as_str().unwrap_or(""))).collect();
+            let lsn = &value["lsn"];
+            let (time, operation) = (value["time"].as_str().unwrap_or(""), value["operation"].as_str().unwrap_or(""));
+            output::line(&format!("{lsn:>8}  {time}  {operation}  {}", kinds.join(", ")))?;
+        }
+        Ok(true)
+    })
+}

@@ -1,0 +1,49 @@
+//! The commands, a file each.
+
+mod batch;
+mod blob;
+mod inspect;
+mod log;
+mod operation;
+mod operations;
+mod pipe;
+mod search;
+mod shell;
+mod tour;
+mod verify;
+
+use std::process::ExitCode;
+
+use agentdb::Result;
+use clap::ArgMatches;
+
+use crate::context::Context;
+use crate::tree;
+
+/// Runs the command that was given.
+pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
+    let context = Context::new(matches);
+    let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
+    match name {
+        "search" => search::run(&context, matches)?,
+        "upload" => blob::upload(&context, matches)?,
+        "download" => blob::download(&context, matches)?,
+        "batch" => batch::run(&context, matches)?,
+        "pipe" => pipe::run(&context)?,
+        "log" => return log::run(&context, matches),
+        "verify" => return verify::run(&context),
+        "inspect" => inspect::run(&context)?,
+        "operations" => operations::run(&context, matches)?,
+        "shell" => shell::run(&context)?,
+        "completions" => completions(matches),
+        "tour" => tour::run(&context, matches)?,
+        noun => operation::run(&context, noun, matches)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(matches: &ArgMatches) {
+    if let Some(shell) = matches.get_one::<clap_complete::Shell>("shell") {
+        clap_complete::generate(*shell, &mut tree::command(), "agentdb", &mut std::io::stdout());
+    }
+}

@@ -1,0 +1,39 @@
+//! `agentdb search`: the friendly form of `record.search`.
+
+use agentdb::{Database, Result};
+use clap::ArgMatches;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::{arguments, output};
+
+/// Loads the local encoder, if its model is there; without it, texts are stored and cannot be searched.
+pub(super) fn load_encoder(db: &Database) -> Result<()> {
+    match db.use_local_text_encoder(1) {
+        Err(err) if err.code() == agentdb::Code::ModelNotFound => Ok(()),
+        other => other,
+    }
+}
+
+pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
+    let mut request = json!({"collection": matches.get_one::<String>("collection")});
+    let words: Vec<&str> = matches.get_many::<String>("text").into_iter().flatten().map(String::as_str).collect();
+    if !words.is_empty() {
+        request["text"] = json!(words.join(" "));
+    }
+    for field in ["vector", "filter"] {
+        if let Some(text) = matches.get_one::<String>(field) {
+            request[field] = arguments::json("vector", text)?;
+        }
+    }
+    if let Some(limit) = matches.get_one::<u64>("limit") {
+        request["limit"] = json!(limit);
+    }
+    let db = context.open(false)?;
+    if !words.is_empty() {
+        db.use_local_text_encoder(1)?;
+    }
+    let namespace = context.namespace(&db)?;
+    let answer = namespace.call("record.search", request, context.options.clone(), context.min_lsn)?;
+    output::answer(&answer.response, context.json)
+}

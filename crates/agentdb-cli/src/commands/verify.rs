@@ -1,0 +1,32 @@
+//! `agentdb verify`, and the part of it that concerns the log.
+
+use std::process::ExitCode;
+
+use agentdb::Result;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::output;
+
+pub(super) fn run(context: &Context) -> Result<ExitCode> {
+    let db = context.open(false)?;
+    let report = db.verify(&mut |_| {})?;
+    let sound = report.problems.is_empty();
+    output::answer(&serde_json::to_value(&report).unwrap_or_default(), context.json)?;
+    Ok(ExitCode::from(u8::from(!sound)))
+}
+
+/// Checks the log alone; damage is an error that names segment, offset and LSN.
+pub(super) fn log(context: &Context) -> Result<ExitCode> {
+    let dir = context.path.join("log");
+    let found = agentdb::verify_log(&agentdb_env::Env::real(), &dir, &mut |_| Ok(()))?;
+    let answer = json!({
+        "segments": found.segments,
+        "groups": found.groups,
+        "first_lsn": found.first_lsn,
+        "last_lsn": found.head.lsn,
+        "chain": found.head.chain.to_string(),
+    });
+    output::answer(&answer, context.json)?;
+    Ok(ExitCode::SUCCESS)
+}

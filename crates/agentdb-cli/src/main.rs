@@ -1,0 +1,34 @@
+//! The `agentdb` command line tool: every operation of the table as a command, and the commands that look after a
+//! database. What it prints on standard output is the answer alone: a table for people, JSON with `--json`.
+
+mod arguments;
+mod commands;
+mod context;
+mod output;
+mod tree;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use agentdb::{Code, Error};
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let json = arguments.iter().any(|a| a == "--json");
+    if let Some(at) = arguments.iter().position(|a| a.to_str().is_none()) {
+        let err = Error::new(Code::InvalidUtf8).with("field", format_args!("argument {at}")).with("offset", 0);
+        return output::fail(&err, json);
+    }
+    let matches = match tree::command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(err) => {
+            // Help and version go to standard output with 0, mistakes to standard error with 2.
+            let _ = err.print();
+            return ExitCode::from(err.exit_code().clamp(0, 255) as u8);
+        }
+    };
+    match commands::run(&matches) {
+        Ok(code) => code,
+        Err(err) => output::fail(&err, json),
+    }
+}

@@ -1,0 +1,99 @@
+//! Answers for people and for programs.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::ExitCode;
+
+use agentdb::{Code, Error, Result, Value};
+use comfy_table::presets::{NOTHING, UTF8_FULL_CONDENSED};
+use comfy_table::{ContentArrangement, Table, TableStyle};
+
+/// Tells an error on standard error; the exit code says its kind.
+pub(crate) fn fail(err: &Error, json: bool) -> ExitCode {
+    let mut out = std::io::stderr().lock();
+    // There is nobody to tell that telling failed.
+    let _ = if json {
+        writeln!(out, "{}", serde_json::to_string(&serde_json::json!({ "error": err })).unwrap_or_default())
+    } else {
+        let hint = format!("{} See docs/errors/E{}.md.", err.kind().advice(), err.code().number());
+        writeln!(out, "error: {err}\n{hint}")
+    };
+    ExitCode::from(err.kind().exit_code())
+}
+
+/// Prints a line on standard output; that nobody reads it any more is no error.
+pub(crate) fn line(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(err) if err.kind() != ErrorKind::BrokenPipe => Err(Error::new(Code::Io)
+            .with("operation", "write")
+            .with("path", "standard output")
+            .with("reason", err)),
+        _ => Ok(()),
+    }
+}
+
+/// Prints an answer: JSON as it is, or as a table.
+pub(crate) fn answer(value: &Value, json: bool) -> Result<()> {
+    if json {
+        return line(&value.to_string());
+    }
+    match value {
+        Value::Object(fields) => {
+            let list = fields.iter().find(|(name, v)| v.is_array() && ["items", "hits"].contains(&name.as_str()));
+            match list {
+                Some((_, Value::Array(items))) => {
+                    line(&rows(items))?;
+                    match fields.get("cursor").and_then(Value::as_str) {
+                        Some(cursor) => line(&format!("more: --cursor {cursor}")),
+                        None => Ok(()),
+                    }
+                }
+                _ => line(&pairs(fields)),
+            }
+        }
+        other => line(&text(other)),
+    }
+}
+
+fn table(style: TableStyle) -> Table {
+    let mut table = Table::new();
+    table.load_style(style).set_content_arrangement(ContentArrangement::Dynamic);
+    if !std::io::stdout().is_terminal() {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
+    table
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+fn pairs(fields: &serde_json::Map<String, Value>) -> String {
+    let mut table = table(NOTHING);
+    for (name, value) in fields {
+        table.add_row([name.clone(), text(value)]);
+    }
+    table.to_string()
+}
+
+fn rows(items: &[Value]) -> String {
+    let mut columns: Vec<&String> = Vec::new();
+    for name in items.iter().filter_map(Value::as_object).flat_map(|o| o.keys()) {
+        if !columns.contains(&name) {
+            columns.push(name);
+        }
+    }
+    if columns.is_empty() {
+        return format!("({} items)", items.len());
+    }
+    let mut table = table(UTF8_FULL_CONDENSED);
+    table.set_header(&columns);
+    for item in items {
+        table.add_row(columns.iter().map(|c| text(&item[c.as_str()])));
+    }
+    table.to_string()
+}

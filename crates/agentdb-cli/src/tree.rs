@@ -1,0 +1,136 @@
+//! The tree of commands: nouns and verbs from the operation table, and the commands of the tool itself.
+
+use std::collections::BTreeMap;
+
+use agentdb::{Database, Operation, Shape};
+use clap::{Arg, ArgAction, Command};
+
+use crate::arguments;
+
+const EXAMPLES: &str = "Examples:
+  agentdb state put agent-7 plan '{\"step\": 1}'
+  agentdb state get agent-7 plan --json
+  agentdb session create --owner agent-7 --session s1
+  agentdb message append s1 user '\"hello\"'
+  agentdb collection create docs --dimension 3
+  agentdb record put docs --record a --vector '[1, 0, 0]' --text 'first'
+  agentdb search docs --vector '[1, 0, 0]'
+  agentdb tour
+
+Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 15m, 2h, 7d.
+Exit codes: 0 done, 1 a check found something, 2 a mistake on the command line, 10 invalid, 11 limit, 12 not found,
+13 conflict, 14 busy, 15 unavailable, 16 corruption, 17 unsupported.";
+
+/// The whole command.
+pub(crate) fn command() -> Command {
+    let mut command = Command::new("agentdb")
+        .about("The database that AI agents live in")
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(EXAMPLES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .args(globals());
+    for (noun, operations) in nouns() {
+        let about = format!("Operations on a {noun}");
+        let verbs = operations.into_iter().map(operation);
+        command = command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
+    }
+    command.subcommands(own())
+}
+
+fn globals() -> Vec<Arg> {
+    let global = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help).global(true)
+    };
+    vec![
+        global("db", "DIR", "The database's directory").env("AGENTDB_DB").default_value("agentdb-data"),
+        global("namespace", "NAME", "The namespace").short('n').env("AGENTDB_NAMESPACE").default_value("default"),
+        global("json", "", "Answer in JSON").action(ArgAction::SetTrue).value_name(None::<&str>),
+        global("ack", "WHAT", "What an answer to a write means").value_parser(["durable", "written"]),
+        global("idempotency-key", "KEY", "Makes a retry of a write safe"),
+        global("subject", "ID", "Whose data a write holds: sealed in the log with the subject's key"),
+        global("principal", "ID", "Who asks, for the log"),
+        global("min-lsn", "LSN", "Read at this LSN or later").value_parser(clap::value_parser!(u64)),
+    ]
+}
+
+fn nouns() -> BTreeMap<&'static str, Vec<&'static Operation>> {
+    let mut nouns: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    // Other shapes have commands of their own.
+    for operation in Database::operations().iter().filter(|o| o.shape == Shape::Unary) {
+        if let Some((noun, _)) = operation.about.name.split_once('.') {
+            nouns.entry(noun).or_default().push(operation);
+        }
+    }
+    // `blob` has its own two verbs besides.
+    nouns
+}
+
+/// The name of an operation's command.
+pub(crate) fn verb(operation: &Operation) -> String {
+    operation.about.name.split_once('.').map_or("", |(_, verb)| verb).replace('_', "-")
+}
+
+fn operation(operation: &'static Operation) -> Command {
+    Command::new(verb(operation))
+        .about(operation.about.doc)
+        .args(arguments::of(operation))
+        .arg(
+            Arg::new("request")
+                .long("request")
+                .value_name("JSON")
+                .exclusive(false)
+                .help("The whole request in JSON form, instead of its fields"),
+        )
+}
+
+/// The commands of the tool itself.
+fn own() -> Vec<Command> {
+    let positional = |name: &'static str, help: &'static str| Arg::new(name).value_name(name.to_uppercase()).help(help);
+    vec![
+        Command::new("search")
+            .about("Find the records nearest to a text or a vector")
+            .arg(positional("collection", "The collection").required(true))
+            .arg(positional("text", "The text; encoded by the local encoder").num_args(0..))
+            .arg(Arg::new("vector").long("vector").value_name("JSON").help("A vector instead of a text"))
+            .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
+            .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches")),
+        Command::new("upload")
+            .about("Store a file as a blob (blob.put)")
+            .arg(positional("file", "The file, or - for standard input").required(true))
+            .arg(Arg::new("media-type").long("media-type").value_name("TYPE")),
+        Command::new("download")
+            .about("Write a blob's bytes to standard output (blob.get)")
+            .arg(positional("blob", "The blob's address").required(true)),
+        Command::new("batch")
+            .about("Commit operations together: JSON lines {\"op\": …, \"request\": …} from a file or standard input")
+            .arg(positional("file", "The file, or - for standard input").default_value("-")),
+        Command::new("pipe").about(
+            "Answer requests line by line: each line of standard input is {\"op\", \"request\"} or {\"batch\": [...]}, \
+             each line of standard output its answer",
+        ),
+        Command::new("log")
+            .about("The log")
+            .subcommand_required(true)
+            .subcommand(Command::new("verify").about("Check every frame of the log: checksum, order, chain"))
+            .subcommand(
+                Command::new("read").about("Print what was committed (log.read)").arg(
+                    Arg::new("from").long("from").value_name("LSN").value_parser(clap::value_parser!(u64)),
+                ),
+            ),
+        Command::new("verify").about("Check everything stored: log, rows, digests, blobs (database.verify)"),
+        Command::new("inspect").about("Show what a database is and holds"),
+        Command::new("operations")
+            .about("List the operation table")
+            .arg(positional("name", "Only this operation, with its fields")),
+        Command::new("shell").about("Type commands one after another"),
+        Command::new("completions")
+            .about("Print completions for a shell")
+            .arg(positional("shell", "bash, zsh, fish, elvish or powershell").required(true)
+                .value_parser(clap::value_parser!(clap_complete::Shell))),
+        Command::new("tour")
+            .about("Do the main job on real documents: store, search, crash, recover")
+            .arg(Arg::new("docs").long("docs").value_name("DIR").help("Your own Markdown and text files"))
+            .arg(Arg::new("crash").long("crash").hide(true).action(ArgAction::SetTrue)),
+    ]
+}

@@ -1,0 +1,216 @@
+//! A namespace of an open database.
+
+use std::io;
+
+use agentdb_engine::modules::blob;
+use agentdb_engine::{
+    Batch, Committed, Digest, Engine, NamespaceId, ReadRequest, Snapshot, WriteOptions, WriteRequest,
+};
+use agentdb_types::{Lsn, Result};
+use serde_json::Value;
+
+use crate::{Write, WriteBatch};
+
+/// A namespace: where every request goes.
+#[derive(Clone)]
+pub struct Namespace {
+    engine: Engine,
+    id: NamespaceId,
+}
+
+impl Namespace {
+    pub(crate) fn new(engine: Engine, id: NamespaceId) -> Self {
+        Namespace { engine, id }
+    }
+
+    /// The number under which its rows are kept.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// assert_eq!(agentdb::Database::open(dir.path())?.namespace("default")?.id().number(), 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn id(&self) -> NamespaceId {
+        self.id
+    }
+
+    /// The engine itself, for what this crate does not wrap.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert_eq!(ns.engine().lsn(), agentdb::Lsn(0));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// A write, to be awaited or waited for; nothing is done before.
+    ///
+    /// ```
+    /// # use agentdb::{Ack, json, modules::state::Put};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let put = ns.write(Put::new("agent-7", "mood", json!("calm"))).ack(Ack::Written).idempotency_key("req-1");
+    /// assert!(put.wait()?.response.created);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn write<R: WriteRequest>(&self, request: R) -> Write<R> {
+        Write::new(self.engine.clone(), self.id, request)
+    }
+
+    /// A read, answered at the newest LSN: every write of this handle that was acknowledged is in it.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    ///
+    /// ```
+    /// # use agentdb::modules::state::List;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let list = List { owner: "agent-7".into(), prefix: String::new(), limit: None, cursor: None, reverse: false };
+    /// assert!(ns.read(list)?.items.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn read<R: ReadRequest>(&self, request: R) -> Result<R::Response> {
+        self.read_in(&self.snapshot()?, request)
+    }
+
+    /// A read of a snapshot.
+    ///
+    /// # Errors
+    /// Those of the operation.
+    ///
+    /// ```
+    /// # use agentdb::{json, modules::state::{Get, Put}};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let before = ns.snapshot()?;
+    /// ns.write(Put::new("agent-7", "plan", json!(1))).wait()?;
+    /// assert!(ns.read_in(&before, Get::new("agent-7", "plan")).is_err());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn read_in<R: ReadRequest>(&self, snapshot: &Snapshot, request: R) -> Result<R::Response> {
+        self.engine.read(snapshot, request)
+    }
+
+    /// A consistent view at the newest LSN.
+    ///
+    /// # Errors
+    /// [`NamespaceNotFound`](agentdb_types::Code::NamespaceNotFound) if the namespace was deleted.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert_eq!(ns.snapshot()?.lsn(), agentdb::Lsn(0));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        self.engine.snapshot(self.id)
+    }
+
+    /// Several writes that are committed together, or not at all.
+    ///
+    /// ```
+    /// # use agentdb::{json, modules::{session, state}};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let answers = ns
+    ///     .batch()
+    ///     .add(state::Put::new("agent-7", "plan", json!({"step": 1})))
+    ///     .add_json("session.create", json!({"session": "s1", "owner": "agent-7"}))
+    ///     .wait()?;
+    /// assert_eq!(answers.response.len(), 2);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn batch(&self) -> WriteBatch {
+        WriteBatch::new(self.engine.clone(), self.id)
+    }
+
+    /// Queues a batch that was built elsewhere.
+    ///
+    /// # Errors
+    /// Those of a write.
+    ///
+    /// ```
+    /// # use agentdb::{Batch, WriteOptions};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert!(ns.commit(Batch::new(), WriteOptions::default())?.response.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn commit(&self, batch: Batch, options: WriteOptions) -> Result<Committed<Vec<Value>>> {
+        self.engine.write_batch(self.id, batch, options)?.wait()
+    }
+
+    /// Calls an operation by name, in JSON form. A read waits for nothing but answers at `min_lsn` or later.
+    ///
+    /// # Errors
+    /// Those of a malformed request, and those of the operation.
+    ///
+    /// ```
+    /// # use agentdb::{Lsn, WriteOptions, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let request = json!({"owner": "agent-7", "key": "n", "by": 2});
+    /// let answer = ns.call("state.increment", request, WriteOptions::default(), Lsn(0))?;
+    /// assert_eq!(answer.response["value"], 2);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn call(&self, operation: &str, request: Value, options: WriteOptions, min_lsn: Lsn) -> Result<Committed<Value>> {
+        self.engine.call_json(self.id, operation, request, options, min_lsn)
+    }
+
+    /// Stores bytes; they are durable, and referenced, when this returns.
+    ///
+    /// # Errors
+    /// [`BlobMismatch`](agentdb_types::Code::BlobMismatch), [`DiskFull`](agentdb_types::Code::DiskFull), those of a write.
+    ///
+    /// ```
+    /// # use agentdb::{WriteOptions, modules::blob::Put};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let stored = ns.put_blob(&mut &b"bytes"[..], Put::default(), WriteOptions::default())?.response;
+    /// assert_eq!(ns.open_blob(&ns.snapshot()?, &stored.blob)?.read_all()?, b"bytes");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn put_blob(
+        &self,
+        bytes: &mut dyn io::Read,
+        about: blob::Put,
+        options: WriteOptions,
+    ) -> Result<Committed<blob::Stored>> {
+        self.engine.put_blob(self.id, bytes, about, options)
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// [`BlobNotFound`](agentdb_types::Code::BlobNotFound).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert!(ns.open_blob(&ns.snapshot()?, &"0".repeat(64)).is_err());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn open_blob(&self, snapshot: &Snapshot, address: &str) -> Result<blob::BlobReader> {
+        self.engine.open_blob(snapshot, address)
+    }
+
+    /// The digest of the namespace's rows, and the LSN that it holds at.
+    ///
+    /// # Errors
+    /// Errors of rows and files.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert_eq!(ns.digest()?, ns.digest()?);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn digest(&self) -> Result<(Lsn, Digest)> {
+        self.engine.digest(self.id)
+    }
+}
