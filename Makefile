@@ -19,6 +19,19 @@ setup:
 models: setup ## Fetch the local text encoder, by pinned hash
 	@scripts/models.sh "$(AGENTDB_MODELS)"
 
+.PHONY: run
+run: models ## Do the main job on real documents (DOCS=path for your own)
+	cargo build --profile quick -p agentdb-cli
+	$(CARGO_TARGET_DIR)/quick/agentdb --db "$(or $(DB),$(CACHE)/tour)" tour --docs "$(DOCS)"
+
+.PHONY: sim
+sim: setup ## Simulate more seeds (AGENTDB_SEEDS=n)
+	AGENTDB_SEEDS=$(or $(AGENTDB_SEEDS),10000) cargo test -p agentdb-sim -- --nocapture
+
+.PHONY: docs
+docs: setup ## Regenerate the operation reference and the pages of errors
+	cargo run -q -p xtask -- codegen
+
 .PHONY: test
 test: models ## Run every fast test and check
 	cargo test --workspace --no-fail-fast

@@ -106,6 +106,9 @@ fn maintain(core: &Arc<Core>) {
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}
-        core.maintenance.wait(SWEEP_EVERY);
+        // The signal to stop may have been taken by a pause above.
+        if !stopped(core) {
+            core.maintenance.wait(SWEEP_EVERY);
+        }
     }
 }

@@ -1,0 +1,104 @@
+//! Commands, their answers and their exit codes.
+
+use std::ffi::OsStr;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::{agentdb, json, refused, run};
+
+#[test]
+fn state_sessions_records_and_blobs_round_trip() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "ann", "plan", r#"{"step":1}"#]);
+    assert_eq!(json(dir, &["state", "get", "ann", "plan"])["value"], json!({"step": 1}));
+    assert_eq!(json(dir, &["state", "increment", "ann", "n", "--by", "-3"])["value"], -3);
+    json(dir, &["session", "create", "ann", "--session", "s1"]);
+    json(dir, &["message", "append", "s1", "user", r#""hi""#]);
+    assert_eq!(json(dir, &["message", "list", "s1"])["items"][0]["content"], "hi");
+    json(dir, &["collection", "create", "docs", "--dimension", "2", "--metric", "euclidean"]);
+    json(dir, &["record", "put", "docs", "--record", "a", "--vector", "[0,1]", "--payload", r#"{"k":1}"#]);
+    let hits = json(dir, &["search", "docs", "--vector", "[0,2]", "--filter", r#"{"k":{"$gte":1}}"#]);
+    assert_eq!((&hits["hits"][0]["record"], hits["hits"][0]["score"].as_f64()), (&json!("a"), Some(1.0)));
+    std::fs::write(dir.join("file"), b"\x00\xffbytes").unwrap();
+    let stored = json(dir, &["upload", dir.join("file").to_str().unwrap()]);
+    let output = run(dir, &["download", stored["blob"].as_str().unwrap()]);
+    assert_eq!(output.stdout, b"\x00\xffbytes");
+    assert_eq!(json(dir, &["verify"])["problems"], json!([]));
+    assert_eq!(json(dir, &["log", "verify"])["last_lsn"], json(dir, &["inspect"])["database"]["lsn"]);
+}
+
+#[test]
+fn every_kind_of_error_has_its_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "ann", "plan", "1"]);
+    json(dir, &["collection", "create", "docs", "--dimension", "2"]);
+    let big = format!("@{}", dir.join("big").display());
+    std::fs::write(dir.join("big"), format!("\"{}\"", "x".repeat(1 << 20))).unwrap();
+    for (arguments, expected) in [
+        (&["state", "put", "ann", "plan", "{"][..], (10, "invalid_json")),
+        (&["state", "put", "ann", "plan", r#"{"a":1,"a":2}"#], (10, "invalid_json")),
+        (&["state", "put", "ann", "plan", "123456789012345678901234567890"], (10, "invalid_json")),
+        (&["state", "put", "", "plan", "1"], (10, "id_empty")),
+        (&["state", "put", "--request", r#"{"owner":"a","key":"b","value":1,"tll":1}"#], (10, "unknown_field")),
+        (&["state", "put", "--request", r#"{"owner":"a"}"#], (10, "missing_field")),
+        (&["state", "put", "ann", "plan", "1", "--ttl", "soon"], (10, "invalid_value")),
+        (&["state", "put", "ann", "plan", &big], (11, "value_too_large")),
+        (&["state", "list", "ann", "--limit", "10001"], (11, "page_too_large")),
+        (&["state", "list", "ann", "--cursor", "zz"], (10, "invalid_cursor")),
+        (&["state", "get", "ann", "none"], (12, "state_not_found")),
+        (&["--namespace", "none", "state", "get", "ann", "plan"], (12, "namespace_not_found")),
+        (&["state", "compare-and-set", "ann", "plan", "99", "2"], (13, "version_mismatch")),
+        (&["record", "put", "docs", "--vector", "[1]"], (10, "dimension_mismatch")),
+        (&["record", "put", "docs", "--vector", "[1,1e39]"], (10, "vector_not_finite")),
+        (&["record", "put", "docs", "--vector", "[0,0]"], (10, "vector_zero")),
+        (&["search", "docs"], (10, "search_needs_vector")),
+        (&["operations", "state.steal"], (10, "unknown_operation")),
+        (&["--min-lsn", "999", "state", "get", "ann", "plan"], (14, "snapshot_not_reached")),
+    ] {
+        let (code, name) = refused(dir, arguments);
+        assert_eq!((code, name.as_str()), expected, "{arguments:?}");
+    }
+    assert_eq!(run(dir, &["state", "fly"]).status.code(), Some(2));
+    assert_eq!(run(dir, &["--db", "/nonexistent/x", "inspect"]).status.code(), Some(12));
+    let output = agentdb(dir).args(["--json", "state", "get"]).arg(OsStr::from_bytes(b"a\xff")).arg("k").output().unwrap();
+    assert_eq!(output.status.code(), Some(10));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("invalid_utf8"));
+}
+
+#[test]
+fn a_second_process_and_a_newer_format_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let mut first = agentdb(dir).arg("pipe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let put = br#"{"op":"state.put","request":{"owner":"a","key":"k","value":1}}"#;
+    let mut input = first.stdin.take().unwrap();
+    input.write_all(put).unwrap();
+    input.write_all(b"\n").unwrap();
+    let mut answer = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(first.stdout.take().unwrap()), &mut answer).unwrap();
+    assert!(answer.contains("\"lsn\":1"), "{answer}");
+    assert_eq!(refused(dir, &["state", "get", "a", "k"]), (15, "locked".to_owned()));
+    drop(input);
+    assert!(first.wait().unwrap().success());
+    json(dir, &["state", "get", "a", "k"]);
+
+    let format = dir.join("db/FORMAT");
+    let text = std::fs::read_to_string(&format).unwrap();
+    std::fs::write(&format, text.replacen("\"agentdb\":1", "\"agentdb\":9", 1)).unwrap();
+    assert_eq!(refused(dir, &["state", "get", "a", "k"]), (16, "format_corrupt".to_owned()));
+}
+
+#[test]
+fn completions_and_help_exist_for_every_shell() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = run(dir.path(), &["completions", shell]);
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("agentdb"));
+    }
+    assert!(String::from_utf8_lossy(&run(dir.path(), &["--help"]).stdout).contains("state"));
+}

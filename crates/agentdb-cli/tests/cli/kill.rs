@@ -1,0 +1,134 @@
+//! `kill -9` of the real binary under mixed batches, against a ledger outside.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::Duration;
+
+use agentdb::modules::session::message;
+use agentdb::modules::state;
+use agentdb::{Database, Namespace};
+use serde_json::{Value, json};
+
+use super::agentdb;
+
+const ROUNDS: u64 = 100;
+/// Batches that the writer may be behind.
+const WINDOW: u64 = 32;
+
+/// What batch `number` writes: a state of its own, a shared one, a message, and sometimes a delete.
+fn batch(number: u64) -> Value {
+    let mut batch = vec![
+        json!({"op": "state.put", "request": {"owner": "ledger", "key": format!("{number:08}"), "value": number}}),
+        json!({"op": "state.put", "request": {"owner": "shared", "key": "last", "value": number}}),
+        json!({"op": "message.append", "request":
+            {"session": "s", "owner": "ledger", "role": "user", "message": format!("m{number:08}"), "content": number}}),
+    ];
+    if number % 3 == 2 {
+        let before = format!("{:08}", number - 2);
+        batch.push(json!({"op": "state.delete", "request": {"owner": "ledger", "key": before}}));
+    }
+    json!({ "batch": batch })
+}
+
+fn start(dir: &Path) -> Child {
+    agentdb(dir).arg("pipe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// Feeds batches from `first` on until the process is killed; returns the first number that was never acknowledged and
+/// the first that was never sent.
+fn feed_and_kill(dir: &Path, first: u64, after: Duration) -> (u64, u64) {
+    let mut child = start(dir);
+    let mut input = child.stdin.take().unwrap();
+    let output = child.stdout.take().unwrap();
+    let (acked, sent) = std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            let mut next = first;
+            for line in BufReader::new(output).lines() {
+                let answer: Value = match serde_json::from_str(&line.unwrap()) {
+                    Ok(answer) => answer,
+                    // Cut by the kill: not acknowledged.
+                    Err(_) => break,
+                };
+                assert!(answer["lsn"].is_u64(), "{answer}");
+                next += 1;
+            }
+            next
+        });
+        scope.spawn(move || {
+            std::thread::sleep(after);
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        let mut sent = first;
+        while writeln!(input, "{}", batch(sent)).is_ok() {
+            sent += 1;
+            if sent % WINDOW == 0 {
+                std::thread::yield_now();
+            }
+        }
+        (reader.join().unwrap(), sent)
+    });
+    (acked, sent + 1)
+}
+
+/// How many batches from `from` on are there; each wholly or not at all, and none after a missing one.
+fn present(namespace: &Namespace, from: u64, to: u64) -> u64 {
+    let states = namespace.read(state::List {
+        owner: "ledger".into(),
+        prefix: String::new(),
+        limit: Some(10_000),
+        cursor: from.checked_sub(1).map(|_| None).unwrap_or_default(),
+        reverse: true,
+    });
+    let states: BTreeMap<String, Value> = states.unwrap().items.into_iter().map(|e| (e.key, e.value)).collect();
+    let mut next = from;
+    while next < to {
+        let id = format!("m{next:08}");
+        let message = namespace.read(message::Get { session: "s".into(), message: id });
+        let key = format!("{next:08}");
+        // A state is deleted by the batch two later where that one is there.
+        let deleted = next % 3 == 0;
+        match message {
+            Ok(message) => {
+                assert_eq!(message.content, json!(next));
+                assert!(deleted || states.get(&key) == Some(&json!(next)), "half of batch {next}");
+                next += 1;
+            }
+            Err(_) => {
+                assert!(!states.contains_key(&key), "half of batch {next}");
+                break;
+            }
+        }
+    }
+    for number in next..to {
+        let id = format!("m{number:08}");
+        assert!(namespace.read(message::Get { session: "s".into(), message: id }).is_err(), "{number} after {next}");
+    }
+    next
+}
+
+#[test]
+fn a_hundred_kills_lose_nothing_acknowledged_and_leave_no_half_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut next = 0;
+    let mut unacknowledged = 0;
+    for round in 0..ROUNDS {
+        // Uneven times, from before the first answer to many groups later.
+        let after = Duration::from_millis(5 + round * 37 % 90);
+        let (acked, sent) = feed_and_kill(dir.path(), next, after);
+        let db = Database::open(dir.path().join("db")).unwrap();
+        let namespace = db.namespace("default").unwrap();
+        let found = present(&namespace, next, sent);
+        assert!(found >= acked, "round {round}: {acked} were acknowledged, {found} are there");
+        unacknowledged += found - acked;
+        let last = namespace.read(state::Get::new("shared", "last"));
+        assert_eq!(last.ok().map(|e| e.value), found.checked_sub(1).map(|n| json!(n)));
+        next = found;
+    }
+    assert!(next > ROUNDS, "only {next} batches in {ROUNDS} rounds");
+    let db = Database::open(dir.path().join("db")).unwrap();
+    assert_eq!(db.verify(&mut |_| {}).unwrap().problems, []);
+    println!("{next} batches, {unacknowledged} of them there without an acknowledgement");
+}
