@@ -64,7 +64,8 @@ fn every_kind_of_error_has_its_exit_code() {
         assert_eq!((code, name.as_str()), expected, "{arguments:?}");
     }
     assert_eq!(run(dir, &["state", "fly"]).status.code(), Some(2));
-    assert_eq!(run(dir, &["--db", "/nonexistent/x", "inspect"]).status.code(), Some(12));
+    let elsewhere = dir.join("elsewhere");
+    assert_eq!(refused(&elsewhere, &["inspect"]), (12, "database_not_found".to_owned()));
     let output = agentdb(dir).args(["--json", "state", "get"]).arg(OsStr::from_bytes(b"a\xff")).arg("k").output().unwrap();
     assert_eq!(output.status.code(), Some(10));
     assert!(String::from_utf8_lossy(&output.stderr).contains("invalid_utf8"));

@@ -37,9 +37,22 @@ fn no_answer_precedes_the_sync_of_what_it_answers() {
     assert!(output.status.success());
     let trace = std::fs::read_to_string(dir.path().join("trace")).unwrap();
     // The log's frames start with their magic; a write to descriptor 1 is an answer.
-    let (mut unsynced, mut log_fd, mut answers) = (false, None, 0);
+    let (mut unsynced, mut log_fd, mut answers) = (false, None::<String>, 0);
+    let mut unfinished = std::collections::HashMap::new();
     for line in trace.lines() {
-        let call = line.split_once(' ').map_or("", |(_, call)| call.trim_start());
+        let (pid, call) = line.split_once(' ').map_or(("", ""), |(pid, call)| (pid, call.trim_start()));
+        // A call during which another thread called something is told in two lines.
+        let call = match call.strip_suffix(" <unfinished ...>") {
+            Some(start) => {
+                unfinished.insert(pid, start.to_owned());
+                // A write counts from its start, a sync from its end.
+                if start.starts_with("fdatasync(") { String::new() } else { start.to_owned() }
+            }
+            None => match call.strip_prefix("<... fdatasync resumed>") {
+                Some(end) => unfinished.remove(pid).unwrap_or_default() + end,
+                None => call.to_owned(),
+            },
+        };
         if call.starts_with("pwrite64(") && call.contains("\"ADBG") {
             log_fd = call["pwrite64(".len()..].split(',').next().map(str::to_owned);
             unsynced = true;
