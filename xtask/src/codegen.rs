@@ -15,7 +15,8 @@ pub(crate) fn files() -> BTreeMap<String, String> {
     let json = serde_json::to_string_pretty(&table).unwrap_or_default();
     files.insert("docs/operations.json".to_owned(), json + "\n");
     files.insert("docs/operations.md".to_owned(), reference());
-    let mut index = String::from("# Errors\n\nEvery error has a stable code, and a kind that says what to do.\n");
+    let mut index =
+        String::from("# Errors\n\nEvery error has a stable code, and a kind that says what to do.\n");
     for kind in ErrorKind::ALL {
         let _ = write!(index, "\n## {kind} (exit code {})\n\n{}\n\n", kind.exit_code(), kind.advice());
         for code in Code::ALL.iter().filter(|c| c.kind() == kind) {
@@ -73,7 +74,8 @@ fn reference() -> String {
 
 fn fields(out: &mut String, title: &str, schema: &Value) {
     let Some(properties) = schema["properties"].as_object().filter(|p| !p.is_empty()) else { return };
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = writeln!(out, "\n| {title} | type | |\n| --- | --- | --- |");
     for (name, field) in properties {
         let star = if title == "Request" && required.contains(&name.as_str()) { " (required)" } else { "" };
@@ -86,7 +88,8 @@ fn type_of(schema: &Value) -> String {
     match &schema["type"] {
         Value::String(one) => one.clone(),
         Value::Array(several) => {
-            let names: Vec<&str> = several.iter().filter_map(Value::as_str).filter(|t| *t != "null").collect();
+            let names: Vec<&str> =
+                several.iter().filter_map(Value::as_str).filter(|t| *t != "null").collect();
             names.join(" or ")
         }
         _ if schema["anyOf"].is_array() => type_of(&schema["anyOf"][0]),
@@ -100,7 +103,8 @@ pub(crate) fn write(root: &Path) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, text) in &files {
         let path = root.join(name);
-        let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text));
+        let written =
+            path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, text));
         problems.extend(written.err().map(|e| format!("{name}: {e}")));
     }
     for entry in std::fs::read_dir(root.join("docs/errors")).into_iter().flatten().flatten() {

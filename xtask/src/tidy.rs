@@ -123,13 +123,19 @@ fn dead(root: &Path) -> Vec<String> {
         } else {
             (stem, parent)
         };
-        let mut declaring = vec![dir.join("mod.rs"), dir.join("lib.rs"), dir.join("main.rs"), dir.with_extension("rs")];
+        let mut declaring =
+            vec![dir.join("mod.rs"), dir.join("lib.rs"), dir.join("main.rs"), dir.with_extension("rs")];
         if in_root {
             declaring.push(dir.join("lib.rs"));
         }
-        let declared = |text: &String| text.contains(&format!("mod {module};")) || text.contains(&format!("mod {module} {{"));
+        let declared = |text: &String| {
+            text.contains(&format!("mod {module};")) || text.contains(&format!("mod {module} {{"))
+        };
         if !declaring.iter().any(|d| texts.get(d).is_some_and(declared)) {
-            problems.push(format!("{}: no module declares it", path.strip_prefix(root).unwrap_or(path).display()));
+            problems.push(format!(
+                "{}: no module declares it",
+                path.strip_prefix(root).unwrap_or(path).display()
+            ));
         }
     }
     problems
@@ -147,7 +153,8 @@ mod tests {
 
     #[test]
     fn each_check_fails_on_a_bad_example() {
-        let manifest = "license.workspace = true\n[lints]\n[dependencies]\nagentdb-engine = { workspace = true }\n";
+        let manifest =
+            "license.workspace = true\n[lints]\n[dependencies]\nagentdb-engine = { workspace = true }\n";
         assert_eq!(manifest_problems("agentdb-log", &["agentdb-types"], manifest).len(), 1);
         assert_eq!(manifest_problems("x", &[], "").len(), 2);
         assert_eq!(file("a.rs", "fn x() {}").len(), 1);

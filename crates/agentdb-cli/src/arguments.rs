@@ -45,8 +45,13 @@ fn kind(name: &str, schema: &Value) -> Kind {
 /// The fields, those that name the resource first, then the other required ones.
 fn fields(operation: &Operation) -> Vec<Field> {
     let (schema, _) = operation.schemas();
-    let required: Vec<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut fields: Vec<Field> = properties
         .iter()
@@ -93,9 +98,8 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
     }
     let mut request = Map::new();
     for field in fields(operation) {
-        let invalid = |reason: String| {
-            Error::new(Code::InvalidValue).with("field", &field.name).with("reason", reason)
-        };
+        let invalid =
+            |reason: String| Error::new(Code::InvalidValue).with("field", &field.name).with("reason", reason);
         if field.kind == Kind::Boolean {
             if matches.get_flag(&field.name) {
                 request.insert(field.name, Value::Bool(true));
@@ -111,7 +115,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
                 _ => return Err(invalid(format!("{text:?} is not an integer of 64 bits"))),
             },
             Kind::Duration => match duration_us(text) {
-                Some(us) => us.into(),
+                Some(us) => us,
                 None => return Err(invalid(format!("{text:?} is not a duration like 90s, 15m, 2h or 7d"))),
             },
             Kind::Json | Kind::Boolean => json("value", text)?,

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let json = arguments.iter().any(|a| a == "--json");
     if let Some(at) = arguments.iter().position(|a| a.to_str().is_none()) {
-        let err = Error::new(Code::InvalidUtf8).with("field", format_args!("argument {at}")).with("offset", 0);
+        let err =
+            Error::new(Code::InvalidUtf8).with("field", format_args!("argument {at}")).with("offset", 0);
         return output::fail(&err, json);
     }
     let matches = match tree::command().try_get_matches_from(arguments) {

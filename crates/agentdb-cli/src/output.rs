@@ -39,7 +39,8 @@ pub(crate) fn answer(value: &Value, json: bool) -> Result<()> {
     }
     match value {
         Value::Object(fields) => {
-            let list = fields.iter().find(|(name, v)| v.is_array() && ["items", "hits"].contains(&name.as_str()));
+            let list =
+                fields.iter().find(|(name, v)| v.is_array() && ["items", "hits"].contains(&name.as_str()));
             match list {
                 Some((_, Value::Array(items))) => {
                     line(&rows(items))?;

@@ -33,7 +33,8 @@ pub(crate) fn command() -> Command {
     for (noun, operations) in nouns() {
         let about = format!("Operations on a {noun}");
         let verbs = operations.into_iter().map(operation);
-        command = command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
+        command =
+            command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
     }
     command.subcommands(own())
 }
@@ -44,7 +45,10 @@ fn globals() -> Vec<Arg> {
     };
     vec![
         global("db", "DIR", "The database's directory").env("AGENTDB_DB").default_value("agentdb-data"),
-        global("namespace", "NAME", "The namespace").short('n').env("AGENTDB_NAMESPACE").default_value("default"),
+        global("namespace", "NAME", "The namespace")
+            .short('n')
+            .env("AGENTDB_NAMESPACE")
+            .default_value("default"),
         global("json", "", "Answer in JSON").action(ArgAction::SetTrue).value_name(None::<&str>),
         global("ack", "WHAT", "What an answer to a write means").value_parser(["durable", "written"]),
         global("idempotency-key", "KEY", "Makes a retry of a write safe"),
@@ -72,21 +76,19 @@ pub(crate) fn verb(operation: &Operation) -> String {
 }
 
 fn operation(operation: &'static Operation) -> Command {
-    Command::new(verb(operation))
-        .about(operation.about.doc)
-        .args(arguments::of(operation))
-        .arg(
-            Arg::new("request")
-                .long("request")
-                .value_name("JSON")
-                .exclusive(false)
-                .help("The whole request in JSON form, instead of its fields"),
-        )
+    Command::new(verb(operation)).about(operation.about.doc).args(arguments::of(operation)).arg(
+        Arg::new("request")
+            .long("request")
+            .value_name("JSON")
+            .exclusive(false)
+            .help("The whole request in JSON form, instead of its fields"),
+    )
 }
 
 /// The commands of the tool itself.
 fn own() -> Vec<Command> {
-    let positional = |name: &'static str, help: &'static str| Arg::new(name).value_name(name.to_uppercase()).help(help);
+    let positional =
+        |name: &'static str, help: &'static str| Arg::new(name).value_name(name.to_uppercase()).help(help);
     vec![
         Command::new("search")
             .about("Find the records nearest to a text or a vector")

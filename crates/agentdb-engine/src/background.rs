@@ -1,7 +1,7 @@
 //! The threads of an open database: they do nothing but drive the engine's steps.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agentdb_env::{Join, Lock};

@@ -419,7 +419,8 @@ impl Core {
         let dead = self.dead_count.load(Ordering::Acquire) > 0
             && self.dead.read().unwrap_or_else(PoisonError::into_inner).contains(&namespace.number());
         if dead {
-            return Err(Error::new(Code::NamespaceNotFound).with("name", format_args!("number {}", namespace.number())));
+            return Err(Error::new(Code::NamespaceNotFound)
+                .with("name", format_args!("number {}", namespace.number())));
         }
         Ok(())
     }
@@ -613,7 +614,6 @@ impl Core {
         let snapshot = self.snapshot(NamespaceId::SYSTEM)?;
         crate::modules::namespace::find(&snapshot, name)
     }
-
 }
 
 impl IdSource for Core {

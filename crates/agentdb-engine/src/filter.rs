@@ -155,7 +155,11 @@ impl Parser {
     fn list(&mut self, json: &Value, at: &str, depth: usize) -> Result<Vec<Filter>> {
         let items = json.as_array().filter(|a| !a.is_empty());
         let items = items.ok_or_else(|| invalid(at, "it needs an array of at least one filter"))?;
-        items.iter().enumerate().map(|(i, item)| self.filter(item, &format!("{at}[{i}]"), depth - 1)).collect()
+        items
+            .iter()
+            .enumerate()
+            .map(|(i, item)| self.filter(item, &format!("{at}[{i}]"), depth - 1))
+            .collect()
     }
 
     fn field(&mut self, name: &str, value: &Value, at: &str) -> Result<Filter> {
@@ -195,7 +199,9 @@ impl Parser {
             "$lte" => ordered(&[Less, Equal]),
             "$in" => list().map(Test::In),
             "$nin" => list().map(Test::NotIn),
-            "$exists" => value.as_bool().map(Test::Exists).ok_or_else(|| invalid(at, "it needs true or false")),
+            "$exists" => {
+                value.as_bool().map(Test::Exists).ok_or_else(|| invalid(at, "it needs true or false"))
+            }
             "$contains" => Ok(Test::Contains(value.clone())),
             _ => Err(invalid(at, "there is no such operator")),
         }
@@ -210,7 +216,8 @@ mod tests {
 
     #[test]
     fn every_operator_on_every_type() {
-        let payload = json!({"n": 3, "f": 2.5, "s": "note", "b": true, "tags": ["x", 1], "deep": {"er": null}});
+        let payload =
+            json!({"n": 3, "f": 2.5, "s": "note", "b": true, "tags": ["x", 1], "deep": {"er": null}});
         for (filter, expected) in [
             (json!({}), true),
             (json!({"n": 3}), true),

@@ -83,8 +83,7 @@ impl Keyring {
         if let Some(key) = cache.get(subject) {
             return Ok(key.clone());
         }
-        let key =
-            self.load(subject)?.ok_or_else(|| Error::new(Code::KeyMissing).with("subject", subject))?;
+        let key = self.load(subject)?.ok_or_else(|| Error::new(Code::KeyMissing).with("subject", subject))?;
         cache.insert(subject.to_owned(), key.clone());
         Ok(key)
     }

@@ -47,7 +47,9 @@ impl LogClock {
         let expected = seen.wall_us.saturating_add_unsigned(monotonic_us.saturating_sub(seen.monotonic_us));
         let jump = wall.micros().saturating_sub(expected);
         if jump > limits::CLOCK_JUMP_US {
-            return Err(Error::new(Code::ClockJump).with("actual", jump).with("limit", limits::CLOCK_JUMP_US));
+            return Err(Error::new(Code::ClockJump)
+                .with("actual", jump)
+                .with("limit", limits::CLOCK_JUMP_US));
         }
         *seen = Seen { last: seen.last.max(wall), wall_us: wall.micros(), monotonic_us };
         Ok(seen.last)

@@ -115,8 +115,10 @@ impl Change {
         }
         let (old_head, old_rest) = before.split_at(HEAD);
         let (new_head, new_rest) = after.split_at(HEAD);
-        let edits: Vec<Edit> =
-            [edit(old_head, new_head, 0), edit(old_rest, new_rest, HEAD as u64)].into_iter().flatten().collect();
+        let edits: Vec<Edit> = [edit(old_head, new_head, 0), edit(old_rest, new_rest, HEAD as u64)]
+            .into_iter()
+            .flatten()
+            .collect();
         let cost: usize = edits.iter().map(|e| e.insert.len()).sum();
         if cost * 2 > after.len() { Change::Put(after) } else { Change::Splice(edits) }
     }
@@ -354,13 +356,16 @@ mod tests {
             Just(Change::Delete),
             any::<i64>().prop_map(Change::Add),
             prop::collection::vec((any::<u64>(), any::<u64>(), bytes()), 0..3).prop_map(|edits| {
-                Change::Splice(edits.into_iter().map(|(at, remove, insert)| Edit { at, remove, insert }).collect())
+                Change::Splice(
+                    edits.into_iter().map(|(at, remove, insert)| Edit { at, remove, insert }).collect(),
+                )
             }),
         ]
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let mutations = prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), change(), 0..6);
+        let mutations =
+            prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), change(), 0..6);
         (".{0,12}", prop::option::of(".{0,8}"), mutations, any::<bool>()).prop_map(
             |(operation, principal, mutations, unknown)| Entry {
                 operation,

@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::tx::Tx;
 use crate::Engine;
+use crate::tx::Tx;
 
 /// How an operation is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -238,7 +238,13 @@ impl Operation {
 
     /// The row of an operation of another shape.
     pub fn shaped<R: Request>(shape: Shape) -> Self {
-        Operation { about: R::ABOUT, shape, call: Call::Shaped, schemas: schemas::<R>, fields: OnceLock::new() }
+        Operation {
+            about: R::ABOUT,
+            shape,
+            call: Call::Shaped,
+            schemas: schemas::<R>,
+            fields: OnceLock::new(),
+        }
     }
 
     /// The row of the table in its JSON form.
@@ -269,7 +275,8 @@ impl Operation {
 }
 
 fn schemas<R: Request>() -> (Schema, Schema) {
-    let generator = || SchemaGenerator::new(SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true));
+    let generator =
+        || SchemaGenerator::new(SchemaSettings::draft2020_12().with(|s| s.inline_subschemas = true));
     (generator().into_root_schema_for::<R>(), generator().into_root_schema_for::<R::Response>())
 }
 

@@ -71,7 +71,11 @@ pub struct Ticket<T> {
 }
 
 impl<T> Ticket<T> {
-    fn new(core: Arc<Core>, completion: Arc<Completion>, convert: fn(Outcome) -> Result<Committed<T>>) -> Self {
+    fn new(
+        core: Arc<Core>,
+        completion: Arc<Completion>,
+        convert: fn(Outcome) -> Result<Committed<T>>,
+    ) -> Self {
         Ticket { core, completion, convert, signalled: false, _response: PhantomData }
     }
 

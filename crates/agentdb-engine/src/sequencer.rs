@@ -143,9 +143,9 @@ impl Sequencer {
             Err(err) => {
                 for p in pending {
                     // A refusal stays what it is: nothing of it was in the group.
-                    p.completion.answer(p.answer.and_then(|_| {
-                        Err(Error::new(Code::OutcomeUnknown).with("reason", err))
-                    }));
+                    p.completion.answer(
+                        p.answer.and_then(|_| Err(Error::new(Code::OutcomeUnknown).with("reason", err))),
+                    );
                 }
             }
         }
@@ -205,4 +205,3 @@ fn answer(pending: Vec<Pending>) {
         p.completion.answer(p.answer);
     }
 }
-

@@ -51,7 +51,8 @@ pub(crate) fn discard(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Result<()>
 
 /// The namespace that a row being written buries, if it is such a row.
 pub(crate) fn buried_by(key: &[u8]) -> Option<u64> {
-    let garbage = Key::namespace_of(key)? == NamespaceId::SYSTEM && Key::table_of(key)? == Table::Garbage as u8;
+    let garbage =
+        Key::namespace_of(key)? == NamespaceId::SYSTEM && Key::table_of(key)? == Table::Garbage as u8;
     let key = garbage.then(|| Key::from_bytes(key.to_vec()))?;
     let mut parts = key.components();
     (parts.u64().ok()? == Remains::Namespace as u64).then(|| parts.u64().ok()).flatten()

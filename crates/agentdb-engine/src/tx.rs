@@ -44,10 +44,13 @@ struct Write {
     content: bool,
 }
 
+/// A row after a batch: its key, and its body unless it is gone.
+pub(crate) type ChangedRow = (Vec<u8>, Option<Arc<[u8]>>);
+
 /// What a decided batch does: for the log, and for the rows.
 pub(crate) struct Decided {
     pub(crate) mutations: Vec<Mutation>,
-    pub(crate) rows: Vec<(Vec<u8>, Option<Arc<[u8]>>)>,
+    pub(crate) rows: Vec<ChangedRow>,
     /// Whether anything was written, be it taken back by the same batch: its answers then name the batch's LSN.
     pub(crate) wrote: bool,
 }
@@ -60,7 +63,17 @@ impl<'a> Tx<'a> {
         lsn: Lsn,
         now: Timestamp,
     ) -> Self {
-        Tx { rows, ids, namespace, lsn, now, writes: BTreeMap::new(), bytes: 0, wrote: false, looked_at: RefCell::default() }
+        Tx {
+            rows,
+            ids,
+            namespace,
+            lsn,
+            now,
+            writes: BTreeMap::new(),
+            bytes: 0,
+            wrote: false,
+            looked_at: RefCell::default(),
+        }
     }
 
     /// The LSN that the batch gets: the version of every row that it writes.
@@ -137,7 +150,10 @@ impl<'a> Tx<'a> {
             }
         }
         let over = |actual: usize, unit: &str, limit: usize| {
-            Err(Error::new(Code::BatchTooLarge).with("actual", actual).with("unit", unit).with("limit", limit))
+            Err(Error::new(Code::BatchTooLarge)
+                .with("actual", actual)
+                .with("unit", unit)
+                .with("limit", limit))
         };
         if self.writes.len() > limits::BATCH_MUTATIONS {
             return over(self.writes.len(), "mutations", limits::BATCH_MUTATIONS);

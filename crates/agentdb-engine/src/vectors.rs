@@ -10,10 +10,10 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use agentdb_types::{Code, Error, Lsn, Result};
 use agentdb_vector::{Dimension, FlatIndex, Hit, Metric};
 
+use crate::Table;
 use crate::codec::{self, Reader};
 use crate::key::{Key, NamespaceId};
 use crate::rows::{Direction, Reader as RowReader};
-use crate::Table;
 
 /// Indexes with fewer entries are not worth compacting.
 const COMPACT_FROM: usize = 1024;
@@ -126,7 +126,12 @@ impl Vectors {
     }
 
     /// The best hits as of the LSN of `rows`. `latest` gives a reader that sees everything applied.
-    pub(crate) fn search(&self, query: &Query<'_>, rows: &RowReader, latest: &dyn Fn() -> RowReader) -> Result<Vec<Hit>> {
+    pub(crate) fn search(
+        &self,
+        query: &Query<'_>,
+        rows: &RowReader,
+        latest: &dyn Fn() -> RowReader,
+    ) -> Result<Vec<Hit>> {
         let index = self.index(query, latest)?;
         let floor = index.floor.read().unwrap_or_else(PoisonError::into_inner);
         if rows.at() >= *floor {

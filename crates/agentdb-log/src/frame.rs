@@ -199,5 +199,7 @@ pub(crate) fn body_len(header: &[u8]) -> Option<usize> {
 
 /// Where the next frame could start in `bytes` after `from` (both multiples of the alignment).
 pub(crate) fn next_candidate(bytes: &[u8], from: usize) -> Option<usize> {
-    (from.next_multiple_of(ALIGN)..bytes.len().saturating_sub(MAGIC.len())).step_by(ALIGN).find(|&at| bytes[at..at + 4] == MAGIC)
+    (from.next_multiple_of(ALIGN)..bytes.len().saturating_sub(MAGIC.len()))
+        .step_by(ALIGN)
+        .find(|&at| bytes[at..at + 4] == MAGIC)
 }

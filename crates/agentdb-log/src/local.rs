@@ -171,9 +171,14 @@ impl LocalLog {
     }
 
     fn write(&mut self, group: &NewGroup<'_>) -> Result<Head> {
-        if group.expected_head != self.head.lsn || group.epoch < self.head.epoch || group.time < self.head.time {
-            return Err(Error::new(Code::Poisoned)
-                .with("reason", "another writer appended, or this one lost track of head, epoch or log time"));
+        if group.expected_head != self.head.lsn
+            || group.epoch < self.head.epoch
+            || group.time < self.head.time
+        {
+            return Err(Error::new(Code::Poisoned).with(
+                "reason",
+                "another writer appended, or this one lost track of head, epoch or log time",
+            ));
         }
         let bytes = frame::frame_bytes(group.body.len()) as u64;
         if self.offset + bytes > self.current.len {

@@ -72,7 +72,8 @@ pub(crate) fn find_tail(env: &Env, dir: &Path, at: Lsn, mode: OpenMode) -> Resul
         // Only the last non-empty segment may end in anything but zeros, and even that only above what is synced.
         end = Some((segment.clone(), stop.offset));
         let next_continues = firsts.get(index + 1).is_some_and(|f| {
-            f.as_ref().is_some_and(|f| f.group.first_lsn == walk.head.lsn.next() && f.previous == walk.head.chain)
+            f.as_ref()
+                .is_some_and(|f| f.group.first_lsn == walk.head.lsn.next() && f.previous == walk.head.chain)
         });
         if !next_continues {
             refuse_if_durable_beyond(&open[index..], stop.offset, walk.head.lsn.next(), stop.why)?;
@@ -144,7 +145,8 @@ impl Walk {
             let frame = match segment.frame_at(offset)? {
                 Ok(frame) => frame,
                 Err(why) => {
-                    self.unproven = self.pending.first().map(|&(_, n, o)| (n, o)).or(Some((segment.number, offset)));
+                    self.unproven =
+                        self.pending.first().map(|&(_, n, o)| (n, o)).or(Some((segment.number, offset)));
                     return Ok(Stop { offset, why });
                 }
             };

@@ -21,7 +21,9 @@ fn value(dice: &mut Random) -> Value {
         2 => json!({"text": "x".repeat(dice.below(3000) as usize), "n": dice.below(9)}),
         3 => Value::Null,
         4 => json!([1, "two", null]),
-        _ => json!({"n": dice.below(100), "text": "lorem ipsum dolor sit amet ".repeat(dice.below(20) as usize)}),
+        _ => {
+            json!({"n": dice.below(100), "text": "lorem ipsum dolor sit amet ".repeat(dice.below(20) as usize)})
+        }
     }
 }
 
@@ -74,7 +76,8 @@ fn state_operation(dice: &mut Random, versions: &[u64]) -> (&'static str, Value)
             ("state.increment", fields)
         }
         8 => {
-            fields["ttl_us"] = if dice.chance(1, 3) { Value::Null } else { json!(1 + dice.below(20_000_000)) };
+            fields["ttl_us"] =
+                if dice.chance(1, 3) { Value::Null } else { json!(1 + dice.below(20_000_000)) };
             ("state.expire", fields)
         }
         _ => {
@@ -87,7 +90,12 @@ fn state_operation(dice: &mut Random, versions: &[u64]) -> (&'static str, Value)
 }
 
 /// A request to one of `namespaces`.
-pub(crate) fn request(dice: &mut Random, namespaces: &[u64], versions: &[u64], earlier: &[Request]) -> Request {
+pub(crate) fn request(
+    dice: &mut Random,
+    namespaces: &[u64],
+    versions: &[u64],
+    earlier: &[Request],
+) -> Request {
     if !earlier.is_empty() && dice.chance(1, 12) {
         // A retry of something with a key, or the same key for something else.
         let mut again = earlier[dice.below(earlier.len() as u64) as usize].clone();

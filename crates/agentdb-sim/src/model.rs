@@ -151,7 +151,13 @@ impl Namespace {
         of_owner.map(|((_, key), state)| state.entry(key)).collect()
     }
 
-    fn state_operation(&mut self, name: &str, fields: &Value, lsn: u64, now: i64) -> Result<(Value, bool), Code> {
+    fn state_operation(
+        &mut self,
+        name: &str,
+        fields: &Value,
+        lsn: u64,
+        now: i64,
+    ) -> Result<(Value, bool), Code> {
         let text = |field: &str| fields[field].as_str().unwrap_or_default().to_owned();
         let id = (text("owner"), text("key"));
         for part in [&id.0, &id.1] {
@@ -170,7 +176,9 @@ impl Namespace {
         let kept = before.as_ref().and_then(|s| s.expires);
         let ttl = match fields["ttl_us"].as_i64() {
             None => Ok(None),
-            Some(ttl) if ttl > 0 => now.checked_add(ttl).filter(|e| *e <= limits::TIME_MAX_US).map(Some).ok_or(()),
+            Some(ttl) if ttl > 0 => {
+                now.checked_add(ttl).filter(|e| *e <= limits::TIME_MAX_US).map(Some).ok_or(())
+            }
             Some(_) => Err(()),
         };
         let ttl = || ttl.map_err(|()| Code::TtlOutOfRange);

@@ -49,7 +49,13 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "seed {}: {}", self.seed, self.what)?;
         writeln!(f, "replay: AGENTDB_SEED={} cargo test -p agentdb-sim replay -- --nocapture", self.seed)?;
-        for line in self.trace.iter().rev().take(if std::env::var_os("AGENTDB_SEED").is_some() { usize::MAX } else { 40 }).rev() {
+        for line in self
+            .trace
+            .iter()
+            .rev()
+            .take(if std::env::var_os("AGENTDB_SEED").is_some() { usize::MAX } else { 40 })
+            .rev()
+        {
             writeln!(f, "  {line}")?;
         }
         Ok(())

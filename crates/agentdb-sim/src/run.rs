@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use agentdb_engine::modules::{namespace, state};
-use agentdb_engine::{Ack, Batch, Committed, Engine, NamespaceId, Options, Snapshot, Task, Ticket, WriteOptions};
+use agentdb_engine::{
+    Ack, Batch, Committed, Engine, NamespaceId, Options, Snapshot, Task, Ticket, WriteOptions,
+};
 use agentdb_env::Env;
 use agentdb_env::sim::{Random, World};
 use agentdb_types::{Code, Error, Result, limits};
@@ -182,7 +184,11 @@ impl Sim {
         let by = if self.pending_jump > limits::CLOCK_JUMP_US {
             // Someone corrects the clock.
             -self.pending_jump
-        } else if forward { 2 * limits::CLOCK_JUMP_US } else { -(self.dice.below(7_200_000_000) as i64) };
+        } else if forward {
+            2 * limits::CLOCK_JUMP_US
+        } else {
+            -(self.dice.below(7_200_000_000) as i64)
+        };
         self.world.jump_wall_us(by);
         self.pending_jump += by;
         self.say(format!("the clock jumps by {by}"));
@@ -297,7 +303,9 @@ impl Sim {
                 self.report.count("outcome unknown", 1);
                 self.excuse("a commit", &err)
             }
-            (Ok(answer), Err(code)) => Err(format!("{request:?} was answered {answer:?}, not refused with {code}")),
+            (Ok(answer), Err(code)) => {
+                Err(format!("{request:?} was answered {answer:?}, not refused with {code}"))
+            }
         }
     }
 
@@ -539,7 +547,8 @@ impl Sim {
     }
 
     fn open(&mut self) -> Check {
-        let engine = Engine::open(&self.env, Path::new(DIR), options()).map_err(|e| format!("opening: {e:?}"))?;
+        let engine =
+            Engine::open(&self.env, Path::new(DIR), options()).map_err(|e| format!("opening: {e:?}"))?;
         self.engine = Some(engine);
         self.handles = [(1, NamespaceId::DEFAULT)].into();
         self.pending_jump = 0;
@@ -555,12 +564,16 @@ impl Sim {
             return Err(format!("LSN {} was acknowledged as durable, {lsn} was recovered", self.durable));
         }
         if !power_loss && lsn < self.written {
-            return Err(format!("LSN {} was handed to the system, {lsn} was recovered after a kill", self.written));
+            return Err(format!(
+                "LSN {} was handed to the system, {lsn} was recovered after a kill",
+                self.written
+            ));
         }
         let Some((model, time)) = self.history.get(&lsn).cloned() else {
             return Err(format!("LSN {lsn} was recovered and never decided"));
         };
-        self.report.count("recovered unacknowledged batches", lsn.saturating_sub(self.durable.max(self.written)));
+        self.report
+            .count("recovered unacknowledged batches", lsn.saturating_sub(self.durable.max(self.written)));
         self.report.count("lost unacknowledged batches", self.model.lsn.saturating_sub(lsn));
         self.model = model;
         self.log_time = time;
@@ -600,7 +613,12 @@ impl Sim {
     }
 }
 
-fn queue(engine: &Engine, handle: NamespaceId, request: &Request, options: WriteOptions) -> Result<InFlightTicket> {
+fn queue(
+    engine: &Engine,
+    handle: NamespaceId,
+    request: &Request,
+    options: WriteOptions,
+) -> Result<InFlightTicket> {
     match &request.operations[..] {
         [("namespace.create", fields)] => {
             let create: namespace::Create = agentdb_engine::decode(fields.clone())?;

@@ -61,7 +61,9 @@ impl ErrorKind {
             ErrorKind::Conflict => "Read the current state, decide again, and send a new request.",
             ErrorKind::Busy => "Retry the same request later, with a growing pause.",
             ErrorKind::Unavailable => "An operator must act on the machine, the disk or the configuration.",
-            ErrorKind::Corruption => "An operator must restore the named file from a copy; do not write to it.",
+            ErrorKind::Corruption => {
+                "An operator must restore the named file from a copy; do not write to it."
+            }
             ErrorKind::Unsupported => "Use a version or a build that has it.",
         }
     }

@@ -81,7 +81,14 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Error({} {}: {} {:?})", self.0.code.number(), self.0.code.name(), self.message(), self.0.values)
+        write!(
+            f,
+            "Error({} {}: {} {:?})",
+            self.0.code.number(),
+            self.0.code.name(),
+            self.message(),
+            self.0.values
+        )
     }
 }
 

@@ -15,9 +15,8 @@ use crate::{Code, Error, Result, limits};
 pub fn parse(field: &'static str, text: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(text)
         .map_err(|e| Error::new(Code::InvalidUtf8).with("field", field).with("offset", e.valid_up_to()))?;
-    let fail = |reason: &dyn fmt::Display| {
-        Error::new(Code::InvalidJson).with("field", field).with("reason", reason)
-    };
+    let fail =
+        |reason: &dyn fmt::Display| Error::new(Code::InvalidJson).with("field", field).with("reason", reason);
     // serde_json's own recursion limit (128) would answer first for absurd depths; ours is the stated one.
     let depth = nesting(text);
     if depth > limits::JSON_DEPTH {
@@ -49,7 +48,10 @@ pub fn check_depth(field: &'static str, value: &Value) -> Result<()> {
 }
 
 fn too_deep(field: &'static str, actual: usize) -> Error {
-    Error::new(Code::DepthExceeded).with("field", field).with("actual", actual).with("limit", limits::JSON_DEPTH)
+    Error::new(Code::DepthExceeded)
+        .with("field", field)
+        .with("actual", actual)
+        .with("limit", limits::JSON_DEPTH)
 }
 
 /// The deepest nesting of brackets outside strings, plus one for the scalar within.
@@ -206,7 +208,9 @@ mod tests {
 
     #[test]
     fn what_would_be_changed_is_refused() {
-        for text in ["{\"a\":1,\"a\":2}", "123456789012345678901234567890", "[1e999]", "{", "", "1 2", "\"\u{1}\""] {
+        for text in
+            ["{\"a\":1,\"a\":2}", "123456789012345678901234567890", "[1e999]", "{", "", "1 2", "\"\u{1}\""]
+        {
             assert_eq!(parse("v", text.as_bytes()).unwrap_err().code(), Code::InvalidJson, "{text}");
         }
         assert_eq!(parse("v", b"\"\xff\"").unwrap_err().code(), Code::InvalidUtf8);

@@ -6,7 +6,18 @@ use serde::{Deserialize, Serialize};
 
 /// A log sequence number: the position of one committed batch. The first batch has LSN 1; 0 is the empty log.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
 )]
 #[serde(transparent)]
 pub struct Lsn(pub u64);

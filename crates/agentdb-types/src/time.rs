@@ -188,7 +188,13 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().micros(), us, "{text}");
         }
-        for text in ["2001-02-29T00:00:00Z", "2000-13-01T00:00:00Z", "2000-01-01T24:00:00Z", "2000-01-01T00:00:00", "1969-12-31T23:59:59Z"] {
+        for text in [
+            "2001-02-29T00:00:00Z",
+            "2000-13-01T00:00:00Z",
+            "2000-01-01T24:00:00Z",
+            "2000-01-01T00:00:00",
+            "1969-12-31T23:59:59Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>().unwrap_err().code(), Code::InvalidTime, "{text}");
         }
     }

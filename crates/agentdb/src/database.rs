@@ -84,7 +84,8 @@ impl Database {
             other => return other,
         }
         let create = namespace::Create { name: name.to_owned(), description: String::new() };
-        match self.engine.write(agentdb_engine::NamespaceId::SYSTEM, create, WriteOptions::default())?.wait() {
+        match self.engine.write(agentdb_engine::NamespaceId::SYSTEM, create, WriteOptions::default())?.wait()
+        {
             Err(err) if err.code() != Code::NamespaceExists => Err(err),
             _ => self.namespace(name),
         }

@@ -23,8 +23,8 @@ mod namespace;
 mod write;
 
 pub use agentdb_engine::{
-    Ack, Batch, Committed, Digest, Engine, Metric, NamespaceId, Operation, ReadRequest, Scope, Shape, Snapshot,
-    Stats, TextEncoder, WriteOptions, WriteRequest, modules,
+    Ack, Batch, Committed, Digest, Engine, Metric, NamespaceId, Operation, ReadRequest, Scope, Shape,
+    Snapshot, Stats, TextEncoder, WriteOptions, WriteRequest, modules,
 };
 pub use agentdb_log::{Verified, verify as verify_log};
 pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as strict_json, limits};

@@ -118,8 +118,8 @@ impl Namespace {
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let answers = ns
     ///     .batch()
-    ///     .add(state::Put::new("agent-7", "plan", json!({"step": 1})))
-    ///     .add_json("session.create", json!({"session": "s1", "owner": "agent-7"}))
+    ///     .push(state::Put::new("agent-7", "plan", json!({"step": 1})))
+    ///     .push_json("session.create", json!({"session": "s1", "owner": "agent-7"}))
     ///     .wait()?;
     /// assert_eq!(answers.response.len(), 2);
     /// # Ok::<(), agentdb::Error>(())
@@ -158,7 +158,13 @@ impl Namespace {
     /// assert_eq!(answer.response["value"], 2);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
-    pub fn call(&self, operation: &str, request: Value, options: WriteOptions, min_lsn: Lsn) -> Result<Committed<Value>> {
+    pub fn call(
+        &self,
+        operation: &str,
+        request: Value,
+        options: WriteOptions,
+        min_lsn: Lsn,
+    ) -> Result<Committed<Value>> {
         self.engine.call_json(self.id, operation, request, options, min_lsn)
     }
 

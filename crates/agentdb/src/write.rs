@@ -10,28 +10,24 @@ use serde_json::Value;
 macro_rules! options {
     () => {
         /// What the answer is to mean; durable if not said otherwise.
-        #[must_use]
         pub fn ack(mut self, ack: Ack) -> Self {
             self.options.ack = ack;
             self
         }
 
         /// A key that makes a retry safe: the outcome is kept for 24 hours.
-        #[must_use]
         pub fn idempotency_key(mut self, key: impl Into<String>) -> Self {
             self.options.idempotency_key = Some(key.into());
             self
         }
 
         /// Who asks, for the log.
-        #[must_use]
         pub fn principal(mut self, principal: impl Into<String>) -> Self {
             self.options.principal = Some(principal.into());
             self
         }
 
         /// Whose data it is: sealed in the log with the subject's key.
-        #[must_use]
         pub fn subject(mut self, subject: impl Into<String>) -> Self {
             self.options.subject = Some(subject.into());
             self
@@ -92,15 +88,16 @@ impl WriteBatch {
     options!();
 
     /// Adds a write; a mistake in it is told when the batch is committed.
-    pub fn add<R: WriteRequest>(mut self, request: R) -> Self {
+    pub fn push<R: WriteRequest>(mut self, request: R) -> Self {
         self.batch = self.batch.and_then(|mut batch| batch.push(&self.engine, request).map(|()| batch));
         self
     }
 
     /// Adds a write in JSON form.
-    pub fn add_json(mut self, operation: &str, request: Value) -> Self {
-        self.batch =
-            self.batch.and_then(|mut batch| batch.push_json(&self.engine, operation, request).map(|()| batch));
+    pub fn push_json(mut self, operation: &str, request: Value) -> Self {
+        self.batch = self
+            .batch
+            .and_then(|mut batch| batch.push_json(&self.engine, operation, request).map(|()| batch));
         self
     }
 

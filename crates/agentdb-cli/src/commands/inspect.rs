@@ -16,7 +16,10 @@ pub(super) fn run(context: &Context) -> Result<()> {
     let namespaces = call("namespace.list")?;
     let rows = db.engine().count_rows(namespace.id())?;
     if context.json {
-        return output::answer(&json!({"database": info, "namespaces": namespaces["items"], "rows": rows}), true);
+        return output::answer(
+            &json!({"database": info, "namespaces": namespaces["items"], "rows": rows}),
+            true,
+        );
     }
     output::answer(&info, false)?;
     output::answer(&namespaces, false)?;

@@ -27,10 +27,15 @@ fn read(context: &Context, from: Option<Lsn>) -> Result<()> {
             output::line(&value.to_string())?;
         } else {
             let mutations = value["mutations"].as_array().cloned().unwrap_or_default();
-            let kinds: Vec<String> =
-                mutations.iter().map(|m| format!("{} {}", m["kind"].as_str().unwrap_or(""), m["table"].as_str().unwrap_or(""))).collect();
+            let kinds: Vec<String> = mutations
+                .iter()
+                .map(|m| {
+                    format!("{} {}", m["kind"].as_str().unwrap_or(""), m["table"].as_str().unwrap_or(""))
+                })
+                .collect();
             let lsn = &value["lsn"];
-            let (time, operation) = (value["time"].as_str().unwrap_or(""), value["operation"].as_str().unwrap_or(""));
+            let (time, operation) =
+                (value["time"].as_str().unwrap_or(""), value["operation"].as_str().unwrap_or(""));
             output::line(&format!("{lsn:>8}  {time}  {operation}  {}", kinds.join(", ")))?;
         }
         Ok(true)

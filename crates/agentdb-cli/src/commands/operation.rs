@@ -16,7 +16,8 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
     let db = context.open(true)?;
     // A text needs the encoder; nothing else pays for loading it.
     if matches!(operation.about.name, "record.put" | "record.search" | "collection.create")
-        && (request.get("encoder").is_some() || (request.get("text").is_some() && request.get("vector").is_none()))
+        && (request.get("encoder").is_some()
+            || (request.get("text").is_some() && request.get("vector").is_none()))
     {
         super::search::load_encoder(&db)?;
     }

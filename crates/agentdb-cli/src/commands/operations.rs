@@ -14,7 +14,8 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
         return output::answer(&operation.to_json(), context.json);
     }
     let all = Database::operations().iter();
-    let items: Vec<Value> = if context.json { all.map(Operation::to_json).collect() } else { all.map(short).collect() };
+    let items: Vec<Value> =
+        if context.json { all.map(Operation::to_json).collect() } else { all.map(short).collect() };
     output::answer(&json!({ "items": items }), context.json)
 }
 

@@ -48,7 +48,9 @@ fn answer(context: &Context, namespace: &Namespace, line: &[u8]) -> Result<(Lsn,
         return Ok((answer.lsn, Value::Array(answer.response)));
     }
     let operation = line["op"].as_str().map(str::to_owned).ok_or_else(|| {
-        Error::new(Code::InvalidValue).with("field", "line").with("reason", "it has neither \"op\" nor \"batch\"")
+        Error::new(Code::InvalidValue)
+            .with("field", "line")
+            .with("reason", "it has neither \"op\" nor \"batch\"")
     })?;
     let request = line.get_mut("request").map_or_else(|| json!({}), Value::take);
     let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;

@@ -17,7 +17,8 @@ pub(super) fn load_encoder(db: &Database) -> Result<()> {
 
 pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let mut request = json!({"collection": matches.get_one::<String>("collection")});
-    let words: Vec<&str> = matches.get_many::<String>("text").into_iter().flatten().map(String::as_str).collect();
+    let words: Vec<&str> =
+        matches.get_many::<String>("text").into_iter().flatten().map(String::as_str).collect();
     if !words.is_empty() {
         request["text"] = json!(words.join(" "));
     }

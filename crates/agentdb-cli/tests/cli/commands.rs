@@ -44,7 +44,10 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["state", "put", "ann", "plan", r#"{"a":1,"a":2}"#], (10, "invalid_json")),
         (&["state", "put", "ann", "plan", "123456789012345678901234567890"], (10, "invalid_json")),
         (&["state", "put", "", "plan", "1"], (10, "id_empty")),
-        (&["state", "put", "--request", r#"{"owner":"a","key":"b","value":1,"tll":1}"#], (10, "unknown_field")),
+        (
+            &["state", "put", "--request", r#"{"owner":"a","key":"b","value":1,"tll":1}"#],
+            (10, "unknown_field"),
+        ),
         (&["state", "put", "--request", r#"{"owner":"a"}"#], (10, "missing_field")),
         (&["state", "put", "ann", "plan", "1", "--ttl", "soon"], (10, "invalid_value")),
         (&["state", "put", "ann", "plan", &big], (11, "value_too_large")),
@@ -66,7 +69,12 @@ fn every_kind_of_error_has_its_exit_code() {
     assert_eq!(run(dir, &["state", "fly"]).status.code(), Some(2));
     let elsewhere = dir.join("elsewhere");
     assert_eq!(refused(&elsewhere, &["inspect"]), (12, "database_not_found".to_owned()));
-    let output = agentdb(dir).args(["--json", "state", "get"]).arg(OsStr::from_bytes(b"a\xff")).arg("k").output().unwrap();
+    let output = agentdb(dir)
+        .args(["--json", "state", "get"])
+        .arg(OsStr::from_bytes(b"a\xff"))
+        .arg("k")
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(10));
     assert!(String::from_utf8_lossy(&output.stderr).contains("invalid_utf8"));
 }
@@ -81,7 +89,8 @@ fn a_second_process_and_a_newer_format_are_refused() {
     input.write_all(put).unwrap();
     input.write_all(b"\n").unwrap();
     let mut answer = String::new();
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(first.stdout.take().unwrap()), &mut answer).unwrap();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(first.stdout.take().unwrap()), &mut answer)
+        .unwrap();
     assert!(answer.contains("\"lsn\":1"), "{answer}");
     assert_eq!(refused(dir, &["state", "get", "a", "k"]), (15, "locked".to_owned()));
     drop(input);

@@ -14,8 +14,6 @@ use serde_json::{Value, json};
 use super::agentdb;
 
 const ROUNDS: u64 = 100;
-/// Batches that the writer may be behind.
-const WINDOW: u64 = 32;
 
 /// What batch `number` writes: a state of its own, a shared one, a message, and sometimes a delete.
 fn batch(number: u64) -> Value {
@@ -64,9 +62,6 @@ fn feed_and_kill(dir: &Path, first: u64, after: Duration) -> (u64, u64) {
         let mut sent = first;
         while writeln!(input, "{}", batch(sent)).is_ok() {
             sent += 1;
-            if sent % WINDOW == 0 {
-                std::thread::yield_now();
-            }
         }
         (reader.join().unwrap(), sent)
     });
@@ -79,17 +74,18 @@ fn present(namespace: &Namespace, from: u64, to: u64) -> u64 {
         owner: "ledger".into(),
         prefix: String::new(),
         limit: Some(10_000),
-        cursor: from.checked_sub(1).map(|_| None).unwrap_or_default(),
+        cursor: None,
         reverse: true,
     });
-    let states: BTreeMap<String, Value> = states.unwrap().items.into_iter().map(|e| (e.key, e.value)).collect();
+    let states: BTreeMap<String, Value> =
+        states.unwrap().items.into_iter().map(|e| (e.key, e.value)).collect();
     let mut next = from;
     while next < to {
         let id = format!("m{next:08}");
         let message = namespace.read(message::Get { session: "s".into(), message: id });
         let key = format!("{next:08}");
         // A state is deleted by the batch two later where that one is there.
-        let deleted = next % 3 == 0;
+        let deleted = next.is_multiple_of(3);
         match message {
             Ok(message) => {
                 assert_eq!(message.content, json!(next));
@@ -104,7 +100,10 @@ fn present(namespace: &Namespace, from: u64, to: u64) -> u64 {
     }
     for number in next..to {
         let id = format!("m{number:08}");
-        assert!(namespace.read(message::Get { session: "s".into(), message: id }).is_err(), "{number} after {next}");
+        assert!(
+            namespace.read(message::Get { session: "s".into(), message: id }).is_err(),
+            "{number} after {next}"
+        );
     }
     next
 }

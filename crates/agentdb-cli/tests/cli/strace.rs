@@ -22,7 +22,8 @@ fn pipe_under_strace(dir: &Path, arguments: &[&str], puts: usize) -> Output {
         .expect("strace is installed (`make test` does it)");
     let mut input = child.stdin.take().unwrap();
     for number in 0..puts {
-        let put = format!(r#"{{"op":"state.put","request":{{"owner":"a","key":"k{number}","value":{number}}}}}"#);
+        let put =
+            format!(r#"{{"op":"state.put","request":{{"owner":"a","key":"k{number}","value":{number}}}}}"#);
         // A process that stopped reads no more: its answers tell why.
         let _ = writeln!(input, "{put}");
     }
@@ -77,15 +78,19 @@ fn a_failed_sync_of_the_log_stops_everything_and_loses_nothing_acknowledged() {
         assert!(pipe_under_strace(dir.path(), &["-e", "trace=none"], 1).status.success());
         let inject = format!("inject=fdatasync:error=EIO:when={fail_at}+");
         let output = pipe_under_strace(dir.path(), &["-e", "trace=fdatasync", "-e", &inject], 60);
-        let answers: Vec<Value> =
-            String::from_utf8(output.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let answers: Vec<Value> = String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|l| serde_json::from_str(l).unwrap())
+            .collect();
         if answers.is_empty() {
             // The fault struck while opening: refused, with its code.
             assert_eq!(output.status.code(), Some(15));
             continue;
         }
         let good = answers.iter().take_while(|a| a["lsn"].is_u64()).count();
-        let failed: Vec<&str> = answers[good..].iter().map(|a| a["error"]["name"].as_str().unwrap()).collect();
+        let failed: Vec<&str> =
+            answers[good..].iter().map(|a| a["error"]["name"].as_str().unwrap()).collect();
         assert!(!failed.is_empty(), "the fault struck nothing at {fail_at}");
         assert!(failed.iter().all(|name| ["outcome_unknown", "poisoned"].contains(name)), "{failed:?}");
         let db = agentdb::Database::open(dir.path().join("db")).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use agentdb_env::{Env, File, OpenMode};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
-use redb::{Durability, ReadableDatabase, ReadableTable, ReadOnlyTable, StorageBackend, TableDefinition};
+use redb::{Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 
 use super::Row;
 use super::memtable::Version;
@@ -186,11 +186,16 @@ impl Base {
 fn load_hash(hashes: &impl ReadableTable<u64, &'static [u8]>, namespace: NamespaceId) -> Result<SetHash> {
     match hashes.get(namespace.0).map_err(from_redb)? {
         None => Ok(SetHash::default()),
-        Some(bytes) => SetHash::from_bytes(bytes.value()).ok_or_else(|| corrupt("a set hash has the wrong size")),
+        Some(bytes) => {
+            SetHash::from_bytes(bytes.value()).ok_or_else(|| corrupt("a set hash has the wrong size"))
+        }
     }
 }
 
-fn store_hash(hashes: &mut redb::Table<'_, u64, &'static [u8]>, entry: Option<(NamespaceId, SetHash)>) -> Result<()> {
+fn store_hash(
+    hashes: &mut redb::Table<'_, u64, &'static [u8]>,
+    entry: Option<(NamespaceId, SetHash)>,
+) -> Result<()> {
     if let Some((namespace, hash)) = entry {
         hashes.insert(namespace.0, &hash.to_bytes()[..]).map_err(from_redb)?;
     }
@@ -303,7 +308,9 @@ fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row> {
     });
     match parts {
         Some((lsn, body)) => Ok(Row { lsn: Lsn(u64::from_le_bytes(*lsn)), body: body.into() }),
-        None => Err(corrupt(format_args!("the checksum of row {} does not hold", crate::inspect::describe(key)))),
+        None => {
+            Err(corrupt(format_args!("the checksum of row {} does not hold", crate::inspect::describe(key))))
+        }
     }
 }
 

@@ -7,8 +7,8 @@ mod memtable;
 mod merge;
 mod store;
 
-pub use base::{BaseLoad, BaseStats};
 pub(crate) use base::{Base, Position};
+pub use base::{BaseLoad, BaseStats};
 pub(crate) use memtable::Memtable;
 pub(crate) use merge::{Direction, RowIter};
 pub(crate) use store::{Reader, Rows};

@@ -165,7 +165,8 @@ impl Reader {
         direction: Direction,
     ) -> Result<RowIter<'a>> {
         let back = direction == Direction::Backward;
-        let mut sources: Vec<Box<dyn Iterator<Item = _> + 'a>> = Vec::with_capacity(2 + self.state.frozen.len());
+        let mut sources: Vec<Box<dyn Iterator<Item = _> + 'a>> =
+            Vec::with_capacity(2 + self.state.frozen.len());
         let tables = std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table));
         for table in tables.filter(|t| !t.is_empty()) {
             if back {

@@ -9,9 +9,9 @@ use agentdb_types::{ChainHash, Lsn, Timestamp};
 use proptest::prelude::*;
 
 use super::{Base, BaseLoad, Direction, Position, Rows};
+use crate::Table;
 use crate::digest::SetHash;
 use crate::key::{Key, NamespaceId};
-use crate::Table;
 
 fn open(env: &Env) -> Rows {
     let dir = Path::new("/rows");

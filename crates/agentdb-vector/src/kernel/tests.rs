@@ -1,3 +1,5 @@
+//! Every kernel that this machine can run, against sums done naively.
+
 use proptest::prelude::*;
 
 use super::Kernel;

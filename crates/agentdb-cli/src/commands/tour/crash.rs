@@ -16,7 +16,10 @@ const WRITER: &str = "crash-writer";
 const ENOUGH: usize = 2_000;
 
 fn failed(operation: &'static str, reason: impl std::fmt::Display) -> Error {
-    Error::new(Code::Io).with("operation", operation).with("path", "the writing process").with("reason", reason)
+    Error::new(Code::Io)
+        .with("operation", operation)
+        .with("path", "the writing process")
+        .with("reason", reason)
 }
 
 pub(super) fn run(context: &Context) -> Result<()> {
@@ -71,8 +74,8 @@ pub(super) fn write_until_killed(context: &Context) -> Result<()> {
     for number in 0u64.. {
         namespace
             .batch()
-            .add(state::Put::new(WRITER, format!("{:03}", number % 500), json!(number)))
-            .add(Append::new(SESSION, "user", json!(format!("batch {number}"))))
+            .push(state::Put::new(WRITER, format!("{:03}", number % 500), json!(number)))
+            .push(Append::new(SESSION, "user", json!(format!("batch {number}"))))
             .wait()?;
         line(&number.to_string())?;
     }

@@ -35,7 +35,8 @@ pub(super) fn run(namespace: &Namespace, encoder: &Arc<MiniLm>, documents: &[Doc
         let blob = stored.response.blob;
         let before = known.get(&document.name);
         if before.is_none_or(|(address, _)| *address != blob) {
-            let passages = splitter.chunks(&document.text).filter(|p| p.chars().any(char::is_alphanumeric)).collect();
+            let passages =
+                splitter.chunks(&document.text).filter(|p| p.chars().any(char::is_alphanumeric)).collect();
             new.push(New { document, blob, passages, before: before.map_or(0, |(_, passages)| *passages) });
         }
     }
@@ -87,7 +88,7 @@ fn store(namespace: &Namespace, encoder: &Arc<MiniLm>, new: &New<'_>, bar: &Prog
     let mut batch = namespace.batch();
     for ((index, text), vector) in (0..).zip(&new.passages).zip(vectors) {
         let payload = json!({"document": name, "blob": new.blob, "passage": index});
-        batch = batch.add(record::Put {
+        batch = batch.push(record::Put {
             record: Some(passage_id(name, index)),
             vector: Some(vector),
             text: Some((*text).to_owned()),
@@ -97,14 +98,14 @@ fn store(namespace: &Namespace, encoder: &Arc<MiniLm>, new: &New<'_>, bar: &Prog
     }
     for index in new.passages.len() as u64..new.before {
         let (collection, record) = (COLLECTION.to_owned(), passage_id(name, index));
-        batch = batch.add(record::Delete { collection, record, expected_version: None });
+        batch = batch.push(record::Delete { collection, record, expected_version: None });
     }
     let passages = new.passages.len();
     let value = json!({"blob": new.blob, "passages": passages});
     let content = json!(format!("I read {name}: {passages} passages."));
     batch
-        .add(state::Put::new(AGENT, format!("document/{name}"), value))
-        .add(Append::new(SESSION, "assistant", content))
+        .push(state::Put::new(AGENT, format!("document/{name}"), value))
+        .push(Append::new(SESSION, "assistant", content))
         .wait()
         .map(drop)
 }

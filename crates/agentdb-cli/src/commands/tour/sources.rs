@@ -33,7 +33,9 @@ pub(super) fn find(dir: Option<&Path>) -> Result<Sources> {
     let (mut changelogs, mut not_text) = (0, 0);
     for (name, path) in found {
         let base = name.rsplit('/').next().unwrap_or_default().to_lowercase();
-        if dir.is_none() && ["change", "release", "history", "news"].iter().any(|start| base.starts_with(start)) {
+        if dir.is_none()
+            && ["change", "release", "history", "news"].iter().any(|start| base.starts_with(start))
+        {
             changelogs += 1;
             continue;
         }
@@ -65,7 +67,11 @@ fn dependencies(found: &mut Vec<(String, PathBuf)>) -> Result<()> {
     }
     let metadata: Value = serde_json::from_slice(&output.stdout).map_err(|e| failed(e.to_string()))?;
     for package in metadata["packages"].as_array().into_iter().flatten() {
-        let name = format!("{}-{}", package["name"].as_str().unwrap_or("?"), package["version"].as_str().unwrap_or("?"));
+        let name = format!(
+            "{}-{}",
+            package["name"].as_str().unwrap_or("?"),
+            package["version"].as_str().unwrap_or("?")
+        );
         let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
         let Some(dir) = manifest.parent() else { continue };
         for file in Env::real().files.list(dir)?.into_iter().filter(|f| is_document(f)) {
@@ -77,7 +83,9 @@ fn dependencies(found: &mut Vec<(String, PathBuf)>) -> Result<()> {
 
 fn is_document(file: &str) -> bool {
     let lower = file.to_lowercase();
-    lower.ends_with(".md") || lower.ends_with(".markdown") || lower.ends_with(".txt") && lower.starts_with("readme")
+    lower.ends_with(".md")
+        || lower.ends_with(".markdown")
+        || lower.ends_with(".txt") && lower.starts_with("readme")
 }
 
 fn walk(root: &Path, dir: &Path, found: &mut Vec<(String, PathBuf)>) -> Result<()> {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Head, key};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::{Engine, row_json};

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{find, key, records_counter, slots_counter};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
 

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Head, counted, find, records_counter};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::Snapshot;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use agentdb_vector::{Dimension, Metric};
 

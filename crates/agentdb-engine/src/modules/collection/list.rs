@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Entry;
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::modules::{Paging, page};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use crate::{Snapshot, Table, row_json};
 
@@ -52,8 +52,12 @@ impl Request for List {
 impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
         let table = snapshot.key(Table::Collection);
-        let paging =
-            Paging { prefix: &table, limit: self.limit, cursor: self.cursor.as_deref(), backward: self.reverse };
+        let paging = Paging {
+            prefix: &table,
+            limit: self.limit,
+            cursor: self.cursor.as_deref(),
+            backward: self.reverse,
+        };
         let (items, cursor) = page(snapshot, &paging, &mut |key, row| {
             let name = key.components().text()?;
             Entry::new(snapshot, name, row_json::decode(&row)?).map(Some)

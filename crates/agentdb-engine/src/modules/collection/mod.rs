@@ -72,6 +72,8 @@ pub(crate) fn slots_counter(rows: &dyn Read, number: u64) -> Key {
 
 fn counted(rows: &dyn Read, key: &Key) -> Result<u64> {
     let Some(row) = rows.get(key)? else { return Ok(0) };
-    let bytes = row.body[..].try_into().map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a counter is malformed"))?;
+    let bytes = row.body[..]
+        .try_into()
+        .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a counter is malformed"))?;
     Ok(i64::from_le_bytes(bytes).unsigned_abs())
 }

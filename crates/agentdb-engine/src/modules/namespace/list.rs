@@ -47,7 +47,8 @@ impl Request for List {
 impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
         let table = snapshot.key(Table::Namespace);
-        let paging = Paging { prefix: &table, limit: self.limit, cursor: self.cursor.as_deref(), backward: false };
+        let paging =
+            Paging { prefix: &table, limit: self.limit, cursor: self.cursor.as_deref(), backward: false };
         let (mut items, cursor) = page(snapshot, &paging, &mut |key, row| {
             let name = key.components().text()?;
             Ok(Some(Entry::new(name, row_json::decode(&row)?)))

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::decode;
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::filter::Filter;
 use crate::modules::collection;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::{Page, Read};
 use crate::{Snapshot, Table};
 

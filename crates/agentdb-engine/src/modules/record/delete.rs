@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{find, key, remove};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
 use crate::modules::collection;
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
 /// Deletes a record.

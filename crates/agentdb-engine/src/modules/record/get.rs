@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Record, find, key, not_found, vector};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::Snapshot;
 use crate::modules::collection;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 
 /// Reads a record.

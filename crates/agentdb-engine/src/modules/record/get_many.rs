@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, find, key};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::Snapshot;
 use crate::modules::{check_page, collection};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 
 /// Reads several records at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Entry, decode};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::filter::Filter;
 use crate::modules::{Paging, collection, page};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use crate::{Snapshot, Table};
 
@@ -64,8 +64,12 @@ impl ReadRequest for List {
         let number = collection::find(snapshot, &self.collection)?.number;
         let filter = self.filter.as_ref().map(Filter::parse).transpose()?;
         let prefix = snapshot.key(Table::Record).u64(number);
-        let paging =
-            Paging { prefix: &prefix, limit: self.limit, cursor: self.cursor.as_deref(), backward: self.reverse };
+        let paging = Paging {
+            prefix: &prefix,
+            limit: self.limit,
+            cursor: self.cursor.as_deref(),
+            backward: self.reverse,
+        };
         let (items, cursor) = page(snapshot, &paging, &mut |key, row| {
             let Some((version, record)) = decode(&row, snapshot.now())? else { return Ok(None) };
             let payload = Value::Object(record.payload);

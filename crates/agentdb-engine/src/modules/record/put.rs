@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Record, find, key, remove, vector_key};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
 use crate::encoder::Encoded;
 use crate::modules::collection::{self, Head};
 use crate::modules::{check_inline, encode_value};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
@@ -107,7 +107,16 @@ impl Request for Put {
         permission: "record.write",
         resource: &["collection", "record"],
         sensitive: &["vector", "text", "payload"],
-        errors: &[Code::CollectionNotFound, Code::DimensionMismatch, Code::VectorNotFinite, Code::VectorZero, Code::VersionMismatch, Code::NoEncoder, Code::ValueTooLarge, Code::TtlOutOfRange],
+        errors: &[
+            Code::CollectionNotFound,
+            Code::DimensionMismatch,
+            Code::VectorNotFinite,
+            Code::VectorZero,
+            Code::VersionMismatch,
+            Code::NoEncoder,
+            Code::ValueTooLarge,
+            Code::TtlOutOfRange,
+        ],
     };
 }
 

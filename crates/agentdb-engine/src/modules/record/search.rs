@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Record, find, key, vector_key};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::encoder::Encoded;
 use crate::filter::Filter;
 use crate::modules::collection::{self, Head};
 use crate::modules::{check_inline, check_page};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use crate::vectors::{Query, VectorRow};
 use crate::{Engine, Snapshot};
@@ -90,7 +90,9 @@ impl Search {
         match (&self.vector, &self.text) {
             (Some(vector), None) => Ok(vector.clone()),
             (None, Some(_)) => match &self.encoded {
-                Some(encoded) if head.encoder.as_ref() == Some(&encoded.encoder) => Ok(encoded.vector.clone()),
+                Some(encoded) if head.encoder.as_ref() == Some(&encoded.encoder) => {
+                    Ok(encoded.vector.clone())
+                }
                 _ => Err(Error::new(Code::NoEncoder)),
             },
             _ => Err(Error::new(Code::SearchNeedsVector)),
@@ -108,7 +110,15 @@ impl Request for Search {
         permission: "record.read",
         resource: &["collection"],
         sensitive: &["vector", "text", "filter", "hits"],
-        errors: &[Code::CollectionNotFound, Code::SearchNeedsVector, Code::DimensionMismatch, Code::VectorNotFinite, Code::VectorZero, Code::NoEncoder, Code::PageTooLarge],
+        errors: &[
+            Code::CollectionNotFound,
+            Code::SearchNeedsVector,
+            Code::DimensionMismatch,
+            Code::VectorNotFinite,
+            Code::VectorZero,
+            Code::NoEncoder,
+            Code::PageTooLarge,
+        ],
     };
 }
 
@@ -182,7 +192,12 @@ impl ReadRequest for Search {
 
 impl Search {
     /// The record that a slot belongs to, unless it has expired.
-    fn record_of(&self, snapshot: &Snapshot, number: u64, slot: u64) -> Result<Option<(Lsn, VectorRow, Record)>> {
+    fn record_of(
+        &self,
+        snapshot: &Snapshot,
+        number: u64,
+        slot: u64,
+    ) -> Result<Option<(Lsn, VectorRow, Record)>> {
         let Some(row) = snapshot.get(&vector_key(snapshot, number, slot))? else { return Ok(None) };
         let row = VectorRow::decode(&row.body)?;
         let found = find(snapshot, &key(snapshot, number, &row.record)?)?;

@@ -26,7 +26,13 @@ fn write<R: WriteRequest>(engine: &Engine, request: R) -> agentdb_types::Result<
 
 fn create(engine: &Engine, metric: Metric) {
     let (collection, dimension) = ("docs".to_owned(), Some(3));
-    let create = collection::Create { collection, dimension, metric: Some(metric), encoder: None, description: String::new() };
+    let create = collection::Create {
+        collection,
+        dimension,
+        metric: Some(metric),
+        encoder: None,
+        description: String::new(),
+    };
     write(engine, create).unwrap();
 }
 
@@ -70,7 +76,9 @@ fn floats(v: [i8; 3]) -> [f32; 3] {
 }
 
 fn score(metric: Metric, a: [f32; 3], b: [f32; 3]) -> f64 {
-    let dot = |a: [f32; 3], b: [f32; 3]| -> f64 { a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(y)).sum() };
+    let dot = |a: [f32; 3], b: [f32; 3]| -> f64 {
+        a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(y)).sum()
+    };
     match metric {
         Metric::Cosine => dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()),
         Metric::Dot => dot(a, b),
@@ -78,7 +86,15 @@ fn score(metric: Metric, a: [f32; 3], b: [f32; 3]) -> f64 {
     }
 }
 
-fn check(engine: &Engine, snapshot: &crate::Snapshot, model: &Model, metric: Metric, query: [f32; 3], k: usize, kind: Option<u8>) {
+fn check(
+    engine: &Engine,
+    snapshot: &crate::Snapshot,
+    model: &Model,
+    metric: Metric,
+    query: [f32; 3],
+    k: usize,
+    kind: Option<u8>,
+) {
     let search = Search {
         vector: Some(query.to_vec()),
         limit: Some(k),
@@ -176,7 +192,11 @@ fn bad_vectors_are_refused_and_leave_nothing() {
     }
     for dimension in [0, 8193] {
         let create = collection::Create {
-            collection: "wide".into(), dimension: Some(dimension), metric: None, encoder: None, description: String::new(),
+            collection: "wide".into(),
+            dimension: Some(dimension),
+            metric: None,
+            encoder: None,
+            description: String::new(),
         };
         assert_eq!(write(&engine, create).unwrap_err().code(), Code::DimensionOutOfRange);
     }
@@ -200,6 +220,7 @@ fn an_expired_record_is_gone_from_everything_before_and_after_the_sweep() {
         assert_eq!(engine.read(&snapshot, get).unwrap_err().code(), Code::RecordNotFound);
         while engine.step(Task::Sweep).unwrap() {}
     }
-    let entry = engine.read(&engine.snapshot(NS).unwrap(), collection::Get { collection: "docs".into() }).unwrap();
+    let entry =
+        engine.read(&engine.snapshot(NS).unwrap(), collection::Get { collection: "docs".into() }).unwrap();
     assert_eq!(entry.records, 1);
 }

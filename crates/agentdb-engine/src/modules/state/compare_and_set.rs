@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Stored, Ttl, check_version, find, row_key, store};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
 /// Stores a value if the one there has the version that the caller read.

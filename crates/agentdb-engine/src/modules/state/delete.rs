@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{check_version, find, row_key};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
 /// Deletes a value.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Stored, Ttl, check_version, find, not_found, row_key, store};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
 /// Gives a value a new time to live, or takes it away.

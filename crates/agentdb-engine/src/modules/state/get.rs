@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{State, find, not_found, row_key};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::Snapshot;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 
 /// Reads a value.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

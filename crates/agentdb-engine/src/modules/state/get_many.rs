@@ -1,12 +1,12 @@
 //! `state.get_many`.
 
-use agentdb_types::{Result};
+use agentdb_types::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, find, row_key};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::Snapshot;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 
 /// Reads several values of one owner at one moment.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Ttl, find, row_key, store};
-use crate::operation::{About, Effect, WriteRequest, Request, Scope};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
 /// Adds to an integer.

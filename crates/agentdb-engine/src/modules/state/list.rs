@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Entry, decode};
-use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::modules::{Paging, page};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use crate::{Snapshot, Table};
 

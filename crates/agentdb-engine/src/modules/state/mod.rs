@@ -96,7 +96,13 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
     if expires.is_some_and(|t| t <= now) {
         return Ok(None);
     }
-    Ok(Some(State { version: row.lsn, created: time(0)?, updated: time(1)?, expires, value: decode_value(json)? }))
+    Ok(Some(State {
+        version: row.lsn,
+        created: time(0)?,
+        updated: time(1)?,
+        expires,
+        value: decode_value(json)?,
+    }))
 }
 
 /// The state of this key, if it is there and has not expired.
