@@ -33,7 +33,8 @@ docs: setup ## Regenerate the operation reference and the pages of errors
 	cargo run -q -p xtask -- codegen
 
 .PHONY: test
-test: models ## Run every fast test and check
+test: models ## Run every test and check, the simulator's 1,000 seeds included
 	cargo test --workspace --no-fail-fast
+	cargo test -p agentdb-sim --features planted-bugs planted -- --nocapture
 	cargo clippy --workspace --all-targets -- -D warnings
 	cargo fmt --all --check

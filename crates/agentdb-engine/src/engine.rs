@@ -18,6 +18,7 @@ use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
 use crate::modules::blob::{self, Blobs};
 use crate::mutation::{self, Mutation};
+use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::read::Read;
 use crate::rows::{Base, BaseLoad, Position, Rows};
@@ -368,13 +369,21 @@ impl Core {
     fn replay(&self) -> Result<()> {
         let sequencer = self.lock_sequencer();
         let from = self.rows.persisted().lsn.next();
+        let head = sequencer.log.head().lsn;
         sequencer.log.read(from, &mut |group| {
+            if planted::is(Bug::LostTail) && group.last_lsn() == head {
+                return Ok(());
+            }
             let entries = mutation::entries(&group.body, group.count)?;
             for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
-                for mutation in &entry.mutations {
+                let half = if planted::is(Bug::HalfABatch) { entry.mutations.len() / 2 } else { usize::MAX };
+                for mutation in entry.mutations.iter().take(half) {
                     let change = mutation.change(entry.subject.as_deref(), &self.keyring)?;
                     let before = self.rows.latest().get(&mutation.key)?;
-                    let after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+                    let mut after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+                    if planted::is(Bug::AppliedTwice) && matches!(change, mutation::Change::Add(_)) {
+                        after = change.apply(after.as_deref())?;
+                    }
                     self.apply(&mutation.key, lsn, after.map(Into::into));
                 }
             }
@@ -477,7 +486,7 @@ impl Core {
             Task::Sequence => self.guard(|| Ok(self.lock_sequencer().step(self))),
             Task::Sync => self.guard(|| {
                 let mut sequencer = self.lock_sequencer();
-                let dirty = sequencer.is_dirty();
+                let dirty = sequencer.is_dirty() && !planted::is(Bug::WrittenNeverSynced);
                 if dirty {
                     sequencer.sync(self)?;
                 }
@@ -500,7 +509,7 @@ impl Core {
 
     fn drain(&self) -> Result<bool> {
         let synced = Lsn(self.synced.load(Ordering::Acquire));
-        if self.rows.drainable().is_none_or(|end| end > synced) {
+        if self.rows.drainable().is_none_or(|end| end > synced && !planted::is(Bug::ViewBeyondLog)) {
             return Ok(false);
         }
         match self.rows.drain() {

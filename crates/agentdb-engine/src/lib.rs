@@ -35,6 +35,11 @@ mod log_clock;
 pub mod modules;
 mod mutation;
 mod operation;
+#[doc(hidden)]
+#[cfg(feature = "planted-bugs")]
+pub mod planted;
+#[cfg(not(feature = "planted-bugs"))]
+mod planted;
 mod queue;
 mod read;
 mod request;

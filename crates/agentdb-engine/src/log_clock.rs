@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::planted::{self, Bug};
 use agentdb_env::Env;
 use agentdb_types::{Code, Error, Result, Timestamp, limits};
 
@@ -51,7 +52,11 @@ impl LogClock {
                 .with("actual", jump)
                 .with("limit", limits::CLOCK_JUMP_US));
         }
-        *seen = Seen { last: seen.last.max(wall), wall_us: wall.micros(), monotonic_us };
+        *seen = Seen {
+            last: if planted::is(Bug::TimeGoesBack) { wall } else { seen.last.max(wall) },
+            wall_us: wall.micros(),
+            monotonic_us,
+        };
         Ok(seen.last)
     }
 }

@@ -11,6 +11,7 @@ use crate::engine::Core;
 use crate::idempotency;
 use crate::mutation::{Entry, put_entry};
 use crate::operation::AnyResponse;
+use crate::planted::{self, Bug};
 use crate::request::{Ack, QueuedWrite};
 use crate::rows::{Position, Reader};
 use crate::tx::{Decided, Tx};
@@ -63,7 +64,7 @@ impl Sequencer {
 
     fn decide_group(&mut self, core: &Core, first: QueuedWrite, time: Timestamp) -> (Vec<Pending>, u32) {
         self.body.clear();
-        let rows = core.rows.latest();
+        let rows = if planted::is(Bug::StaleDecision) { core.rows.reader() } else { core.rows.latest() };
         let mut pending = Vec::new();
         let mut count = 0;
         let mut next = Some(first);
@@ -95,8 +96,14 @@ impl Sequencer {
         if let Some(outcome) = idempotency::recall(&tx, write)? {
             return Ok(outcome);
         }
-        let responses: Vec<AnyResponse> =
-            write.writes.iter().map(|w| w.decide(&mut tx)).collect::<Result<_>>()?;
+        let decided: Result<Vec<AnyResponse>> = write.writes.iter().map(|w| w.decide(&mut tx)).collect();
+        if decided.is_err() && planted::is(Bug::RefusalLeavesSomething) {
+            for (key, body) in tx.finish(None, &core.keyring)?.rows {
+                core.apply(&key, lsn, body);
+            }
+            return decided.map(|responses| Outcome { lsn, responses });
+        }
+        let responses = decided?;
         idempotency::remember(&mut tx, write, &responses)?;
         let subject = write.options.subject.as_deref();
         let Decided { mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring)?;
@@ -122,7 +129,7 @@ impl Sequencer {
 
     /// Appends the decided group, syncs it if anyone waits for that, publishes it, and answers.
     fn commit(&mut self, core: &Core, pending: Vec<Pending>, count: u32, time: Timestamp) -> Result<()> {
-        let durable = pending.iter().any(|p| p.ack == Ack::Durable);
+        let durable = pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
         let early = pending.iter().any(|p| p.ack == Ack::Written);
         let mut pending = pending;
         let result = self.append(core, count, time).and_then(|()| {

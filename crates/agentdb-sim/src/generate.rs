@@ -49,7 +49,7 @@ fn state_operation(dice: &mut Random, versions: &[u64]) -> (&'static str, Value)
         n => versions[dice.below(n) as usize],
     };
     match dice.below(10) {
-        0 | 1 | 2 => {
+        0..=2 => {
             fields["value"] = value(dice);
             maybe_ttl(dice, &mut fields);
             if dice.chance(1, 150) {

@@ -112,3 +112,21 @@ fn replay() {
         }
     }
 }
+
+/// Each mistake that can be planted is found.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_bugs_are_found() {
+    use agentdb_engine::planted::{Bug, plant};
+    std::panic::set_hook(Box::new(|_| {}));
+    for bug in Bug::ALL {
+        plant(Some(bug));
+        let found = (0..1_000).find(|seed| {
+            // A mistake may also break the engine so that something inside it panics: that counts as found.
+            std::panic::catch_unwind(|| run(*seed, Plan::default()).is_err()).unwrap_or(true)
+        });
+        plant(None);
+        println!("{bug:?} is found by seed {found:?}");
+        assert!(found.is_some(), "{bug:?} is not found by 1,000 seeds");
+    }
+}

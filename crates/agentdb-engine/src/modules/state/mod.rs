@@ -33,6 +33,7 @@ use serde_json::Value;
 use crate::key::Key;
 use crate::modules::{decode_value, encode_value};
 use crate::operation::Operation;
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::{Row, Table, sweep};
@@ -93,7 +94,7 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
         Timestamp::from_micros(i64::from_le_bytes(bytes))
     };
     let expires = Some(time(2)?).filter(|t| t.micros() != 0);
-    if expires.is_some_and(|t| t <= now) {
+    if expires.is_some_and(|t| t <= now) && !planted::is(Bug::TtlIgnored) {
         return Ok(None);
     }
     Ok(Some(State {

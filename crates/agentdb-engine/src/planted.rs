@@ -1,0 +1,82 @@
+//! Mistakes that can be planted, so that the simulator can be shown to find them. Without the feature `planted-bugs`,
+//! which no build that anyone uses has, every question here is a constant no.
+
+/// A mistake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "planted-bugs"), allow(dead_code))]
+pub enum Bug {
+    /// A durable write is answered without a sync.
+    AnswerBeforeSync,
+    /// Recovery applies half of a batch's mutations.
+    HalfABatch,
+    /// Recovery forgets the last group.
+    LostTail,
+    /// Recovery applies additions twice.
+    AppliedTwice,
+    /// A refused batch leaves its first changes.
+    RefusalLeavesSomething,
+    /// Decisions read the published state, not the one in flight.
+    StaleDecision,
+    /// Rows are drained beyond what the log has synced.
+    ViewBeyondLog,
+    /// States outlive their time to live.
+    TtlIgnored,
+    /// Outcomes of idempotency keys are not looked up.
+    RetryDoneTwice,
+    /// Draining forgets deletes.
+    DeleteForgotten,
+    /// Log time follows the clock backwards.
+    TimeGoesBack,
+    /// What was acknowledged as written is never synced.
+    WrittenNeverSynced,
+}
+
+impl Bug {
+    /// Every mistake.
+    #[cfg(feature = "planted-bugs")]
+    pub const ALL: [Bug; 12] = [
+        Bug::AnswerBeforeSync,
+        Bug::HalfABatch,
+        Bug::LostTail,
+        Bug::AppliedTwice,
+        Bug::RefusalLeavesSomething,
+        Bug::StaleDecision,
+        Bug::ViewBeyondLog,
+        Bug::TtlIgnored,
+        Bug::RetryDoneTwice,
+        Bug::DeleteForgotten,
+        Bug::TimeGoesBack,
+        Bug::WrittenNeverSynced,
+    ];
+}
+
+#[cfg(feature = "planted-bugs")]
+mod selected {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    /// Plants a mistake on this thread, or takes it back.
+    pub fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+
+    pub(crate) fn is(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+}
+
+#[cfg(feature = "planted-bugs")]
+pub(crate) use selected::is;
+#[cfg(feature = "planted-bugs")]
+pub use selected::plant;
+
+/// Whether a mistake is planted.
+#[cfg(not(feature = "planted-bugs"))]
+pub(crate) const fn is(_: Bug) -> bool {
+    false
+}
