@@ -1,0 +1,46 @@
+//! AgentDB, embedded.
+
+use std::path::Path;
+
+use agentdb::modules::state::{Get, Put};
+use agentdb::{Batch, Database, Namespace, Value, WriteOptions};
+use anyhow::Result;
+
+use crate::Store;
+
+pub struct Ours {
+    pub db: Database,
+    namespace: Namespace,
+}
+
+impl Ours {
+    pub fn open(dir: &Path) -> Result<Self> {
+        let db = Database::open(dir)?;
+        let namespace = db.namespace("default")?;
+        Ok(Ours { db, namespace })
+    }
+}
+
+impl Store for Ours {
+    fn put(&self, _: usize, key: &str, value: &str) -> Result<()> {
+        self.namespace.write(Put::new("bench", key, Value::String(value.to_owned()))).wait()?;
+        Ok(())
+    }
+
+    fn load(&self, pairs: &[(String, String)]) -> Result<()> {
+        let mut batch = Batch::new();
+        for (key, value) in pairs {
+            batch.push(self.db.engine(), Put::new("bench", key.as_str(), Value::String(value.clone())))?;
+        }
+        self.namespace.commit(batch, WriteOptions::default())?;
+        Ok(())
+    }
+
+    fn get(&self, key: &str) -> Result<Option<String>> {
+        match self.namespace.read(Get::new("bench", key)) {
+            Ok(entry) => Ok(entry.value.as_str().map(str::to_owned)),
+            Err(err) if err.code() == agentdb::Code::StateNotFound => Ok(None),
+            Err(err) => Err(err.into()),
+        }
+    }
+}
