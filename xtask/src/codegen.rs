@@ -9,8 +9,9 @@ use agentdb_types::{Code, ErrorKind};
 use serde_json::Value;
 
 /// What each generated file must hold, by its path from the root.
-pub(crate) fn files() -> BTreeMap<String, String> {
+pub(crate) fn files(root: &Path) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
+    files.insert("docs/benchmarks.md".to_owned(), benchmarks(root));
     let table: Vec<Value> = Engine::operations().iter().map(Operation::to_json).collect();
     let json = serde_json::to_string_pretty(&table).unwrap_or_default();
     files.insert("docs/operations.json".to_owned(), json + "\n");
@@ -39,6 +40,48 @@ pub(crate) fn files() -> BTreeMap<String, String> {
         files.insert(format!("docs/errors/E{}.md", code.number()), page);
     }
     files
+}
+
+/// The results of the benchmarks as tables, with the notes on what bounds them.
+fn benchmarks(root: &Path) -> String {
+    let mut out = String::from(
+        "# Benchmarks\n\nGenerated from `bench/results`. Medians over rounds in which the systems took turns; the spread is in \
+         the result files. Figures of different machines do not compare; the ratios within one run do.\n",
+    );
+    let mut results: Vec<_> = std::fs::read_dir(root.join("bench/results"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    results.sort();
+    for path in results {
+        let name = path.file_stem().and_then(|n| n.to_str()).unwrap_or_default();
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let Ok(result) = serde_json::from_str::<Value>(&text) else { continue };
+        let field = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+        let _ =
+            write!(out, "\n## {name}\n\n`{}`, {}, {}\n\n", field("command"), field("machine"), field("date"));
+        let _ = writeln!(out, "| case | metric | better | ours | peers |\n| --- | --- | --- | --- | --- |");
+        for row in result["rows"].as_array().into_iter().flatten() {
+            let peers: Vec<String> = row["peers"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(peer, v)| format!("{peer} {v}"))
+                .collect();
+            let text = |name: &str| row[name].as_str().unwrap_or_default();
+            let (case, metric, better) = (text("case"), text("metric"), text("better"));
+            let _ =
+                writeln!(out, "| {case} | {metric} | {better} | {} | {} |", row["ours"], peers.join(", "));
+        }
+        let notes = root.join("bench/notes").join(format!("{name}.md"));
+        if let Ok(notes) = std::fs::read_to_string(notes) {
+            let _ = write!(out, "\n{}", notes);
+        }
+    }
+    out
 }
 
 fn reference() -> String {
@@ -99,7 +142,7 @@ fn type_of(schema: &Value) -> String {
 
 /// Writes the generated files, and removes pages of errors that are no more.
 pub(crate) fn write(root: &Path) -> Vec<String> {
-    let files = files();
+    let files = files(root);
     let mut problems = Vec::new();
     for (name, text) in &files {
         let path = root.join(name);

@@ -30,7 +30,7 @@ pub(crate) fn check(root: &Path) -> Vec<String> {
         problems.extend(file(&name, &text));
     }
     problems.extend(dead(root));
-    for (name, expected) in codegen::files() {
+    for (name, expected) in codegen::files(root) {
         if std::fs::read_to_string(root.join(&name)).ok().as_deref() != Some(&expected) {
             problems.push(format!("{name}: not what `make docs` writes"));
         }

@@ -171,7 +171,9 @@ impl Walk {
         }
         self.started = true;
         self.pending.retain(|&(last, ..)| last > frame.synced_lsn);
-        self.pending.push((group.last_lsn(), segment.number, offset));
+        // A stamp takes no LSN: that the LSN before it is synced does not prove that the stamp is.
+        let proven_by = if group.count == 0 { group.first_lsn } else { group.last_lsn() };
+        self.pending.push((proven_by, segment.number, offset));
         self.head = Head { lsn: group.last_lsn(), chain: group.chain, time: group.time, epoch: group.epoch };
         if self.head.lsn == self.at {
             self.chain_at = Some(self.head.chain);

@@ -1,1 +1,211 @@
-//! Tests.
+//! The log on a simulated disk: what was synced is there, what was not is a prefix, and damage is never silent.
+
+use std::path::Path;
+
+use agentdb_env::sim::{Random, World};
+use agentdb_types::{ChainHash, Code, Lsn, Result, Timestamp};
+use proptest::prelude::*;
+
+use crate::{Group, LocalLog, Log, NewGroup, Options, decode_frame, verify};
+
+const DIR: &str = "/log";
+
+fn options() -> Options {
+    Options { first_segment_bytes: 8 << 10, segment_bytes: 16 << 10 }
+}
+
+fn open(world: &World, view: Lsn) -> Result<LocalLog> {
+    let env = world.env();
+    env.files.create_dir_all(Path::new(DIR))?;
+    env.files.sync_dir(Path::new("/"))?;
+    LocalLog::open(&env, Path::new(DIR), options(), view).map(|opened| opened.log)
+}
+
+fn append(log: &mut LocalLog, count: u32, body: &[u8]) -> Result<()> {
+    let head = log.head();
+    let group = NewGroup { epoch: 1, expected_head: head.lsn, count, time: Timestamp::default(), body };
+    log.append(group).map(drop)
+}
+
+fn read(log: &LocalLog) -> Vec<Group> {
+    let mut groups = Vec::new();
+    log.read(Lsn(1), &mut |group| {
+        groups.push(group);
+        Ok(())
+    })
+    .unwrap();
+    groups
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Append(u32, Vec<u8>),
+    Sync,
+    Stamp,
+    Prepare,
+    PowerLoss(u64),
+    Kill,
+    FailSync,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let body = prop_oneof![
+        prop::collection::vec(any::<u8>(), 0..300),
+        prop::collection::vec(any::<u8>(), 0..300).prop_map(|b| b.repeat(20)),
+    ];
+    prop_oneof![
+        8 => (1u32..5, body).prop_map(|(count, body)| Step::Append(count, body)),
+        5 => Just(Step::Sync),
+        1 => Just(Step::Stamp),
+        2 => Just(Step::Prepare),
+        1 => any::<u64>().prop_map(Step::PowerLoss),
+        1 => Just(Step::Kill),
+        1 => Just(Step::FailSync),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+    #[test]
+    fn what_was_synced_survives_and_the_rest_is_a_prefix(steps in prop::collection::vec(step(), 1..80), seed: u64) {
+        let world = World::new(seed);
+        let mut log = open(&world, Lsn::ZERO).unwrap();
+        // Bodies of the groups in order, and how many are synced.
+        let mut written: Vec<(u32, Vec<u8>)> = Vec::new();
+        let mut synced = 0;
+        for step in steps {
+            let mut down = None;
+            match step {
+                Step::Append(count, body) => {
+                    append(&mut log, count, &body).unwrap();
+                    written.push((count, body));
+                    // A roll syncs the segment before.
+                    synced = synced.max(written.iter().scan(0, |lsn, (c, _)| { *lsn += u64::from(*c); Some(*lsn) })
+                        .take_while(|lsn| *lsn <= log.synced().0).count());
+                }
+                Step::Sync => {
+                    log.sync().unwrap();
+                    synced = written.len();
+                }
+                Step::Stamp => {
+                    log.sync().unwrap();
+                    append(&mut log, 0, &[]).unwrap();
+                    synced = written.len();
+                }
+                Step::Prepare => {
+                    log.preparer().step().unwrap();
+                }
+                Step::PowerLoss(dice) => down = Some(Some(dice)),
+                Step::Kill => down = Some(None),
+                Step::FailSync => {
+                    let before = log.synced();
+                    world.faults().fail_sync(1);
+                    if log.sync().is_err() {
+                        prop_assert_eq!(log.sync().unwrap_err().code(), Code::Poisoned);
+                        prop_assert_eq!(append(&mut log, 1, b"x").unwrap_err().code(), Code::Poisoned);
+                        prop_assert_eq!(log.synced(), before);
+                        down = Some(None);
+                    }
+                    world.faults().clear();
+                }
+            }
+            if let Some(power) = down {
+                match power {
+                    Some(dice) => world.crash(&mut Random::new(dice)),
+                    None => world.process_kill(),
+                }
+                log = open(&world, Lsn::ZERO).unwrap();
+                let groups = read(&log);
+                prop_assert!(groups.len() >= synced && groups.len() <= written.len());
+                if power.is_none() {
+                    prop_assert_eq!(groups.len(), written.len());
+                }
+                written.truncate(groups.len());
+                synced = groups.len();
+            }
+            let found: Vec<_> = read(&log).into_iter().map(|g| (g.count, g.body)).collect();
+            prop_assert_eq!(&found, &written);
+        }
+    }
+
+    #[test]
+    fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300), salt: u64, offset: u64) {
+        let _ = decode_frame(&bytes, salt, offset);
+    }
+}
+
+/// A log of several segments, synced and stamped.
+fn sample(world: &World) -> (Vec<Group>, ChainHash) {
+    let mut log = open(world, Lsn::ZERO).unwrap();
+    for number in 0..12u32 {
+        append(&mut log, 1 + number % 3, &vec![number as u8; 700 * (number as usize % 4 + 1)]).unwrap();
+        log.sync().unwrap();
+    }
+    append(&mut log, 0, &[]).unwrap();
+    log.sync().unwrap();
+    (read(&log), log.head().chain)
+}
+
+#[test]
+fn every_flipped_byte_of_a_frame_is_damage_that_is_named() {
+    let world = World::new(9);
+    let (groups, chain) = sample(&world);
+    world.process_kill();
+    let segments: Vec<_> =
+        world.list_all().into_iter().filter(|p| p.extension().is_some_and(|e| e == "log")).collect();
+    assert!(segments.len() > 1);
+    let (mut reported, mut harmless) = (0, 0);
+    for path in &segments {
+        let bytes = world.read_file(path).unwrap();
+        for offset in (0..bytes.len()).filter(|o| *o < 64 || bytes[*o] != 0 || o % 61 == 0) {
+            world.flip_bit(path, offset as u64, (offset % 8) as u8).unwrap();
+            match verify(&world.env(), Path::new(DIR), &mut |_| Ok(())) {
+                Ok(found) => {
+                    // Zeros behind the end, or the last stamp, which nothing later proves.
+                    assert_eq!(
+                        (found.head.lsn, found.head.chain),
+                        (groups[groups.len() - 1].last_lsn(), chain)
+                    );
+                    harmless += 1;
+                }
+                Err(err) => {
+                    let named = err.value("segment").or(err.value("path")).unwrap();
+                    let known = [Code::LogCorrupt, Code::FormatCorrupt, Code::FormatTooNew];
+                    assert!(known.contains(&err.code()) && named.contains(".log"), "{err}");
+                    assert!(open(&world, Lsn::ZERO).is_err());
+                    reported += 1;
+                }
+            }
+            world.flip_bit(path, offset as u64, (offset % 8) as u8).unwrap();
+        }
+    }
+    assert!(reported > 10_000 && harmless > 0, "{reported} reported, {harmless} harmless");
+}
+
+#[test]
+fn a_trimmed_log_opens_and_goes_on() {
+    let world = World::new(10);
+    let (groups, _) = sample(&world);
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    let second = log.segment_starts().nth(1).unwrap();
+    log.trim(second).unwrap();
+    drop(log);
+    world.process_kill();
+    let view = groups[groups.len() - 2].last_lsn();
+    let opened = LocalLog::open(&world.env(), Path::new(DIR), options(), view).unwrap();
+    assert_eq!(opened.first_lsn, second);
+    assert_eq!(opened.chain_at, Some(groups[groups.len() - 2].chain));
+    let mut log = opened.log;
+    append(&mut log, 1, b"on").unwrap();
+    assert_eq!(log.sync().unwrap(), log.head().lsn);
+}
+
+#[test]
+fn a_missing_segment_is_named() {
+    let world = World::new(11);
+    sample(&world);
+    world.env().files.remove(Path::new("/log/0000000002.log")).unwrap();
+    let err = open(&world, Lsn::ZERO).err().unwrap();
+    assert_eq!(err.code(), Code::FormatCorrupt);
+    assert!(err.value("path").unwrap().ends_with("0000000002.log"));
+}
