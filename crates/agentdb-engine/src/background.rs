@@ -60,7 +60,7 @@ impl Drop for Background {
             // A failure has poisoned the handle and answered whoever waits; there is nobody else to tell.
             let _ = self.core.step(Task::Sync).and_then(|_| self.core.step(Task::Stamp));
         }
-        self.core.queue.shut(&Error::new(Code::Closed));
+        self.core.shut(&Error::new(Code::Closed));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The answer to a queued write: filled once by the sequencer, awaited or waited for by the caller.
+//! The answer to a queued write: filled once by the sequencer, awaited or waited for by the caller. Those who wait are
+//! woken together, once a group: waking each alone would cost more than deciding its request.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -17,13 +18,11 @@ pub(crate) struct Outcome {
 struct Slot {
     answer: Option<Result<Outcome>>,
     waker: Option<Waker>,
-    waiting: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Completion {
     slot: Mutex<Slot>,
-    answered: Condvar,
 }
 
 impl Completion {
@@ -34,11 +33,8 @@ impl Completion {
     fn answer(&self, answer: Result<Outcome>) {
         let mut slot = self.lock();
         slot.answer = Some(answer);
-        let (waker, waiting) = (slot.waker.take(), slot.waiting);
+        let waker = slot.waker.take();
         drop(slot);
-        if waiting {
-            self.answered.notify_all();
-        }
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -46,17 +42,6 @@ impl Completion {
 
     pub(crate) fn take(&self) -> Option<Result<Outcome>> {
         self.lock().answer.take()
-    }
-
-    pub(crate) fn wait(&self) -> Result<Outcome> {
-        let mut slot = self.lock();
-        loop {
-            if let Some(answer) = slot.answer.take() {
-                return answer;
-            }
-            slot.waiting = true;
-            slot = self.answered.wait(slot).unwrap_or_else(PoisonError::into_inner);
-        }
     }
 
     pub(crate) fn poll(&self, waker: &Waker) -> Poll<Result<Outcome>> {
@@ -68,6 +53,52 @@ impl Completion {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// Requests that the sequencer took from the queue together, by number: mostly those of one group.
+pub(crate) type Round = u64;
+
+const SLOTS: usize = 8;
+
+/// Where callers wait, by round. Rounds that share a slot wake each other for nothing, which is rare and harmless.
+#[derive(Default)]
+pub(crate) struct WaitingRoom([WaitingSlot; SLOTS]);
+
+#[derive(Default)]
+struct WaitingSlot {
+    door: Mutex<()>,
+    called: Condvar,
+}
+
+impl WaitingRoom {
+    fn slot(&self, round: Round) -> &WaitingSlot {
+        &self.0[round as usize % SLOTS]
+    }
+
+    /// Blocks until the completion, whose request is of this round, is answered.
+    pub(crate) fn wait(&self, round: Round, completion: &Completion) -> Result<Outcome> {
+        let slot = self.slot(round);
+        let mut door = slot.door.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(answer) = completion.take() {
+                return answer;
+            }
+            door = slot.called.wait(door).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Wakes those who wait for answers of this round, which have been given.
+    pub(crate) fn call(&self, round: Round) {
+        let slot = self.slot(round);
+        // Whoever looked before the answer was there is waiting by the time the door can be taken.
+        drop(slot.door.lock().unwrap_or_else(PoisonError::into_inner));
+        slot.called.notify_all();
+    }
+
+    /// Wakes everyone.
+    pub(crate) fn call_all(&self) {
+        (0..SLOTS as Round).for_each(|round| self.call(round));
     }
 }
 

@@ -1,17 +1,16 @@
 //! The engine: opening, the shared core, and the steps that threads, or the simulator, drive.
 
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use agentdb_env::{Env, Lock};
 use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use crate::background::Background;
-use crate::completion::{Completion, Outcome};
+use crate::completion::WaitingRoom;
 use crate::format::Format;
 use crate::key::{Key, NamespaceId};
 use crate::keyring::Keyring;
@@ -61,7 +60,9 @@ impl Default for Options {
 /// A piece of the engine's own work, for whoever drives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// Commit one group of what has queued.
+    /// Decide what has queued, into the group that is open.
+    Decide,
+    /// Decide what has queued and commit it: append, sync, publish, answer.
     Sequence,
     /// Sync what was acknowledged as written.
     Sync,
@@ -83,7 +84,8 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 9] = [
+    pub const ALL: [Task; 10] = [
+        Task::Decide,
         Task::Sequence,
         Task::Sync,
         Task::Stamp,
@@ -117,6 +119,9 @@ pub(crate) struct Core {
     pub(crate) rows: Rows,
     pub(crate) queue: Queue,
     pub(crate) sequencer: Mutex<Sequencer>,
+    /// Held by the thread that commits; the sequencer's lock is free while the log is synced.
+    pub(crate) committing: Mutex<()>,
+    pub(crate) waiting: WaitingRoom,
     pub(crate) preparer: SegmentPreparer,
     pub(crate) clock: LogClock,
     pub(crate) keyring: Keyring,
@@ -129,7 +134,7 @@ pub(crate) struct Core {
     pub(crate) drainer: Signal,
     pub(crate) maintenance: Signal,
     pub(crate) stop: AtomicBool,
-    failed: OnceLock<Error>,
+    pub(crate) failed: OnceLock<Error>,
     /// Numbers of namespaces that were deleted.
     dead: RwLock<HashSet<u64>>,
     dead_count: AtomicUsize,
@@ -349,6 +354,8 @@ fn assemble(
         preparer: sequencer.log.preparer(),
         synced: AtomicU64::new(head.lsn.0),
         sequencer: Mutex::new(sequencer),
+        committing: Mutex::default(),
+        waiting: WaitingRoom::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
         blobs,
         vectors: Vectors::default(),
@@ -414,7 +421,7 @@ impl Core {
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
         if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
-            self.poison(&err);
+            self.fail(&err);
         }
     }
 
@@ -454,50 +461,13 @@ impl Core {
         self.sequencer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops the handle after a failure: what is durable is unknown until the log is read again.
-    pub(crate) fn poison(&self, why: &Error) {
-        let err = Error::new(Code::Poisoned).with("reason", why);
-        self.queue.shut(self.failed.get_or_init(|| err));
-    }
-
-    pub(crate) fn check_failed(&self) -> Result<()> {
-        match self.failed.get() {
-            Some(err) => Err(err.clone()),
-            None => Ok(()),
-        }
-    }
-
-    /// Runs work that may fail; a failure or a panic poisons the handle.
-    fn guard<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
-        self.check_failed()?;
-        let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-            Err(Error::new(Code::Poisoned).with("reason", format_args!("a panic: {text}")))
-        });
-        if let Err(err) = &result {
-            self.poison(err);
-        }
-        result
-    }
-
     pub(crate) fn step(self: &Arc<Self>, task: Task) -> Result<bool> {
         match task {
-            Task::Sequence => self.guard(|| Ok(self.lock_sequencer().step(self))),
-            Task::Sync => self.guard(|| {
-                let mut sequencer = self.lock_sequencer();
-                let dirty = sequencer.is_dirty() && !planted::is(Bug::WrittenNeverSynced);
-                if dirty {
-                    sequencer.sync(self)?;
-                }
-                Ok(dirty)
-            }),
-            Task::Stamp => self.guard(|| self.lock_sequencer().stamp(self)),
-            Task::Freeze => {
-                self.check_failed()?;
-                self.lock_sequencer().freeze(self);
-                Ok(true)
-            }
+            Task::Decide => self.guard(|| self.lock_sequencer().decide_queued(self)),
+            Task::Sequence => self.guard(|| self.commit()),
+            Task::Sync => self.guard(|| self.sync()),
+            Task::Stamp => self.guard(|| self.stamp()),
+            Task::Freeze => self.guard(|| self.lock_sequencer().freeze(self).map(|()| true)),
             Task::Drain => self.guard(|| self.drain()),
             // The log makes the segment itself if this fails: no reason to stop.
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
@@ -569,38 +539,6 @@ impl Core {
             groups: counters.groups.load(Ordering::Relaxed),
             mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
         })
-    }
-
-    /// Waits for an answer; while nobody else commits, this thread does.
-    pub(crate) fn drive_until(&self, completion: &Arc<Completion>) -> Result<Outcome> {
-        loop {
-            if let Some(answer) = completion.take() {
-                return answer;
-            }
-            match self.sequencer.try_lock() {
-                Ok(mut sequencer) => {
-                    // A failure has answered the completion; a panic answers what still waits by shutting the queue.
-                    let progress = self.guard(|| Ok(sequencer.step(self)));
-                    let unsynced = sequencer.is_dirty();
-                    drop(sequencer);
-                    if unsynced || !self.queue.is_empty() {
-                        self.signal_driver();
-                    }
-                    if let Err(err) = progress {
-                        return completion.take().unwrap_or(Err(err));
-                    }
-                }
-                Err(TryLockError::WouldBlock) => {
-                    self.signal_driver();
-                    return completion.wait();
-                }
-                Err(TryLockError::Poisoned(_)) => {
-                    return completion.take().unwrap_or_else(|| {
-                        Err(Error::new(Code::Poisoned).with("reason", "a thread of the engine panicked"))
-                    });
-                }
-            }
-        }
     }
 
     /// Commits, syncs and drains everything.

@@ -20,6 +20,7 @@
 
 mod background;
 mod codec;
+mod commit;
 mod completion;
 mod cursor;
 mod digest;
@@ -40,6 +41,7 @@ mod operation;
 pub mod planted;
 #[cfg(not(feature = "planted-bugs"))]
 mod planted;
+mod poison;
 mod queue;
 mod read;
 mod request;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use agentdb_types::{Code, Error, Lsn, Result};
 use serde_json::Value;
 
-use crate::completion::{Completion, Outcome, Promise};
+use crate::completion::{Completion, Outcome, Promise, Round};
 use crate::engine::Core;
 use crate::key::NamespaceId;
 use crate::operation::{AnyWrite, WriteRequest};
@@ -56,6 +56,14 @@ pub(crate) struct QueuedWrite {
     pub(crate) weight: usize,
     /// A request of the engine itself, which may write where nobody else may any more.
     pub(crate) internal: bool,
+    /// Which round of the queue it is taken in; set by the queue.
+    pub(crate) round: Round,
+}
+
+/// A request that was queued, from the caller's side.
+pub(crate) struct Queued {
+    pub(crate) completion: Arc<Completion>,
+    pub(crate) round: Round,
 }
 
 /// A write that was queued. Await it, or [`wait`](Ticket::wait) for it on this thread.
@@ -64,7 +72,7 @@ pub(crate) struct QueuedWrite {
 #[must_use = "a write is acknowledged only through its ticket"]
 pub struct Ticket<T> {
     core: Arc<Core>,
-    completion: Arc<Completion>,
+    queued: Queued,
     convert: fn(Outcome) -> Result<Committed<T>>,
     signalled: bool,
     _response: PhantomData<fn() -> T>,
@@ -73,10 +81,10 @@ pub struct Ticket<T> {
 impl<T> Ticket<T> {
     fn new(
         core: Arc<Core>,
-        completion: Arc<Completion>,
+        queued: Queued,
         convert: fn(Outcome) -> Result<Committed<T>>,
     ) -> Self {
-        Ticket { core, completion, convert, signalled: false, _response: PhantomData }
+        Ticket { core, queued, convert, signalled: false, _response: PhantomData }
     }
 
     /// Blocks until the answer is there. If no other thread is committing, this thread does it itself.
@@ -84,12 +92,12 @@ impl<T> Ticket<T> {
     /// # Errors
     /// Those of the operation; [`Code::OutcomeUnknown`], [`Code::Poisoned`], [`Code::Closed`].
     pub fn wait(self) -> Result<Committed<T>> {
-        self.core.drive_until(&self.completion).and_then(self.convert)
+        self.core.drive_until(&self.queued).and_then(self.convert)
     }
 
     /// The answer, if it is there. Once.
     pub fn try_take(&mut self) -> Option<Result<Committed<T>>> {
-        self.completion.take().map(|answer| answer.and_then(self.convert))
+        self.queued.completion.take().map(|answer| answer.and_then(self.convert))
     }
 }
 
@@ -97,7 +105,7 @@ impl<T> Future for Ticket<T> {
     type Output = Result<Committed<T>>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let poll = self.completion.poll(cx.waker());
+        let poll = self.queued.completion.poll(cx.waker());
         if poll.is_pending() && !self.signalled {
             self.signalled = true;
             self.core.signal_driver();
@@ -106,8 +114,8 @@ impl<T> Future for Ticket<T> {
     }
 }
 
-pub(crate) fn typed<R: WriteRequest>(core: Arc<Core>, completion: Arc<Completion>) -> Ticket<R::Response> {
-    Ticket::new(core, completion, |outcome| {
+pub(crate) fn typed<R: WriteRequest>(core: Arc<Core>, queued: Queued) -> Ticket<R::Response> {
+    Ticket::new(core, queued, |outcome| {
         let lsn = outcome.lsn;
         let first = outcome.responses.into_iter().next();
         let response = first.and_then(|r| r.value.downcast::<R::Response>().ok());
@@ -118,8 +126,8 @@ pub(crate) fn typed<R: WriteRequest>(core: Arc<Core>, completion: Arc<Completion
     })
 }
 
-pub(crate) fn untyped(core: Arc<Core>, completion: Arc<Completion>) -> Ticket<Vec<Value>> {
-    Ticket::new(core, completion, |outcome| {
+pub(crate) fn untyped(core: Arc<Core>, queued: Queued) -> Ticket<Vec<Value>> {
+    Ticket::new(core, queued, |outcome| {
         let response = outcome.responses.iter().map(|r| r.json()).collect::<Result<_>>()?;
         Ok(Committed { lsn: outcome.lsn, response })
     })

@@ -1,98 +1,90 @@
-//! The sequencer: takes what has queued, decides each request in order, appends one group, syncs once, publishes,
-//! answers.
+//! The sequencer: decides each request in order, into the group that is open, and appends that group to the log. Who
+//! syncs the log and answers is in [`commit`](crate::commit).
 
 use std::sync::atomic::Ordering;
 
-use agentdb_log::{LocalLog, Log, NewGroup};
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
+use agentdb_log::{LocalLog, Log, NewGroup, SyncPoint};
+use agentdb_types::{Error, Lsn, Result, Timestamp, limits};
 
-use crate::completion::{Outcome, Promise};
+use crate::completion::{Outcome, Promise, Round};
 use crate::engine::Core;
 use crate::idempotency;
 use crate::mutation::{Entry, put_entry};
 use crate::operation::AnyResponse;
 use crate::planted::{self, Bug};
 use crate::request::{Ack, QueuedWrite};
-use crate::rows::{Position, Reader};
+use crate::rows::Position;
 use crate::tx::{Decided, Tx};
 
 /// The one writer of the log.
 pub(crate) struct Sequencer {
     pub(crate) log: LocalLog,
-    pub(crate) epoch: u64,
-    body: Vec<u8>,
+    epoch: u64,
+    open: OpenGroup,
+    /// Decided requests whose groups are in the log, and that are not answered yet.
+    appended: Vec<Pending>,
     /// The head up to which a later frame tells that everything is synced.
     stamped: Lsn,
 }
 
+/// A group that takes decided requests. Its rows are applied already, and not visible.
+#[derive(Default)]
+struct OpenGroup {
+    /// Log time of the group, as of its first request.
+    time: Option<Timestamp>,
+    body: Vec<u8>,
+    count: u32,
+    pending: Vec<Pending>,
+    /// Whether someone waits only for the append.
+    early: bool,
+}
+
 /// A decided request that waits for its group.
-struct Pending {
-    completion: Promise,
-    ack: Ack,
-    answer: Result<Outcome>,
+pub(crate) struct Pending {
+    pub(crate) completion: Promise,
+    pub(crate) ack: Ack,
+    pub(crate) round: Round,
+    pub(crate) answer: Result<Outcome>,
 }
 
 impl Sequencer {
     pub(crate) fn new(log: LocalLog) -> Self {
-        let epoch = log.head().epoch + 1;
-        let stamped = log.head().lsn;
-        Sequencer { log, epoch, body: Vec::new(), stamped }
+        let (epoch, stamped) = (log.head().epoch + 1, log.head().lsn);
+        Sequencer { log, epoch, open: OpenGroup::default(), appended: Vec::new(), stamped }
     }
 
-    fn position(&self) -> Position {
-        let head = self.log.head();
-        Position { lsn: head.lsn, chain: head.chain, time: head.time }
-    }
-
-    /// Commits one group of what has queued; returns whether there was anything.
-    pub(crate) fn step(&mut self, core: &Core) -> bool {
-        let Some(first) = core.queue.pop() else { return false };
-        let time = match core.clock.advance() {
-            Ok(time) => time,
-            Err(err) => {
-                first.completion.answer(Err(err));
-                return true;
+    /// Decides what has queued; returns whether there was anything.
+    pub(crate) fn decide_queued(&mut self, core: &Core) -> Result<bool> {
+        let taken = core.queue.take();
+        let worked = !taken.is_empty();
+        for write in taken {
+            let answer = self.decide(core, &write);
+            self.open.early |= write.options.ack == Ack::Written && answer.is_ok();
+            let (completion, ack, round) = (write.completion, write.options.ack, write.round);
+            self.open.pending.push(Pending { completion, ack, round, answer });
+            if self.open.body.len() >= limits::GROUP_BYTES {
+                self.close(core)?;
             }
-        };
-        let (pending, count) = self.decide_group(core, first, time);
-        match self.commit(core, pending, count, time) {
-            Ok(()) => self.freeze_if_full(core),
-            Err(err) => core.poison(&err),
         }
-        true
-    }
-
-    fn decide_group(&mut self, core: &Core, first: QueuedWrite, time: Timestamp) -> (Vec<Pending>, u32) {
-        self.body.clear();
-        let rows = if planted::is(Bug::StaleDecision) { core.rows.reader() } else { core.rows.latest() };
-        let mut pending = Vec::new();
-        let mut count = 0;
-        let mut next = Some(first);
-        while let Some(write) = next {
-            let lsn = Lsn(self.log.head().lsn.0 + u64::from(count) + 1);
-            let answer = self.decide(core, &rows, &write, lsn, time);
-            if answer.as_ref().is_ok_and(|outcome| outcome.lsn == lsn) {
-                count += 1;
-            }
-            pending.push(Pending { completion: write.completion, ack: write.options.ack, answer });
-            next = if self.body.len() < limits::GROUP_BYTES { core.queue.pop() } else { None };
+        if self.open.early {
+            self.close(core)?;
+            self.answer_early(core);
         }
-        (pending, count)
+        Ok(worked)
     }
 
     /// Decides one request. If it changes anything, its entry is in the group and its rows are applied, unpublished.
-    fn decide(
-        &mut self,
-        core: &Core,
-        rows: &Reader,
-        write: &QueuedWrite,
-        lsn: Lsn,
-        time: Timestamp,
-    ) -> Result<Outcome> {
+    fn decide(&mut self, core: &Core, write: &QueuedWrite) -> Result<Outcome> {
+        let time = match self.open.time {
+            Some(time) => time,
+            None => *self.open.time.insert(core.clock.advance()?),
+        };
         if !write.internal {
             core.check_alive(write.namespace)?;
         }
-        let mut tx = Tx::new(rows, core, write.namespace, lsn, time);
+        let rows = if planted::is(Bug::StaleDecision) { core.rows.reader() } else { core.rows.latest() };
+        let lsn = Lsn(self.log.head().lsn.0 + u64::from(self.open.count) + 1);
+        let mut tx = Tx::new(&rows, core, write.namespace, lsn, time);
         if let Some(outcome) = idempotency::recall(&tx, write)? {
             return Ok(outcome);
         }
@@ -120,95 +112,85 @@ impl Sequencer {
             mutations,
             unknown: Vec::new(),
         };
-        put_entry(&mut self.body, &entry);
+        put_entry(&mut self.open.body, &entry);
+        self.open.count += 1;
         for (key, body) in changed {
             core.apply(&key, lsn, body);
         }
         Ok(Outcome { lsn, responses })
     }
 
-    /// Appends the decided group, syncs it if anyone waits for that, publishes it, and answers.
-    fn commit(&mut self, core: &Core, pending: Vec<Pending>, count: u32, time: Timestamp) -> Result<()> {
-        let durable = pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
-        let early = pending.iter().any(|p| p.ack == Ack::Written);
-        let mut pending = pending;
-        let result = self.append(core, count, time).and_then(|()| {
-            if early {
-                core.rows.publish(self.log.head().lsn);
-                let (written, rest): (Vec<_>, Vec<_>) =
-                    std::mem::take(&mut pending).into_iter().partition(|p| p.ack == Ack::Written);
-                pending = rest;
-                answer(written);
-            }
-            if durable { self.sync(core) } else { Ok(()) }
-        });
-        match &result {
-            Ok(()) => {
-                core.rows.publish(self.log.head().lsn);
-                answer(pending);
-            }
-            Err(err) => {
-                for p in pending {
-                    // A refusal stays what it is: nothing of it was in the group.
-                    p.completion.answer(
-                        p.answer.and_then(|_| Err(Error::new(Code::OutcomeUnknown).with("reason", err))),
-                    );
-                }
-            }
+    /// Appends the open group to the log; another one is open then.
+    pub(crate) fn close(&mut self, core: &Core) -> Result<()> {
+        let OpenGroup { time, mut body, count, mut pending, .. } = std::mem::take(&mut self.open);
+        // From here on a failure finds them among those to be told of it.
+        self.appended.append(&mut pending);
+        self.open.pending = pending;
+        if let (Some(time), 1..) = (time, count) {
+            let expected_head = self.log.head().lsn;
+            self.log.append(NewGroup { epoch: self.epoch, expected_head, count, time, body: &body })?;
+            core.counters.groups.fetch_add(1, Ordering::Relaxed);
         }
-        result
-    }
-
-    fn append(&mut self, core: &Core, count: u32, time: Timestamp) -> Result<()> {
-        if count == 0 {
-            return Ok(());
+        body.clear();
+        self.open.body = body;
+        if core.rows.active_bytes() >= core.options.memtable_bytes {
+            self.hand_over(core);
         }
-        let expected_head = self.log.head().lsn;
-        self.log.append(NewGroup { epoch: self.epoch, expected_head, count, time, body: &self.body })?;
-        core.counters.groups.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Syncs the log.
-    pub(crate) fn sync(&mut self, core: &Core) -> Result<()> {
-        let synced = self.log.sync()?;
-        core.synced.store(synced.0, Ordering::Release);
-        Ok(())
+    /// Answers those who asked for no more than that the operating system has their batch.
+    fn answer_early(&mut self, core: &Core) {
+        core.rows.publish(self.log.head().lsn);
+        let (early, rest) =
+            std::mem::take(&mut self.appended).into_iter().partition(|p| p.ack == Ack::Written);
+        self.appended = rest;
+        core.answer(early);
     }
 
-    /// Whether something was answered as written that is not synced yet.
-    pub(crate) fn is_dirty(&self) -> bool {
-        self.log.synced() < self.log.head().lsn
+    /// Takes those whose groups are in the log, to be answered.
+    pub(crate) fn take_appended(&mut self) -> Vec<Pending> {
+        std::mem::take(&mut self.appended)
     }
 
-    /// Appends an empty group that tells what is synced, unless one does; returns whether it did.
-    pub(crate) fn stamp(&mut self, core: &Core) -> Result<bool> {
+    /// Takes note that the log was synced.
+    pub(crate) fn note_synced(&mut self, core: &Core, point: &SyncPoint) {
+        self.log.note_synced(point);
+        core.synced.store(self.log.synced().0, Ordering::Release);
+    }
+
+    /// Appends an empty group that tells what is synced, unless one does or there is work to do; returns whether it did.
+    pub(crate) fn stamp(&mut self) -> Result<bool> {
         let head = self.log.head();
-        if self.stamped == head.lsn || self.is_dirty() {
+        if self.stamped == head.lsn || self.log.sync_point().is_some() || !self.open.pending.is_empty() {
             return Ok(false);
         }
         let (epoch, expected_head) = (self.epoch, head.lsn);
         self.log.append(NewGroup { epoch, expected_head, count: 0, time: head.time, body: &[] })?;
-        self.sync(core)?;
         self.stamped = head.lsn;
         Ok(true)
     }
 
-    fn freeze_if_full(&self, core: &Core) {
-        if core.rows.active_bytes() >= core.options.memtable_bytes {
-            self.freeze(core);
-        }
+    /// Hands the active memory table over to the drain, however small.
+    pub(crate) fn freeze(&mut self, core: &Core) -> Result<()> {
+        self.close(core)?;
+        self.hand_over(core);
+        Ok(())
     }
 
-    /// Hands the active memory table over to the drain.
-    pub(crate) fn freeze(&self, core: &Core) {
-        core.rows.freeze(self.position());
+    /// The open group must be empty: the table's end is the log's.
+    fn hand_over(&self, core: &Core) {
+        let head = self.log.head();
+        core.rows.freeze(Position { lsn: head.lsn, chain: head.chain, time: head.time });
         core.signal_drain();
     }
-}
 
-fn answer(pending: Vec<Pending>) {
-    for p in pending {
-        p.completion.answer(p.answer);
+    /// Answers everyone who waits, after a failure.
+    pub(crate) fn abandon(&mut self, why: &Error) {
+        let open = std::mem::take(&mut self.open);
+        for p in self.take_appended().into_iter().chain(open.pending) {
+            let p = p.unknown(why);
+            p.completion.answer(p.answer);
+        }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use agentdb_types::{Code, Error, Lsn, Result};
 use serde_json::Value;
 
-use crate::completion::{Completion, Promise};
+use crate::completion::Promise;
 use crate::engine::Core;
 use crate::key::NamespaceId;
 use crate::modules;
 use crate::operation::{AnyWrite, Call, Effect, Operation, ReadRequest, Scope, WriteRequest, encode_json};
-use crate::request::{Committed, QueuedWrite, Ticket, WriteOptions, typed, untyped};
+use crate::request::{Committed, Queued, QueuedWrite, Ticket, WriteOptions, typed, untyped};
 use crate::{Engine, Snapshot};
 
 /// Writes of one namespace that are committed together, or not at all.
@@ -87,8 +87,8 @@ impl Engine {
     ) -> Result<Ticket<R::Response>> {
         request.prepare(self)?;
         let namespace = scoped(&R::ABOUT.scope, namespace);
-        let completion = self.core.enqueue(namespace, vec![Box::new(request)], options, false)?;
-        Ok(typed::<R>(self.core.clone(), completion))
+        let queued = self.core.enqueue(namespace, vec![Box::new(request)], options, false)?;
+        Ok(typed::<R>(self.core.clone(), queued))
     }
 
     /// Queues a batch. Its responses come in the order of its writes, in JSON form.
@@ -101,8 +101,8 @@ impl Engine {
         batch: Batch,
         options: WriteOptions,
     ) -> Result<Ticket<Vec<Value>>> {
-        let completion = self.core.enqueue(namespace, batch.writes, options, false)?;
-        Ok(untyped(self.core.clone(), completion))
+        let queued = self.core.enqueue(namespace, batch.writes, options, false)?;
+        Ok(untyped(self.core.clone(), queued))
     }
 
     /// Answers a read from a snapshot.
@@ -139,8 +139,8 @@ impl Engine {
                 Ok(Committed { lsn: snapshot.lsn(), response: read(self, &snapshot, request)? })
             }
             Call::Write(make) => {
-                let completion = self.core.enqueue(namespace, vec![make(self, request)?], options, false)?;
-                let committed = untyped(self.core.clone(), completion).wait()?;
+                let queued = self.core.enqueue(namespace, vec![make(self, request)?], options, false)?;
+                let committed = untyped(self.core.clone(), queued).wait()?;
                 let response = committed.response.into_iter().next().map_or_else(|| encode_json(&()), Ok)?;
                 Ok(Committed { lsn: committed.lsn, response })
             }
@@ -169,7 +169,7 @@ impl Core {
         writes: Vec<Box<dyn AnyWrite>>,
         options: WriteOptions,
         internal: bool,
-    ) -> Result<Arc<Completion>> {
+    ) -> Result<Queued> {
         self.check_failed()?;
         if !internal {
             self.check_room()?;
@@ -179,7 +179,9 @@ impl Core {
         }
         let weight = 256 + writes.iter().map(|w| w.weight()).sum::<usize>();
         let (promise, completion) = Promise::new();
-        self.queue.push(QueuedWrite { namespace, writes, options, completion: promise, weight, internal })?;
-        Ok(completion)
+        let write =
+            QueuedWrite { namespace, writes, options, completion: promise, weight, internal, round: 0 };
+        let round = self.queue.push(write)?;
+        Ok(Queued { completion, round })
     }
 }

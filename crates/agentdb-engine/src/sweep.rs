@@ -240,7 +240,7 @@ impl Core {
         namespace: NamespaceId,
         write: Box<dyn crate::operation::AnyWrite>,
     ) -> Result<()> {
-        let completion = self.enqueue(namespace, vec![write], WriteOptions::default(), true)?;
-        self.drive_until(&completion).map(drop)
+        let queued = self.enqueue(namespace, vec![write], WriteOptions::default(), true)?;
+        self.drive_until(&queued).map(drop)
     }
 }

@@ -1,6 +1,9 @@
 //! What the log holds, and the trait of its homes.
 
-use agentdb_types::{ChainHash, Lsn, Result, Timestamp};
+use std::sync::Arc;
+
+use agentdb_env::File;
+use agentdb_types::{ChainHash, Error, Lsn, Result, Timestamp};
 
 /// A group to append.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,29 @@ pub struct Head {
     pub epoch: u64,
 }
 
+/// A moment of the log that can be made durable.
+pub struct SyncPoint {
+    pub(crate) file: Arc<dyn File>,
+    /// How many groups were appended since opening, stamps included.
+    pub(crate) appends: u64,
+    pub(crate) lsn: Lsn,
+}
+
+impl SyncPoint {
+    /// Makes everything up to this point durable.
+    ///
+    /// # Errors
+    /// [`DiskFull`](agentdb_types::Code::DiskFull), [`Io`](agentdb_types::Code::Io).
+    pub fn sync(&self) -> Result<()> {
+        self.file.sync_data()
+    }
+
+    /// The last LSN that it holds.
+    pub fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+}
+
 /// A home of the log. One writer appends; after any error the log is poisoned, and every later call says so.
 pub trait Log: Send {
     /// Hands a group to the home and returns the new head. It is durable only after [`Log::sync`].
@@ -63,11 +89,34 @@ pub trait Log: Send {
     /// expected one; [`DiskFull`](agentdb_types::Code::DiskFull), [`Io`](agentdb_types::Code::Io).
     fn append(&mut self, group: NewGroup<'_>) -> Result<Head>;
 
+    /// What would make everything appended so far durable; `None` if it is. It is synced apart from the log, so that
+    /// appending goes on meanwhile; [`Log::note_synced`] is told of its success, [`Log::fail`] of its failure.
+    fn sync_point(&self) -> Option<SyncPoint>;
+
+    /// Takes note that a point was synced.
+    fn note_synced(&mut self, point: &SyncPoint);
+
+    /// Takes note of a failure outside: whatever follows is refused, since what is durable is unknown.
+    fn fail(&mut self, why: &Error);
+
     /// Makes everything appended durable and returns the LSN up to which it is.
     ///
     /// # Errors
     /// Those of [`Log::append`]. After a failed sync nothing is known of what was not synced before.
-    fn sync(&mut self) -> Result<Lsn>;
+    fn sync(&mut self) -> Result<Lsn> {
+        self.check()?;
+        if let Some(point) = self.sync_point() {
+            point.sync().inspect_err(|err| self.fail(err))?;
+            self.note_synced(&point);
+        }
+        Ok(self.synced())
+    }
+
+    /// Whether the log can go on.
+    ///
+    /// # Errors
+    /// [`Poisoned`](agentdb_types::Code::Poisoned) after a failure.
+    fn check(&self) -> Result<()>;
 
     /// The end of the log.
     fn head(&self) -> Head;

@@ -27,7 +27,7 @@ mod segment;
 mod verify;
 
 pub use frame::{FRAME_VERSION, Frame, HEADER_BYTES, decode_frame};
-pub use group::{Group, Head, Log, NewGroup};
+pub use group::{Group, Head, Log, NewGroup, SyncPoint};
 pub use local::{LocalLog, Opened, Options, SegmentPreparer};
 pub use segment::SEGMENT_VERSION;
 pub use verify::{Verified, verify};

@@ -9,7 +9,7 @@ use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 use crate::frame;
 use crate::recover::{self, SegmentStart, Tail};
 use crate::segment::{self, DATA_START, NewSegment, Segment};
-use crate::{Group, Head, Log, NewGroup};
+use crate::{Group, Head, Log, NewGroup, SyncPoint};
 
 /// How a local log uses its directory.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,9 @@ pub struct LocalLog {
     offset: u64,
     head: Head,
     synced: Lsn,
-    dirty: bool,
+    /// Groups appended since opening, and how many of them are synced.
+    appends: u64,
+    synced_appends: u64,
     frame: Vec<u8>,
     failed: Option<Error>,
     prepared: Arc<Prepared>,
@@ -128,7 +130,8 @@ impl LocalLog {
             offset,
             head: tail.head,
             synced: tail.head.lsn,
-            dirty: false,
+            appends: 0,
+            synced_appends: 0,
             frame: Vec::new(),
             failed: None,
             prepared: Arc::new(Prepared { slot: Mutex::new(Slot { next_number, next: None }) }),
@@ -155,21 +158,6 @@ impl LocalLog {
         self.segments.iter().map(|s| s.first_lsn)
     }
 
-    fn check(&self) -> Result<()> {
-        match &self.failed {
-            Some(err) => Err(Error::new(Code::Poisoned).with("reason", err)),
-            None => Ok(()),
-        }
-    }
-
-    /// Remembers a failure: whatever follows is refused, since what is durable is unknown.
-    fn poison<T>(&mut self, result: Result<T>) -> Result<T> {
-        if let Err(err) = &result {
-            self.failed.get_or_insert_with(|| err.clone());
-        }
-        result
-    }
-
     fn write(&mut self, group: &NewGroup<'_>) -> Result<Head> {
         if group.expected_head != self.head.lsn
             || group.epoch < self.head.epoch
@@ -191,7 +179,7 @@ impl LocalLog {
         self.frame = frame;
         written?;
         self.offset += bytes;
-        self.dirty = true;
+        self.appends += 1;
         let lsn = Lsn(self.head.lsn.0 + u64::from(group.count));
         self.head = Head { lsn, chain, time: group.time, epoch: group.epoch };
         Ok(self.head)
@@ -200,7 +188,10 @@ impl LocalLog {
     /// Moves on to the next segment. What the old one holds is synced first, so that frames of a segment never survive
     /// while frames of the one before are lost.
     fn roll(&mut self, needed: u64) -> Result<()> {
-        self.sync_current()?;
+        if let Some(point) = self.sync_point() {
+            point.sync()?;
+            self.note_synced(&point);
+        }
         let needed = DATA_START + needed;
         let prepared = self.prepared.clone();
         let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -225,29 +216,37 @@ impl LocalLog {
         self.offset = DATA_START;
         Ok(())
     }
-
-    fn sync_current(&mut self) -> Result<()> {
-        if self.dirty {
-            self.current.file.sync_data()?;
-            self.dirty = false;
-            self.synced = self.head.lsn;
-        }
-        Ok(())
-    }
 }
 
 impl Log for LocalLog {
     fn append(&mut self, group: NewGroup<'_>) -> Result<Head> {
         self.check()?;
-        let result = self.write(&group);
-        self.poison(result)
+        self.write(&group).inspect_err(|err| self.fail(err))
     }
 
-    fn sync(&mut self) -> Result<Lsn> {
-        self.check()?;
-        let result = self.sync_current();
-        self.poison(result)?;
-        Ok(self.synced)
+    fn sync_point(&self) -> Option<SyncPoint> {
+        // Segments before the current one were synced when it was begun.
+        (self.synced_appends < self.appends).then(|| SyncPoint {
+            file: self.current.file.clone(),
+            appends: self.appends,
+            lsn: self.head.lsn,
+        })
+    }
+
+    fn note_synced(&mut self, point: &SyncPoint) {
+        self.synced_appends = self.synced_appends.max(point.appends);
+        self.synced = self.synced.max(point.lsn);
+    }
+
+    fn fail(&mut self, why: &Error) {
+        self.failed.get_or_insert_with(|| why.clone());
+    }
+
+    fn check(&self) -> Result<()> {
+        match &self.failed {
+            Some(err) => Err(Error::new(Code::Poisoned).with("reason", err)),
+            None => Ok(()),
+        }
     }
 
     fn head(&self) -> Head {

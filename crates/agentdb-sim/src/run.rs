@@ -239,12 +239,10 @@ impl Sim {
 
     /// Lets the model decide everything that is queued, in order, as the engine is about to.
     fn predict(&mut self) -> Check {
-        let mut next = 0;
-        while next < self.in_flight.len() {
+        for next in 0..self.in_flight.len() {
             let Some(now) = self.advance()? else {
-                // The first request is refused for the clock; the others wait for the next step.
                 self.in_flight[next].predicted = Some(Err(Code::ClockJump));
-                return Ok(());
+                continue;
             };
             let before = self.model.lsn;
             let answer = self.model.decide(&self.in_flight[next].request, now);
@@ -252,7 +250,6 @@ impl Sim {
             if self.model.lsn != before {
                 self.history.insert(self.model.lsn, (self.model.clone(), now));
             }
-            next += 1;
         }
         Ok(())
     }

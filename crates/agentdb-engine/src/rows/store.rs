@@ -84,7 +84,7 @@ impl Rows {
 
     /// Makes everything up to `lsn` visible.
     pub(crate) fn publish(&self, lsn: Lsn) {
-        self.visible.store(lsn.0, Ordering::Release);
+        self.visible.fetch_max(lsn.0, Ordering::AcqRel);
     }
 
     /// Bytes of the active table.

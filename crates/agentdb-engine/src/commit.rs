@@ -1,0 +1,129 @@
+//! Committing: one thread leads, and while it waits for the disk, others decide the next group.
+//!
+//! A thread that waits for an answer leads if nobody does: a single caller pays no thread switch. Otherwise it decides what
+//! has queued, its own request included, into the open group, and waits for the leader to commit that. Two locks: the
+//! leader holds `committing` from the append to the answers, the sequencer's lock only while it decides and appends.
+
+use std::sync::{MutexGuard, PoisonError, TryLockError};
+
+use agentdb_log::Log;
+use agentdb_types::{Code, Error, Result};
+
+use crate::completion::Outcome;
+use crate::engine::Core;
+use crate::planted::{self, Bug};
+use crate::request::{Ack, Queued};
+use crate::sequencer::Pending;
+
+impl Core {
+    /// Waits for an answer; while nobody else commits, this thread does.
+    pub(crate) fn drive_until(&self, queued: &Queued) -> Result<Outcome> {
+        match self.committing.try_lock() {
+            Ok(leading) => self.lead(leading),
+            Err(TryLockError::Poisoned(leading)) => self.lead(leading.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                // A failure has answered whoever waits.
+                if let Ok(mut sequencer) = self.sequencer.try_lock() {
+                    let _ = self.guard(|| {
+                        let decided = sequencer.decide_queued(self);
+                        drop(sequencer);
+                        decided
+                    });
+                }
+            }
+        }
+        self.waiting.wait(queued.round, &queued.completion)
+    }
+
+    /// Commits once, then sees to it that someone goes on if there is more.
+    fn lead(&self, leading: MutexGuard<'_, ()>) {
+        // A failure has answered whoever waits.
+        let _ = self.guard(|| self.commit_leading());
+        drop(leading);
+        if self.queue.is_anything_unanswered() || self.is_unsynced() {
+            self.signal_driver();
+        }
+    }
+
+    /// Commits what has queued; returns whether there was anything.
+    pub(crate) fn commit(&self) -> Result<bool> {
+        let _leading = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.commit_leading()
+    }
+
+    fn commit_leading(&self) -> Result<bool> {
+        let (pending, point, head) = {
+            let mut sequencer = self.lock_sequencer();
+            sequencer.decide_queued(self)?;
+            sequencer.close(self)?;
+            let pending = sequencer.take_appended();
+            let durable = pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
+            let point = if durable { sequencer.log.sync_point() } else { None };
+            (pending, point, sequencer.log.head().lsn)
+        };
+        if pending.is_empty() {
+            return Ok(false);
+        }
+        if let Some(point) = point {
+            if let Err(err) = point.sync() {
+                self.lock_sequencer().log.fail(&err);
+                self.answer(pending.into_iter().map(|p| p.unknown(&err)).collect());
+                return Err(err);
+            }
+            self.lock_sequencer().note_synced(self, &point);
+        }
+        self.rows.publish(head);
+        self.answer(pending);
+        Ok(true)
+    }
+
+    /// Gives answers, and wakes those who wait for them.
+    pub(crate) fn answer(&self, pending: Vec<Pending>) {
+        self.queue.answered(pending.len());
+        let mut rounds: Vec<_> = pending.iter().map(|p| p.round).collect();
+        rounds.dedup();
+        for p in pending {
+            p.completion.answer(p.answer);
+        }
+        rounds.into_iter().for_each(|round| self.waiting.call(round));
+    }
+
+    fn is_unsynced(&self) -> bool {
+        self.synced_lsn() < self.rows.visible()
+    }
+
+    /// Syncs what was acknowledged as written; returns whether there was anything.
+    pub(crate) fn sync(&self) -> Result<bool> {
+        let _leading = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let point = self.lock_sequencer().log.sync_point().filter(|_| !planted::is(Bug::WrittenNeverSynced));
+        let Some(point) = point else { return Ok(false) };
+        let synced = point.sync();
+        let mut sequencer = self.lock_sequencer();
+        match synced {
+            Ok(()) => sequencer.note_synced(self, &point),
+            Err(err) => {
+                sequencer.log.fail(&err);
+                return Err(err);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells in the log what is synced, if it is idle; returns whether it did.
+    pub(crate) fn stamp(&self) -> Result<bool> {
+        let stamped = self.lock_sequencer().stamp()?;
+        if stamped {
+            self.sync()?;
+        }
+        Ok(stamped)
+    }
+}
+
+impl Pending {
+    /// The same request when its group may or may not be in the log. A refusal stays what it is: nothing of it was in
+    /// the group.
+    pub(crate) fn unknown(self, why: &Error) -> Pending {
+        let answer = self.answer.and_then(|_| Err(Error::new(Code::OutcomeUnknown).with("reason", why)));
+        Pending { answer, ..self }
+    }
+}
