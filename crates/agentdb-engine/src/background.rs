@@ -31,6 +31,7 @@ impl Background {
         if core.options.background {
             background.spawn("agentdb-commit", commit)?;
             background.spawn("agentdb-drain", drain)?;
+            background.spawn("agentdb-merge", merge)?;
             background.spawn("agentdb-maintain", maintain)?;
         }
         Ok(background)
@@ -49,6 +50,7 @@ impl Drop for Background {
         self.core.stop.store(true, Ordering::Release);
         self.core.driver.set();
         self.core.drainer.set();
+        self.core.merger.set();
         self.core.maintenance.set();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
@@ -90,9 +92,21 @@ fn commit(core: &Arc<Core>) {
 }
 
 fn drain(core: &Arc<Core>) {
+    core.env.threads.yield_to_others();
     while !stopped(core) {
         if !matches!(core.step(Task::Drain), Ok(true)) {
             core.drainer.wait(SWEEP_EVERY);
+        }
+    }
+}
+
+fn merge(core: &Arc<Core>) {
+    core.env.threads.yield_to_others();
+    while !stopped(core) {
+        if !matches!(core.step(Task::Merge), Ok(true)) {
+            // Draining may have waited for room.
+            core.drainer.set();
+            core.merger.wait(IDLE);
         }
     }
 }

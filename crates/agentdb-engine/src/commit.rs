@@ -57,7 +57,8 @@ impl Core {
             sequencer.decide_queued(self)?;
             sequencer.close(self)?;
             let pending = sequencer.take_appended();
-            let durable = pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
+            let durable =
+                pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
             let point = if durable { sequencer.log.sync_point() } else { None };
             (pending, point, sequencer.log.head().lsn)
         };
@@ -74,6 +75,7 @@ impl Core {
         }
         self.rows.publish(head);
         self.answer(pending);
+        self.make_room()?;
         Ok(true)
     }
 

@@ -20,7 +20,7 @@ use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::read::Read;
-use crate::rows::{Base, BaseLoad, Position, Rows};
+use crate::rows::{Base, BaseOptions, Drained, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
 use crate::tx::IdSource;
@@ -36,8 +36,8 @@ pub struct Options {
     pub background: bool,
     /// Bytes of a memory table before it is handed to the row file.
     pub memtable_bytes: usize,
-    /// Bytes of the row file's page cache.
-    pub cache_bytes: usize,
+    /// The base of the rows: its cache, and how it uses the disk.
+    pub rows: BaseOptions,
     /// Bytes of log to keep although every view has moved past them.
     pub log_retention_bytes: u64,
     /// The segments of the log.
@@ -50,7 +50,7 @@ impl Default for Options {
             create: true,
             background: true,
             memtable_bytes: 32 << 20,
-            cache_bytes: 256 << 20,
+            rows: BaseOptions::default(),
             log_retention_bytes: 1 << 30,
             log: agentdb_log::Options::default(),
         }
@@ -70,8 +70,10 @@ pub enum Task {
     Stamp,
     /// Hand the active memory table over, however small.
     Freeze,
-    /// Move one frozen memory table into the row file.
+    /// Move a piece of a frozen memory table into the base of the rows.
     Drain,
+    /// Merge a piece of the base's runs.
+    Merge,
     /// Make the next segment of the log.
     PrepareSegment,
     /// Delete what has expired, and what deleted namespaces, sessions and collections left.
@@ -84,13 +86,14 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 10] = [
+    pub const ALL: [Task; 11] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
         Task::Stamp,
         Task::Freeze,
         Task::Drain,
+        Task::Merge,
         Task::PrepareSegment,
         Task::Sweep,
         Task::Collect,
@@ -132,6 +135,7 @@ pub(crate) struct Core {
     pub(crate) counters: Counters,
     pub(crate) driver: Signal,
     pub(crate) drainer: Signal,
+    pub(crate) merger: Signal,
     pub(crate) maintenance: Signal,
     pub(crate) stop: AtomicBool,
     pub(crate) failed: OnceLock<Error>,
@@ -155,11 +159,11 @@ pub struct Stats {
     pub lsn: Lsn,
     /// The LSN up to which the log is durable.
     pub synced: Lsn,
-    /// The LSN up to which the row file holds everything.
+    /// The LSN up to which the base of the rows holds everything.
     pub drained: Lsn,
     /// Bytes of rows in memory tables.
     pub memory_bytes: u64,
-    /// Bytes of the row file.
+    /// Bytes of the base of the rows.
     pub row_file_bytes: u64,
     /// Bytes of the log's segments.
     pub log_bytes: u64,
@@ -311,9 +315,7 @@ fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
 
 /// The row file, and the log behind it, which must contain where the row file stands.
 fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequencer)> {
-    let load = BaseLoad { cache_bytes: options.cache_bytes };
-    Base::discard_distrusted(env, &dir.join("rows"))?;
-    let rows = Rows::open(Base::open(env, &dir.join("rows"), load)?)?;
+    let rows = Rows::open(Base::open(env, &dir.join("rows"), options.rows)?)?;
     let persisted = rows.persisted();
     let Opened { log, chain_at, first_lsn } =
         LocalLog::open(env, &dir.join("log"), options.log, persisted.lsn)?;
@@ -363,6 +365,7 @@ fn assemble(
         counters: Counters::default(),
         driver: Signal::default(),
         drainer: Signal::default(),
+        merger: Signal::default(),
         maintenance: Signal::default(),
         stop: AtomicBool::new(false),
         failed: OnceLock::new(),
@@ -469,6 +472,7 @@ impl Core {
             Task::Stamp => self.guard(|| self.stamp()),
             Task::Freeze => self.guard(|| self.lock_sequencer().freeze(self).map(|()| true)),
             Task::Drain => self.guard(|| self.drain()),
+            Task::Merge => self.guard(|| self.rows.compact()),
             // The log makes the segment itself if this fails: no reason to stop.
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
@@ -478,21 +482,17 @@ impl Core {
     }
 
     fn drain(&self) -> Result<bool> {
-        let synced = Lsn(self.synced.load(Ordering::Acquire));
-        if self.rows.drainable().is_none_or(|end| end > synced && !planted::is(Bug::ViewBeyondLog)) {
+        // What is drained must be durable in the log, and no reader may still be given an LSN before it.
+        let settled = Lsn(self.synced.load(Ordering::Acquire)).min(self.rows.visible());
+        if self.rows.drainable().is_none_or(|end| end > settled && !planted::is(Bug::ViewBeyondLog)) {
             return Ok(false);
         }
-        match self.rows.drain() {
-            Ok(drained) => {
-                self.trim()?;
-                Ok(drained)
-            }
-            Err(err) => {
-                // The first failure is the one to tell, whether or not the mark could be left.
-                let _ = Base::distrust(&self.env, &self.dir.join("rows"));
-                Err(err)
-            }
+        let drained = self.rows.drain()?;
+        if drained == Drained::Table {
+            self.trim()?;
+            self.merger.set();
         }
+        Ok(drained != Drained::Nothing)
     }
 
     /// Lets go of log segments that no view needs and that exceed what is kept.
@@ -503,6 +503,16 @@ impl Core {
         while log.bytes() > self.options.log_retention_bytes {
             let Some(second) = log.segment_starts().nth(1).filter(|start| *start <= drained) else { break };
             log.trim(second)?;
+        }
+        Ok(())
+    }
+
+    /// Makes room while memory tables are far behind: the threads that drain have the lowest priority, and a machine that
+    /// is busy with writers would never let them.
+    pub(crate) fn make_room(&self) -> Result<()> {
+        const FAR_BEHIND: u64 = limits::UNDRAINED_BYTES as u64 / 2;
+        if self.options.background && self.rows.undrained_bytes() > FAR_BEHIND && !self.drain()? {
+            self.rows.compact()?;
         }
         Ok(())
     }
@@ -534,7 +544,7 @@ impl Core {
             synced: self.synced_lsn(),
             drained: self.rows.persisted().lsn,
             memory_bytes: self.rows.undrained_bytes(),
-            row_file_bytes: self.rows.stats()?.file_bytes,
+            row_file_bytes: self.rows.stats().file_bytes,
             log_bytes: self.lock_sequencer().log.bytes(),
             groups: counters.groups.load(Ordering::Relaxed),
             mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
@@ -547,7 +557,7 @@ impl Core {
         self.step(Task::Sync)?;
         self.step(Task::Stamp)?;
         self.step(Task::Freeze)?;
-        while self.step(Task::Drain)? {}
+        while self.step(Task::Drain)? || (self.rows.drainable().is_some() && self.step(Task::Merge)?) {}
         Ok(())
     }
 

@@ -65,7 +65,7 @@ pub use key::{Components, Key, NamespaceId};
 pub use operation::{About, Effect, Operation, ReadRequest, Request, Scope, Shape, WriteRequest, decode};
 pub use read::{Page, Read};
 pub use request::{Ack, Committed, Ticket, WriteOptions};
-pub use rows::Row;
+pub use rows::{BaseOptions, Row};
 pub use snapshot::Snapshot;
 pub use submit::Batch;
 pub use tables::Table;

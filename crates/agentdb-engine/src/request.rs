@@ -79,11 +79,7 @@ pub struct Ticket<T> {
 }
 
 impl<T> Ticket<T> {
-    fn new(
-        core: Arc<Core>,
-        queued: Queued,
-        convert: fn(Outcome) -> Result<Committed<T>>,
-    ) -> Self {
+    fn new(core: Arc<Core>, queued: Queued, convert: fn(Outcome) -> Result<Committed<T>>) -> Self {
         Ticket { core, queued, convert, signalled: false, _response: PhantomData }
     }
 

@@ -67,7 +67,7 @@ impl Read for Snapshot {
         if to.is_some_and(|to| to <= from) {
             return Ok(());
         }
-        for entry in self.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction())? {
+        for entry in self.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
             let (key, row) = entry?;
             if !visit(Key::from_bytes(key), row)? {
                 break;

@@ -63,7 +63,7 @@ pub(crate) fn dead_namespaces(rows: &Reader) -> Result<Vec<u64>> {
     let from = Key::new(NamespaceId::SYSTEM, Table::Garbage).u64(Remains::Namespace as u64);
     let to = from.after_prefix();
     let mut numbers = Vec::new();
-    for entry in rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Page::Forward.direction())? {
+    for entry in rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Page::Forward.direction()) {
         numbers.extend(buried_by(&entry?.0));
     }
     Ok(numbers)
@@ -115,7 +115,7 @@ fn first_garbage(rows: &dyn Read) -> Result<Option<(Remains, Key)>> {
 fn is_empty(rows: &Reader, namespace: NamespaceId) -> Result<bool> {
     let from = Key::namespace(namespace);
     let to = from.after_prefix();
-    let mut rows = rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Page::Forward.direction())?;
+    let mut rows = rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Page::Forward.direction());
     rows.next().transpose().map(|first| first.is_none())
 }
 

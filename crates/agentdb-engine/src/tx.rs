@@ -223,11 +223,11 @@ impl Read for Tx<'_> {
         let own = self.writes.range((std::ops::Bound::Included(from.as_bytes().to_vec()), end));
         let own = own.map(|(key, write)| Ok((key.clone(), self.lsn, write.after.clone())));
         let direction = page.direction();
-        let own: Box<dyn Iterator<Item = _>> = match direction {
+        let own: crate::rows::Source<'_> = match direction {
             Direction::Forward => Box::new(own),
             Direction::Backward => Box::new(own.rev()),
         };
-        let rows = self.rows.scan(from.as_bytes(), to_bytes, direction)?;
+        let rows = self.rows.scan(from.as_bytes(), to_bytes, direction);
         let rows = rows.map(|r| r.map(|(key, row)| (key, row.lsn, Some(row.body))));
         for entry in crate::rows::RowIter::new(vec![own, Box::new(rows)], direction) {
             let (key, row) = entry?;

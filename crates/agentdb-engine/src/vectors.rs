@@ -225,7 +225,7 @@ impl Index {
 fn fill(index: &FlatIndex, (namespace, number): CollectionId, rows: &RowReader) -> Result<()> {
     let from = Key::new(namespace, Table::Vector).u64(number);
     let to = from.after_prefix();
-    for entry in rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Direction::Forward)? {
+    for entry in rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Direction::Forward) {
         let (key, row) = entry?;
         let Some((_, slot)) = key_of(&key) else { continue };
         index.insert(slot, row.lsn, &VectorRow::decode(&row.body)?.vector)?;

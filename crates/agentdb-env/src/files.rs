@@ -65,6 +65,13 @@ pub trait File: Send + Sync {
     /// Makes the written bytes, and the length needed to read them, durable (`fdatasync`).
     fn sync_data(&self) -> Result<()>;
 
+    /// Lets the system begin to write bytes that were written, so that a later sync finds little left. It makes nothing
+    /// durable.
+    fn start_writeback(&self, offset: u64, len: u64) -> Result<()> {
+        let _ = (offset, len);
+        Ok(())
+    }
+
     /// Sets the length; new bytes are zero.
     fn set_len(&self, len: u64) -> Result<()>;
 

@@ -9,6 +9,10 @@ pub trait Threads: Send + Sync {
     /// # Errors
     /// [`Io`](agentdb_types::Code::Io) if the system has no thread to give.
     fn spawn(&self, name: &str, body: Box<dyn FnOnce() + Send>) -> Result<Join>;
+
+    /// Puts the calling thread last for good: it runs when no other thread wants to. A system that cannot do that lets it
+    /// run as before.
+    fn yield_to_others(&self) {}
 }
 
 /// Waits for a thread to end.

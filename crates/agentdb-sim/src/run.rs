@@ -5,7 +5,7 @@ use std::path::Path;
 
 use agentdb_engine::modules::{namespace, state};
 use agentdb_engine::{
-    Ack, Batch, Committed, Engine, NamespaceId, Options, Snapshot, Task, Ticket, WriteOptions,
+    Ack, BaseOptions, Batch, Committed, Engine, NamespaceId, Options, Snapshot, Task, Ticket, WriteOptions,
 };
 use agentdb_env::Env;
 use agentdb_env::sim::{Random, World};
@@ -90,9 +90,14 @@ fn options() -> Options {
     Options {
         background: false,
         memtable_bytes: 6 << 10,
-        cache_bytes: 1 << 20,
+        rows: BaseOptions {
+            cache_bytes: 256 << 10,
+            step_bytes: 2 << 10,
+            run_bytes: 8 << 10,
+            level_bytes: 16 << 10,
+        },
         log: agentdb_log::Options { first_segment_bytes: 16 << 10, segment_bytes: 64 << 10 },
-        log_retention_bytes: 256 << 10,
+        log_retention_bytes: 48 << 10,
         ..Options::default()
     }
 }
@@ -158,7 +163,10 @@ impl Sim {
             }
             9..=11 => self.sequence()?,
             12 => self.task(Task::Sync)?,
-            13 => self.task(Task::Drain)?,
+            13 => {
+                let task = if self.dice.chance(2, 3) { Task::Drain } else { Task::Merge };
+                self.task(task)?;
+            }
             14 => {
                 let task = [Task::Stamp, Task::Freeze, Task::PrepareSegment][self.dice.below(3) as usize];
                 self.task(task)?;

@@ -68,6 +68,7 @@ fn every_seed_holds_and_everything_happens() {
         "worked Stamp",
         "worked Freeze",
         "worked Drain",
+        "worked Merge",
         "task PrepareSegment",
         "fault power loss in an operation",
         "fault power loss between operations",

@@ -164,10 +164,10 @@ impl OpenOptions {
         self
     }
 
-    /// Bytes of memory for pages of the row file; 256 MiB if not said otherwise.
+    /// Bytes of memory for blocks of rows; 256 MiB if not said otherwise.
     #[must_use]
     pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.engine.cache_bytes = bytes;
+        self.engine.rows.cache_bytes = bytes;
         self
     }
 

@@ -7,7 +7,7 @@ use agentdb_types::Result;
 
 use crate::operation::{ReadRequest, WriteRequest};
 use crate::read::{Page, Read};
-use crate::{Committed, Engine, NamespaceId, Options, Table, Task, WriteOptions};
+use crate::{BaseOptions, Committed, Engine, NamespaceId, Options, Table, Task, WriteOptions};
 
 pub(crate) struct TestDb {
     pub(crate) world: World,
@@ -68,7 +68,7 @@ impl TestDb {
 pub(crate) fn open(world: &World) -> Result<Engine> {
     let options = Options {
         background: false,
-        cache_bytes: 1 << 20,
+        rows: BaseOptions { cache_bytes: 1 << 20, ..BaseOptions::default() },
         log: agentdb_log::Options { first_segment_bytes: 64 << 10, segment_bytes: 256 << 10 },
         ..Options::default()
     };

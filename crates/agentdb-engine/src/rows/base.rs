@@ -1,33 +1,43 @@
-//! The row file: the durable home of rows up to one LSN, a redb database over our own files.
+//! The base of the rows: everything that was drained from memory tables, in immutable [runs](super::run) arranged in levels
+//! (P. O'Neil, Cheng, Gawlick and E. O'Neil, "The log-structured merge-tree", 1996).
 //!
-//! A stored row is its LSN (`u64`), the CRC-32C of key, LSN and body (`u32`), both little-endian, and the body. Beside
-//! the rows lie the position (LSN, chain hash, log time) and the set hash of each namespace, changed in the same commit.
+//! Level 0 holds drained memory tables, newest first. The runs of every other level do not overlap; each level is ten times
+//! as large as the one above. Beside the rows lie, in the same runs, the set hash of each namespace: rows of a table that
+//! no namespace has.
+//!
+//! # Why no failure of the disk loses rows
+//!
+//! Nothing is changed in place. A run is synced before the [manifest](super::manifest) names it, the manifest before it
+//! gets its name, and the directory last; only then are runs that it no longer names removed, and the log trimmed. What a
+//! failed sync leaves in doubt is thus the last manifest and the entries of the runs that it brought: the system may show
+//! them and never write them. The file `UNPROVEN` stands in the directory from before the first of these steps until all
+//! have succeeded. It need not be durable: if the machine fails, what can be read is what is on the disk. If it is found at
+//! opening, the runs in doubt, whose bytes were synced, are written once more under new numbers.
 
-use std::io;
-use std::path::Path;
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use agentdb_env::{Env, File, OpenMode};
+use agentdb_env::{Env, OpenMode};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
-use redb::{Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use arc_swap::ArcSwap;
 
-use super::Row;
-use super::memtable::Version;
+use super::cache::BlockCache;
+use super::compaction::Compaction;
+use super::drain::Drain;
+use super::manifest::{Manifest, RunEntry};
+use super::run::{self, Found, Run};
+use super::run_writer::RunWriter;
+use super::{Direction, Row, key_filter, merge, run_iter};
 use crate::digest::SetHash;
-use crate::key::{Key, NamespaceId};
-use crate::planted::{self, Bug};
+use crate::key::NamespaceId;
 
-const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
-const META: TableDefinition<&str, &[u8]> = TableDefinition::new("meta");
-const HASHES: TableDefinition<u64, &[u8]> = TableDefinition::new("hashes");
-const POSITION: &str = "position";
-const FORMAT: &str = "format";
-const FORMAT_VERSION: u32 = 1;
-const HEAD_BYTES: usize = 12;
-const FILE: &str = "rows.redb";
-const DISTRUSTED: &str = "DISTRUSTED";
+const UNPROVEN: &str = "UNPROVEN";
+/// The first component of the keys of set hashes; no namespace has this number.
+const HASHES: [u8; 8] = [0xff; 8];
 
-/// Where the row file stands in the log.
+/// Where the base stands in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Position {
     pub(crate) lsn: Lsn,
@@ -35,360 +45,264 @@ pub(crate) struct Position {
     pub(crate) time: Timestamp,
 }
 
-/// How much memory the row file may use.
+/// How the base uses memory and disk.
 #[derive(Clone, Copy, Debug)]
-pub struct BaseLoad {
-    /// Bytes of the page cache.
+pub struct BaseOptions {
+    /// Bytes of the cache of blocks.
     pub cache_bytes: usize,
+    /// Bytes that one step of draining or merging writes.
+    pub step_bytes: usize,
+    /// Bytes after which a merge begins another run.
+    pub run_bytes: u64,
+    /// Bytes of level 1; each level below it holds ten times as many.
+    pub level_bytes: u64,
 }
 
-/// What the row file takes.
+impl Default for BaseOptions {
+    fn default() -> Self {
+        BaseOptions {
+            cache_bytes: 256 << 20,
+            step_bytes: 256 << 10,
+            run_bytes: 64 << 20,
+            level_bytes: 256 << 20,
+        }
+    }
+}
+
+/// What the base takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BaseStats {
-    /// Bytes of the file.
+    /// Bytes of the files.
     pub file_bytes: u64,
+    /// How many runs there are.
+    pub runs: u64,
+    /// Bytes of memory beside the cache: filters and indexes of runs.
+    pub resident_bytes: u64,
 }
 
 pub(crate) struct Base {
-    db: redb::Database,
-    file: Arc<dyn File>,
+    pub(super) env: Env,
+    pub(super) dir: PathBuf,
+    pub(super) options: BaseOptions,
+    pub(super) cache: Arc<BlockCache>,
+    current: ArcSwap<BaseSnapshot>,
+    next_run: AtomicU64,
+    /// Held while the manifest is replaced.
+    installing: Mutex<()>,
+    pub(super) drain: Mutex<Option<Drain>>,
+    pub(super) compaction: Mutex<Option<Compaction>>,
+}
+
+/// A run in its place, and the generation of the manifest that brought it.
+#[derive(Clone)]
+pub(super) struct Placed {
+    pub(super) run: Arc<Run>,
+    pub(super) generation: u64,
+}
+
+/// The base at one moment, for as long as the snapshot lives.
+#[derive(Clone)]
+pub(crate) struct BaseSnapshot {
+    pub(crate) position: Position,
+    generation: u64,
+    pub(super) levels: Vec<Vec<Placed>>,
+    cache: Arc<BlockCache>,
 }
 
 impl Base {
-    /// Opens or creates the row file in `dir`.
-    pub(crate) fn open(env: &Env, dir: &Path, load: BaseLoad) -> Result<Self> {
-        let path = dir.join(FILE);
-        if env.files.exists(&path)? {
-            return Self::load(env.files.open(&path, OpenMode::Write)?, load);
-        }
-        // The file appears under its name only when it is whole: redb's own beginning is not atomic.
-        let new = dir.join("rows.new");
-        if env.files.exists(&new)? {
-            env.files.remove(&new)?;
-        }
-        let base = Self::load(env.files.open(&new, OpenMode::CreateNew)?, load)?;
-        env.files.rename(&new, &path)?;
-        env.files.sync_dir(dir)?;
-        Ok(base)
-    }
-
-    fn load(file: Arc<dyn File>, load: BaseLoad) -> Result<Self> {
-        let db = redb::Builder::new()
-            .set_cache_size(load.cache_bytes)
-            .create_with_backend(Backend { file: file.clone() })
-            .map_err(from_redb)?;
-        let base = Base { db, file };
-        base.initialise()?;
-        Ok(base)
-    }
-
-    /// Marks the row file as not to be trusted: after a failed sync the operating system may show pages that it will
-    /// never write, so that only the log knows the rows.
-    pub(crate) fn distrust(env: &Env, dir: &Path) -> Result<()> {
-        env.files.open(&dir.join(DISTRUSTED), OpenMode::CreateNew)?.sync_data()?;
-        env.files.sync_dir(dir)
-    }
-
-    /// Removes a row file that is marked as not to be trusted; returns whether there was one.
-    pub(crate) fn discard_distrusted(env: &Env, dir: &Path) -> Result<bool> {
-        let mark = dir.join(DISTRUSTED);
-        if !env.files.exists(&mark)? {
-            return Ok(false);
-        }
-        let file = dir.join(FILE);
-        if env.files.exists(&file)? {
-            env.files.remove(&file)?;
-            env.files.sync_dir(dir)?;
-        }
-        env.files.remove(&mark)?;
-        env.files.sync_dir(dir)?;
-        Ok(true)
-    }
-
-    fn initialise(&self) -> Result<()> {
-        let read = self.db.begin_read().map_err(from_redb)?;
-        let format = match read.open_table(META) {
-            Ok(meta) => meta.get(FORMAT).map_err(from_redb)?.map(|v| v.value().to_vec()),
-            Err(redb::TableError::TableDoesNotExist(_)) => None,
-            Err(err) => return Err(from_redb(err)),
+    /// Opens or creates the base in `dir`, which exists.
+    pub(crate) fn open(env: &Env, dir: &Path, options: BaseOptions) -> Result<Self> {
+        let manifest = match Manifest::read(env, dir)? {
+            Some(manifest) if env.files.exists(&dir.join(UNPROVEN))? => prove(env, dir, manifest)?,
+            Some(manifest) => manifest,
+            None => create(env, dir)?,
         };
-        match format {
-            None => {
-                let mut tx = self.db.begin_write().map_err(from_redb)?;
-                tx.set_quick_repair(true);
-                tx.open_table(ROWS).map_err(from_redb)?;
-                tx.open_table(HASHES).map_err(from_redb)?;
-                let mut meta = tx.open_table(META).map_err(from_redb)?;
-                meta.insert(FORMAT, &FORMAT_VERSION.to_le_bytes()[..]).map_err(from_redb)?;
-                meta.insert(POSITION, &encode_position(&Position::default())[..]).map_err(from_redb)?;
-                drop(meta);
-                tx.commit().map_err(from_redb)
-            }
-            Some(bytes) if bytes == FORMAT_VERSION.to_le_bytes() => Ok(()),
-            Some(bytes) => Err(Error::new(Code::FormatTooNew)
-                .with("path", "the row file")
-                .with("actual", bytes.first().copied().unwrap_or_default())
-                .with("supported", FORMAT_VERSION)),
+        remove_strays(env, dir, &manifest)?;
+        let cache = Arc::new(BlockCache::new(options.cache_bytes));
+        let place = |entry: &RunEntry| {
+            let run = Arc::new(Run::open(env, dir, entry.number)?);
+            Ok(Placed { run, generation: entry.generation })
+        };
+        let level = |level: &Vec<RunEntry>| level.iter().map(place).collect::<Result<Vec<_>>>();
+        let snapshot = BaseSnapshot {
+            position: manifest.position,
+            generation: manifest.generation,
+            levels: manifest.levels.iter().map(level).collect::<Result<_>>()?,
+            cache: cache.clone(),
+        };
+        Ok(Base {
+            env: env.clone(),
+            dir: dir.to_owned(),
+            options,
+            cache,
+            current: ArcSwap::from_pointee(snapshot),
+            next_run: AtomicU64::new(manifest.next_run),
+            installing: Mutex::default(),
+            drain: Mutex::default(),
+            compaction: Mutex::default(),
+        })
+    }
+
+    /// The base as it is now.
+    pub(crate) fn snapshot(&self) -> Arc<BaseSnapshot> {
+        self.current.load_full()
+    }
+
+    /// Begins a new run.
+    pub(super) fn begin_run(&self) -> Result<RunWriter> {
+        let number = self.next_run.fetch_add(1, Ordering::Relaxed);
+        RunWriter::create(&self.env, &self.dir, number, self.options.step_bytes)
+    }
+
+    /// Makes a change of the levels durable, then the current one. Runs that it brings are synced already.
+    pub(super) fn install(&self, change: impl FnOnce(&mut BaseSnapshot, u64)) -> Result<()> {
+        let _one = self.installing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = BaseSnapshot::clone(&self.snapshot());
+        next.generation += 1;
+        let generation = next.generation;
+        change(&mut next, generation);
+        let entry = |p: &Placed| RunEntry { number: p.run.number, generation: p.generation };
+        let manifest = Manifest {
+            generation,
+            position: next.position,
+            next_run: self.next_run.load(Ordering::Relaxed),
+            levels: next.levels.iter().map(|level| level.iter().map(entry).collect()).collect(),
+        };
+        let mark = self.dir.join(UNPROVEN);
+        if !self.env.files.exists(&mark)? {
+            self.env.files.open(&mark, OpenMode::CreateNew)?;
         }
+        manifest.write(&self.env, &self.dir)?;
+        self.env.files.remove(&mark)?;
+        self.current.store(Arc::new(next));
+        Ok(())
     }
 
-    /// Makes `versions` (ascending keys, one version each) durable together with the position that they lead to.
-    pub(crate) fn commit(&self, versions: impl Iterator<Item = Version>, position: Position) -> Result<()> {
-        let mut tx = self.db.begin_write().map_err(from_redb)?;
-        tx.set_durability(Durability::Immediate).map_err(from_redb)?;
-        tx.set_quick_repair(true);
-        {
-            let mut rows = tx.open_table(ROWS).map_err(from_redb)?;
-            let mut hashes = tx.open_table(HASHES).map_err(from_redb)?;
-            let mut current: Option<(NamespaceId, SetHash)> = None;
-            for (key, lsn, body) in versions {
-                let namespace = Key::namespace_of(&key).ok_or_else(|| corrupt("a key without namespace"))?;
-                if current.as_ref().is_none_or(|(n, _)| *n != namespace) {
-                    store_hash(&mut hashes, current.take())?;
-                    current = Some((namespace, load_hash(&hashes, namespace)?));
-                }
-                let Some((_, hash)) = &mut current else { continue };
-                if body.is_none() && planted::is(Bug::DeleteForgotten) {
-                    continue;
-                }
-                let before = match &body {
-                    Some(body) => {
-                        hash.add(&key, lsn, body);
-                        rows.insert(&key[..], &encode_row(&key, lsn, body)[..]).map_err(from_redb)?
-                    }
-                    None => rows.remove(&key[..]).map_err(from_redb)?,
-                };
-                if let Some(before) = before {
-                    let row = decode_row(&key, before.value())?;
-                    hash.remove(&key, row.lsn, &row.body);
-                }
-            }
-            store_hash(&mut hashes, current)?;
-            let mut meta = tx.open_table(META).map_err(from_redb)?;
-            meta.insert(POSITION, &encode_position(&position)[..]).map_err(from_redb)?;
+    pub(crate) fn stats(&self) -> BaseStats {
+        let mut stats = BaseStats::default();
+        for placed in self.snapshot().levels.iter().flatten() {
+            stats.runs += 1;
+            stats.file_bytes += placed.run.file_bytes;
+            stats.resident_bytes += placed.run.resident_bytes();
         }
-        tx.commit().map_err(from_redb)
-    }
-
-    /// The rows as of the last commit, for as long as the snapshot lives.
-    pub(crate) fn snapshot(&self) -> Result<BaseSnapshot> {
-        let tx = self.db.begin_read().map_err(from_redb)?;
-        let rows = tx.open_table(ROWS).map_err(from_redb)?;
-        let hashes = tx.open_table(HASHES).map_err(from_redb)?;
-        let meta = tx.open_table(META).map_err(from_redb)?;
-        let position = meta.get(POSITION).map_err(from_redb)?;
-        let position = position.as_ref().and_then(|p| decode_position(p.value()));
-        let position = position.ok_or_else(|| corrupt("the position is missing or malformed"))?;
-        Ok(BaseSnapshot { rows, hashes, position })
-    }
-
-    pub(crate) fn stats(&self) -> Result<BaseStats> {
-        Ok(BaseStats { file_bytes: self.file.len()? })
+        stats
     }
 }
 
-fn load_hash(hashes: &impl ReadableTable<u64, &'static [u8]>, namespace: NamespaceId) -> Result<SetHash> {
-    match hashes.get(namespace.0).map_err(from_redb)? {
-        None => Ok(SetHash::default()),
-        Some(bytes) => {
-            SetHash::from_bytes(bytes.value()).ok_or_else(|| corrupt("a set hash has the wrong size"))
-        }
+fn create(env: &Env, dir: &Path) -> Result<Manifest> {
+    // A base has a manifest before it has its first run.
+    if env.files.list(dir)?.iter().any(|name| run::parse_name(name).is_some()) {
+        return Err(Error::new(Code::RowsCorrupt)
+            .with("reason", format_args!("{}: there are runs and no manifest", dir.display())));
     }
+    let manifest = Manifest { next_run: 1, ..Manifest::default() };
+    manifest.write(env, dir)?;
+    Ok(manifest)
 }
 
-fn store_hash(
-    hashes: &mut redb::Table<'_, u64, &'static [u8]>,
-    entry: Option<(NamespaceId, SetHash)>,
-) -> Result<()> {
-    if let Some((namespace, hash)) = entry {
-        hashes.insert(namespace.0, &hash.to_bytes()[..]).map_err(from_redb)?;
+/// Writes what the last manifest brought, and the manifest, once more: whether their directory entries are durable is in
+/// doubt.
+fn prove(env: &Env, dir: &Path, mut manifest: Manifest) -> Result<Manifest> {
+    let doubted = manifest.generation;
+    manifest.generation += 1;
+    for entry in manifest.levels.iter_mut().flatten().filter(|entry| entry.generation == doubted) {
+        let copy = RunEntry { number: manifest.next_run, generation: manifest.generation };
+        manifest.next_run += 1;
+        let path = dir.join(run::file_name(copy.number));
+        if env.files.exists(&path)? {
+            env.files.remove(&path)?;
+        }
+        Run::open(env, dir, entry.number)?.copy_to(env, &path)?;
+        *entry = copy;
+    }
+    manifest.write(env, dir)?;
+    Ok(manifest)
+}
+
+/// Removes what the manifest does not name. It is durable by now.
+fn remove_strays(env: &Env, dir: &Path, manifest: &Manifest) -> Result<()> {
+    let named: HashSet<u64> = manifest.levels.iter().flatten().map(|entry| entry.number).collect();
+    for name in env.files.list(dir)? {
+        let stray = run::parse_name(&name).is_some_and(|number| !named.contains(&number));
+        if stray || name == UNPROVEN {
+            env.files.remove(&dir.join(name))?;
+        }
     }
     Ok(())
 }
 
-/// The row file as of one commit.
-pub(crate) struct BaseSnapshot {
-    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    hashes: ReadOnlyTable<u64, &'static [u8]>,
-    pub(crate) position: Position,
+/// The key of a namespace's set hash.
+pub(super) fn hash_key(namespace: NamespaceId) -> Vec<u8> {
+    [HASHES, namespace.0.to_be_bytes()].concat()
 }
 
 impl BaseSnapshot {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Row>> {
-        match self.rows.get(key).map_err(from_redb)? {
-            Some(stored) => decode_row(key, stored.value()).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    pub(crate) fn scan(&self, from: &[u8], to: Option<&[u8]>, back: bool) -> Result<BaseIter> {
-        let range = match to {
-            Some(to) if to <= from => self.rows.range::<&[u8]>(from..from),
-            Some(to) => self.rows.range::<&[u8]>(from..to),
-            None => self.rows.range::<&[u8]>(from..),
-        };
-        Ok(BaseIter { range: range.map_err(from_redb)?, back })
-    }
-
-    /// Reads all rows of a namespace and finds each again by its key: `visit` is told the key, or what is damaged.
-    /// Returns the set hash of what is whole.
-    pub(crate) fn check(
-        &self,
-        namespace: NamespaceId,
-        visit: &mut dyn FnMut(Result<&[u8]>),
-    ) -> Result<SetHash> {
-        let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
-        let mut computed = SetHash::default();
-        let mut last = Vec::new();
-        for entry in self.rows.range::<&[u8]>(&from[..]..&to[..]).map_err(from_redb)? {
-            let (key, stored) = entry.map_err(from_redb)?;
-            let (key, stored) = (key.value(), stored.value());
-            let found = self.rows.get(key).map_err(from_redb)?;
-            let row = decode_row(key, stored).and_then(|row| {
-                if found.is_some_and(|found| found.value() == stored) && last.as_slice() < key {
-                    Ok(row)
-                } else {
-                    Err(corrupt(format_args!("row {} is out of its place", crate::inspect::describe(key))))
+        let hash = key_filter::hash(key);
+        for (number, level) in self.levels.iter().enumerate() {
+            let candidates = if number == 0 {
+                &level[..]
+            } else {
+                let at = level.partition_point(|placed| placed.run.last_key() < key);
+                level.get(at..at + 1).unwrap_or_default()
+            };
+            for placed in candidates {
+                match placed.run.get(&self.cache, key, hash)? {
+                    Found::Row(row) => return Ok(Some(row)),
+                    Found::Deleted => return Ok(None),
+                    Found::Nothing => {}
                 }
-            });
-            last = key.to_vec();
-            match row {
-                Ok(row) => {
-                    computed.add(key, row.lsn, &row.body);
-                    visit(Ok(key));
-                }
-                Err(err) => visit(Err(err)),
             }
         }
-        Ok(computed)
+        Ok(None)
     }
 
+    /// The runs from `from` on, below `to`, as sources for a merge: newest first.
+    pub(crate) fn sources(
+        &self,
+        from: &[u8],
+        to: Option<&[u8]>,
+        direction: Direction,
+    ) -> Vec<merge::Source<'static>> {
+        let mut sources: Vec<merge::Source<'static>> = Vec::new();
+        for (number, level) in self.levels.iter().enumerate() {
+            let runs: Vec<Arc<Run>> = level.iter().map(|placed| placed.run.clone()).collect();
+            if number == 0 {
+                for run in &runs {
+                    sources.push(Box::new(run_iter::RunIter::new(run, &self.cache, from, to, direction)));
+                }
+            } else {
+                sources.push(Box::new(run_iter::level(&runs, &self.cache, from, to, direction)));
+            }
+        }
+        sources
+    }
+
+    /// The set hash of a namespace's rows in the base.
     pub(crate) fn hash(&self, namespace: NamespaceId) -> Result<SetHash> {
-        load_hash(&self.hashes, namespace)
+        let Some(row) = self.get(&hash_key(namespace))? else { return Ok(SetHash::default()) };
+        SetHash::from_bytes(&row.body).ok_or_else(|| {
+            Error::new(Code::RowsCorrupt)
+                .with("reason", format_args!("the set hash of namespace {} is malformed", namespace.0))
+        })
     }
 
     /// The namespaces that have a set hash.
     pub(crate) fn namespaces(&self) -> Result<Vec<NamespaceId>> {
-        let iter = self.hashes.iter().map_err(from_redb)?;
-        iter.map(|entry| Ok(NamespaceId(entry.map_err(from_redb)?.0.value()))).collect()
+        let sources = self.sources(&HASHES, None, Direction::Forward);
+        let number = |key: &[u8]| key.last_chunk().map(|b| NamespaceId(u64::from_be_bytes(*b)));
+        merge::RowIter::new(sources, Direction::Forward)
+            .filter_map(|row| row.map(|(key, _)| number(&key)).transpose())
+            .collect()
     }
-}
 
-pub(crate) struct BaseIter {
-    range: redb::Range<'static, &'static [u8], &'static [u8]>,
-    back: bool,
-}
-
-impl Iterator for BaseIter {
-    type Item = Result<(Vec<u8>, Row)>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let entry = if self.back { self.range.next_back() } else { self.range.next() }?;
-        Some(entry.map_err(from_redb).and_then(|(key, stored)| {
-            let key = key.value().to_vec();
-            let row = decode_row(&key, stored.value())?;
-            Ok((key, row))
-        }))
-    }
-}
-
-fn row_checksum(key: &[u8], lsn: &[u8], body: &[u8]) -> u32 {
-    crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(key), lsn), body)
-}
-
-fn encode_row(key: &[u8], lsn: Lsn, body: &[u8]) -> Vec<u8> {
-    let lsn = lsn.0.to_le_bytes();
-    let mut out = Vec::with_capacity(HEAD_BYTES + body.len());
-    out.extend_from_slice(&lsn);
-    out.extend_from_slice(&row_checksum(key, &lsn, body).to_le_bytes());
-    out.extend_from_slice(body);
-    out
-}
-
-fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row> {
-    let parts = stored.split_first_chunk::<8>().and_then(|(lsn, rest)| {
-        let (crc, body) = rest.split_first_chunk::<4>()?;
-        (row_checksum(key, lsn, body) == u32::from_le_bytes(*crc)).then_some((lsn, body))
-    });
-    match parts {
-        Some((lsn, body)) => Ok(Row { lsn: Lsn(u64::from_le_bytes(*lsn)), body: body.into() }),
-        None => {
-            Err(corrupt(format_args!("the checksum of row {} does not hold", crate::inspect::describe(key))))
+    /// Reads every run from the disk: `visit` hears the key of each version that is whole, and of everything that does not
+    /// hold.
+    pub(crate) fn check(&self, visit: &mut dyn FnMut(Result<&[u8]>)) {
+        for placed in self.levels.iter().flatten() {
+            if let Err(err) = placed.run.check(visit) {
+                visit(Err(err));
+            }
         }
-    }
-}
-
-fn encode_position(position: &Position) -> Vec<u8> {
-    let mut out = Vec::with_capacity(52);
-    out.extend_from_slice(&position.lsn.0.to_le_bytes());
-    out.extend_from_slice(&position.chain.0);
-    out.extend_from_slice(&position.time.micros().to_le_bytes());
-    out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
-    out
-}
-
-fn decode_position(bytes: &[u8]) -> Option<Position> {
-    let (fields, crc) = bytes.split_last_chunk::<4>()?;
-    if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
-        return None;
-    }
-    let (lsn, rest) = fields.split_first_chunk()?;
-    let (chain, time) = rest.split_first_chunk()?;
-    let time = Timestamp::from_micros(i64::from_le_bytes(time.try_into().ok()?)).ok()?;
-    Some(Position { lsn: Lsn(u64::from_le_bytes(*lsn)), chain: ChainHash(*chain), time })
-}
-
-fn corrupt(reason: impl std::fmt::Display) -> Error {
-    Error::new(Code::RowsCorrupt).with("reason", reason)
-}
-
-/// An error of redb: one of our own files' error if it carries one, else damage.
-fn from_redb(err: impl Into<redb::Error>) -> Error {
-    match err.into() {
-        redb::Error::Io(err) => match err.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-            Some(ours) => ours.clone(),
-            None => corrupt(err),
-        },
-        err => corrupt(err),
-    }
-}
-
-/// redb's view of our file.
-struct Backend {
-    file: Arc<dyn File>,
-}
-
-impl std::fmt::Debug for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Backend")
-    }
-}
-
-fn to_io(err: Error) -> io::Error {
-    io::Error::other(err)
-}
-
-impl StorageBackend for Backend {
-    fn len(&self) -> io::Result<u64> {
-        self.file.len().map_err(to_io)
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        if self.file.read_at(offset, out).map_err(to_io)? == out.len() {
-            return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the row file ended"))
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.file.set_len(len).map_err(to_io)
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data().map_err(to_io)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.file.write_at(offset, data).map_err(to_io)
     }
 }

@@ -1,17 +1,26 @@
-//! Rows: the view that answers reads. The newest versions lie in memory tables, the rest in the row file; a background
-//! step drains the one into the other, never beyond what the log has synced.
+//! Rows: the view that answers reads. The newest versions lie in memory tables, the rest in the base, immutable runs on the
+//! disk; background steps drain the one into the other, never beyond what the log has synced, and compact the base.
 
 mod base;
+mod block;
+mod cache;
+mod compaction;
+mod drain;
 mod filter;
+mod key_filter;
+mod manifest;
 mod memtable;
 mod merge;
+mod run;
+mod run_iter;
+mod run_writer;
 mod store;
 
 pub(crate) use base::{Base, Position};
-pub use base::{BaseLoad, BaseStats};
+pub use base::{BaseOptions, BaseStats};
 pub(crate) use memtable::Memtable;
-pub(crate) use merge::{Direction, RowIter};
-pub(crate) use store::{Reader, Rows};
+pub(crate) use merge::{Direction, RowIter, Source};
+pub(crate) use store::{Drained, Reader, Rows};
 
 use std::sync::Arc;
 

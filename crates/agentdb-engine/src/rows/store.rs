@@ -1,4 +1,4 @@
-//! The rows of the database: memory tables over the row file, published to readers as one state.
+//! The rows of the database: memory tables over the base, published to readers as one state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,6 +8,7 @@ use agentdb_types::{Lsn, Result};
 use arc_swap::ArcSwap;
 
 use super::base::{BaseSnapshot, Position};
+use super::merge::Source;
 use super::{Base, BaseStats, Direction, Memtable, Row, RowIter};
 use crate::digest::SetHash;
 use crate::key::NamespaceId;
@@ -26,6 +27,17 @@ struct State {
     base: Arc<BaseSnapshot>,
 }
 
+/// What a step of draining did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drained {
+    /// There was nothing to do, or level 0 is too full.
+    Nothing,
+    /// A piece of a table.
+    Piece,
+    /// The last piece of a table: the base stands at its end.
+    Table,
+}
+
 pub(crate) struct Rows {
     base: Base,
     state: ArcSwap<State>,
@@ -42,13 +54,13 @@ pub(crate) struct Reader {
 
 impl Rows {
     pub(crate) fn open(base: Base) -> Result<Self> {
-        let snapshot = Arc::new(base.snapshot()?);
+        let snapshot = base.snapshot();
         let visible = AtomicU64::new(snapshot.position.lsn.0);
         let state = State { active: Arc::default(), frozen: Vec::new(), base: snapshot };
         Ok(Rows { base, state: ArcSwap::from_pointee(state), visible, undrained: AtomicU64::new(0) })
     }
 
-    /// The position up to which rows are durable in the row file.
+    /// The position up to which rows are durable in the base.
     pub(crate) fn persisted(&self) -> Position {
         self.state.load().base.position
     }
@@ -58,7 +70,7 @@ impl Rows {
         loop {
             let state = self.state.load_full();
             let at = self.visible();
-            // Between the two loads another table may have become active, or the row file have moved past `at`.
+            // Between the two loads another table may have become active, or the base have moved past `at`.
             if Arc::ptr_eq(&state, &self.state.load()) {
                 return Reader { state, at };
             }
@@ -116,28 +128,50 @@ impl Rows {
         self.state.load().frozen.last().map(|f| f.end.lsn)
     }
 
-    /// Moves the oldest frozen table into the row file. The log must be durable up to its end. One thread drains.
-    pub(crate) fn drain(&self) -> Result<bool> {
-        let Some(oldest) = self.state.load().frozen.last().cloned() else { return Ok(false) };
-        let versions = oldest.table.scan(&[], None, Lsn(u64::MAX));
-        self.base.commit(versions, oldest.end)?;
-        let base = Arc::new(self.base.snapshot()?);
-        self.state.rcu(|state| {
-            let mut frozen = state.frozen.clone();
-            frozen.retain(|f| !Arc::ptr_eq(&f.table, &oldest.table));
-            Arc::new(State { active: state.active.clone(), frozen, base: base.clone() })
-        });
+    /// Does a piece of moving the oldest frozen table into the base. The log must be durable up to the table's end. One
+    /// thread drains.
+    pub(crate) fn drain(&self) -> Result<Drained> {
+        let Some(oldest) = self.state.load().frozen.last().cloned() else { return Ok(Drained::Nothing) };
+        if self.base.is_crowded() {
+            return Ok(Drained::Nothing);
+        }
+        if !self.base.drain(&oldest.table, oldest.end)? {
+            return Ok(Drained::Piece);
+        }
+        self.publish_base();
         self.undrained.fetch_sub(oldest.table.bytes() as u64, Ordering::Relaxed);
-        Ok(true)
+        Ok(Drained::Table)
     }
 
-    pub(crate) fn stats(&self) -> Result<BaseStats> {
+    /// Does a piece of compacting the base; returns whether there was any. One thread compacts.
+    pub(crate) fn compact(&self) -> Result<bool> {
+        let worked = self.base.compact()?;
+        if worked {
+            self.publish_base();
+        }
+        Ok(worked)
+    }
+
+    /// Readers see the base as it is now, and no memory tables that it holds.
+    fn publish_base(&self) {
+        self.state.rcu(|state| {
+            let base = self.base.snapshot();
+            if Arc::ptr_eq(&base, &state.base) {
+                return state.clone();
+            }
+            let mut frozen = state.frozen.clone();
+            frozen.retain(|f| f.end.lsn > base.position.lsn);
+            Arc::new(State { active: state.active.clone(), frozen, base })
+        });
+    }
+
+    pub(crate) fn stats(&self) -> BaseStats {
         self.base.stats()
     }
 }
 
 impl Reader {
-    /// The same rows as of an earlier LSN, which must not lie before what the row file holds.
+    /// The same rows as of an earlier LSN, which must not lie before what the base holds.
     pub(crate) fn at_most(self, at: Lsn) -> Reader {
         Reader { at: self.at.min(at), ..self }
     }
@@ -163,21 +197,17 @@ impl Reader {
         from: &'a [u8],
         to: Option<&'a [u8]>,
         direction: Direction,
-    ) -> Result<RowIter<'a>> {
-        let back = direction == Direction::Backward;
-        let mut sources: Vec<Box<dyn Iterator<Item = _> + 'a>> =
-            Vec::with_capacity(2 + self.state.frozen.len());
+    ) -> RowIter<'a> {
+        let mut sources: Vec<Source<'a>> = Vec::with_capacity(4 + self.state.frozen.len());
         let tables = std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table));
         for table in tables.filter(|t| !t.is_empty()) {
-            if back {
-                sources.push(Box::new(table.scan_back(from, to, self.at).map(Ok)));
-            } else {
-                sources.push(Box::new(table.scan(from, to, self.at).map(Ok)));
+            match direction {
+                Direction::Forward => sources.push(Box::new(table.scan(from, to, self.at).map(Ok))),
+                Direction::Backward => sources.push(Box::new(table.scan_back(from, to, self.at).map(Ok))),
             }
         }
-        let base = self.state.base.scan(from, to, back)?;
-        sources.push(Box::new(base.map(|r| r.map(|(key, row)| (key, row.lsn, Some(row.body))))));
-        Ok(RowIter::new(sources, direction))
+        sources.extend(self.state.base.sources(from, to, direction));
+        RowIter::new(sources, direction)
     }
 
     /// The set hash of a namespace's rows at this LSN.
@@ -204,18 +234,27 @@ impl Reader {
         changed
     }
 
-    /// Reads a namespace's rows in the row file: `visit` is told the key of each, or what is damaged. Returns the set
-    /// hash that is kept, and the one that the rows have: to be equal.
-    pub(crate) fn check_base(
-        &self,
-        namespace: NamespaceId,
-        visit: &mut dyn FnMut(Result<&[u8]>),
-    ) -> Result<(SetHash, SetHash)> {
-        let computed = self.state.base.check(namespace, visit)?;
-        Ok((self.state.base.hash(namespace)?, computed))
+    /// Reads the files of the base: `visit` hears the key of each version that is whole, and of everything that does not
+    /// hold.
+    pub(crate) fn check_base(&self, visit: &mut dyn FnMut(Result<&[u8]>)) {
+        self.state.base.check(visit);
     }
 
-    /// The namespaces that have, or had, rows in the row file.
+    /// The set hash that is kept of a namespace's rows in the base, and the one that they have: to be equal; and how many
+    /// rows they are.
+    pub(crate) fn hash_base(&self, namespace: NamespaceId) -> Result<(SetHash, SetHash, u64)> {
+        let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
+        let forward = Direction::Forward;
+        let (mut computed, mut rows) = (SetHash::default(), 0);
+        for row in RowIter::new(self.state.base.sources(&from, Some(&to), forward), forward) {
+            let (key, row) = row?;
+            computed.add(&key, row.lsn, &row.body);
+            rows += 1;
+        }
+        Ok((self.state.base.hash(namespace)?, computed, rows))
+    }
+
+    /// The namespaces that have, or had, rows in the base.
     pub(crate) fn base_namespaces(&self) -> Result<Vec<NamespaceId>> {
         self.state.base.namespaces()
     }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     /// The log, group by group.
     Log,
-    /// The row file, row by row.
+    /// The runs of rows, row by row.
     Rows,
     /// The files of blobs, byte by byte.
     Blobs,
@@ -39,7 +39,7 @@ pub struct Report {
     pub log: Option<LogReport>,
     /// The namespaces that have rows, by number.
     pub namespaces: Vec<NamespaceReport>,
-    /// Rows whose checksum holds.
+    /// Versions of rows whose checksum holds, replaced ones that are not merged away yet included.
     pub rows: u64,
     /// Blobs whose bytes hash to their address.
     pub blobs: u64,
@@ -69,9 +69,9 @@ pub struct LogReport {
 pub struct NamespaceReport {
     /// Its number.
     pub number: u64,
-    /// Rows in the row file whose checksum holds.
+    /// Rows in its runs.
     pub rows: u64,
-    /// The digest that the rows in the row file have.
+    /// The digest that these rows have.
     pub digest: String,
 }
 

@@ -11,8 +11,7 @@ use crate::modules::blob::Put;
 use crate::modules::session::{self, message::Append};
 use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb, open};
-use crate::read::{Page, Read};
-use crate::{Batch, Engine, Key, NamespaceId, Row, Task, WriteOptions};
+use crate::{Batch, Engine, NamespaceId, Task, WriteOptions};
 
 fn verify(engine: &Engine) -> Report {
     engine.verify(&mut |_| {}).unwrap()
@@ -125,7 +124,7 @@ fn a_whole_database_has_no_problems_and_its_rows_are_counted() {
         let log = report.log.unwrap();
         assert_eq!((log.first_lsn, log.last_lsn, log.entries), (Lsn(1), Lsn(63), 63));
         assert!([Phase::Log, Phase::Rows, Phase::Blobs].iter().all(|p| phases.contains(p)));
-        assert_eq!(report.rows, report.namespaces.iter().map(|n| n.rows).sum::<u64>());
+        assert!(report.rows >= report.namespaces.iter().map(|n| n.rows).sum::<u64>());
         db.reopen().unwrap();
     }
     db.drain();
@@ -146,7 +145,7 @@ fn find(bytes: &[u8], what: &[u8]) -> u64 {
 fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
     let mut db = filled(5);
     let blob = file(&db, "/blobs/1/");
-    let rows = file(&db, "rows.redb");
+    let rows = file(&db, ".run");
     let name = blob.file_name().unwrap().to_string_lossy().into_owned();
     db.world.flip_bit(&blob, 2, 1).unwrap();
     let at = find(&db.world.read_file(&rows).unwrap(), b"message 17");
@@ -168,64 +167,24 @@ fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
     assert_eq!(problems[0].code, Code::LogCorrupt.number());
 }
 
-/// Everything that can be read: rows by scan and each by its key, the blob, the digest.
-fn readable(engine: &Engine) -> agentdb_types::Result<Vec<(Vec<u8>, Row)>> {
-    let snapshot = engine.snapshot(NamespaceId::DEFAULT)?;
-    let mut rows = Vec::new();
-    snapshot.scan_prefix(&Key::namespace(NamespaceId::DEFAULT), Page::Forward, &mut |key, row| {
-        rows.push((key.as_bytes().to_vec(), row));
-        Ok(true)
-    })?;
-    for (key, row) in &rows {
-        let found = snapshot.get(&Key::from_bytes(key.clone()))?;
-        assert_eq!(found.as_ref(), Some(row), "a row that is not found again");
-    }
-    Ok(rows)
-}
-
 #[test]
-fn a_flipped_byte_of_the_row_file_is_reported_or_changes_nothing() {
+fn a_flipped_byte_of_a_run_or_the_manifest_is_reported() {
     let mut db = filled(6);
-    let path = file(&db, "rows.redb");
-    let digest = db.engine().digest(NamespaceId::DEFAULT).unwrap().1;
-    let expected = readable(db.engine()).unwrap();
     db.world.process_kill();
-    let len = db.world.read_file(&path).unwrap().len() as u64;
-    // The file as it is on the disk, with one byte flipped, in a world of its own each time.
     let all: Vec<_> =
         db.world.list_all().into_iter().map(|p| (p.clone(), db.world.read_file(&p).unwrap())).collect();
-    let bytes = db.world.read_file(&path).unwrap();
-    let used: Vec<u64> = (0..len).filter(|&at| bytes[at as usize] != 0).collect();
     let mut random = Random::new(7);
-    let (mut reported, mut harmless) = (0, 0);
-    for round in 0..400 {
-        // Two in three where there is something.
-        let at = match round % 3 {
-            0 => random.below(len),
-            _ => used[random.below(used.len() as u64) as usize],
-        };
-        let world = agentdb_env::sim::World::new(round);
-        for (path, bytes) in &all {
-            world.write_file(path, bytes).unwrap();
-        }
-        world.flip_bit(&path, at, random.below(8) as u8).unwrap();
-        let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let Ok(engine) = open(&world) else { return true };
-            let report = verify(&engine);
-            if !report.problems.is_empty() {
-                return true;
-            }
-            assert_eq!(readable(&engine).unwrap(), expected, "byte {at}");
-            assert_eq!(engine.digest(NamespaceId::DEFAULT).unwrap().1, digest, "byte {at}");
-            false
-        }));
-        match outcome {
-            Ok(true) => reported += 1,
-            Ok(false) => harmless += 1,
-            Err(panic) => panic!("byte {at}: {:?}", panic.downcast_ref::<String>()),
+    for (path, bytes) in all.iter().filter(|(path, _)| path.starts_with(format!("{DIR}/rows"))) {
+        for round in 0..400 {
+            let at = random.below(bytes.len() as u64);
+            // The files as they are on the disk, with one bit flipped, in a world of its own each time.
+            let world = agentdb_env::sim::World::new(round);
+            all.iter().for_each(|(path, bytes)| world.write_file(path, bytes).unwrap());
+            world.flip_bit(path, at, random.below(8) as u8).unwrap();
+            let reported = open(&world).map_or(true, |engine| !verify(&engine).problems.is_empty());
+            assert!(reported, "byte {at} of {}", path.display());
         }
     }
-    assert!(reported > 50 && harmless > 50, "{reported} {harmless}");
     db.reopen().unwrap();
     assert!(db.engine().dir() == Path::new(DIR) && db.engine().step(Task::Sweep).is_ok());
 }
