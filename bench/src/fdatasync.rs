@@ -10,6 +10,7 @@ use anyhow::{Result, bail};
 use crate::Store;
 
 const BYTES: u64 = 16 << 20;
+const PUT: usize = 512;
 
 pub struct Fdatasync(Mutex<(File, u64)>);
 
@@ -21,16 +22,24 @@ impl Fdatasync {
         file.sync_all()?;
         Ok(Fdatasync(Mutex::new((file, 0))))
     }
+
+    /// Writes so many bytes, at most the whole file, and syncs them.
+    pub fn write(&self, bytes: usize) -> Result<()> {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (file, at) = &mut *guard;
+        if *at + bytes as u64 > BYTES {
+            *at = 0;
+        }
+        file.write_all_at(&vec![1; bytes.min(BYTES as usize)], *at)?;
+        file.sync_data()?;
+        *at += bytes as u64;
+        Ok(())
+    }
 }
 
 impl Store for Fdatasync {
     fn put(&self, _: usize, _: &str, _: &str) -> Result<()> {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (file, at) = &mut *guard;
-        file.write_all_at(&[1; 512], *at)?;
-        file.sync_data()?;
-        *at = (*at + 512) % BYTES;
-        Ok(())
+        self.write(PUT)
     }
 
     fn load(&self, _: &[(String, String)]) -> Result<()> {

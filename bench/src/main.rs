@@ -1,16 +1,22 @@
-//! `make bench`: durable puts, point reads, a load and a reopen, against SQLite, redb and a bare `fdatasync` loop, in one
-//! run on one disk. Systems take turns, several rounds; the median of the rounds counts, the spread is kept beside it.
+//! `make bench`: durable puts, point reads, a load and a reopen, against SQLite, redb, lsm-tree and a bare `fdatasync` loop,
+//! in one run on one disk. Systems take turns, several rounds; the median of the rounds counts, the spread is kept beside
+//! it.
 
 mod cases;
 mod fdatasync;
+mod lsm_store;
 mod measure;
 mod ours;
 mod redb_store;
 mod sqlite;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+
+use crate::cases::puts::Times;
+use crate::measure::Results;
 
 /// A key-value store with durable puts, as each competitor is.
 pub trait Store: Send + Sync {
@@ -24,6 +30,10 @@ pub trait Store: Send + Sync {
     fn is_store(&self) -> bool {
         true
     }
+    /// Waits for work in the background to end.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 fn main() -> Result<()> {
@@ -32,14 +42,32 @@ fn main() -> Result<()> {
         arguments.nth(1)
     };
     if let Some(dir) = argument("--fill") {
-        return cases::fill_until_killed(&PathBuf::from(dir));
+        return cases::reopen::fill_until_killed(&PathBuf::from(dir));
     }
     let dir = PathBuf::from(argument("--dir").unwrap_or_else(|| "bench-data".to_owned()));
-    let seconds: u64 = argument("--seconds").map_or(Ok(5), |s| s.parse())?;
-    let half: u64 = argument("--half-seconds").map_or(Ok(60), |s| s.parse())?;
-    let rows: u64 = argument("--rows").map_or(Ok(1_000_000), |s| s.parse())?;
-    let out = argument("--out").unwrap_or_else(|| "bench/results/engine.json".to_owned());
-    let results = cases::run(&dir, seconds, half, rows)?;
-    std::fs::remove_dir_all(&dir)?;
-    results.write(&out)
+    let number = |name: &str, default: u64| argument(name).map_or(Ok(default), |s| s.parse());
+    let times = Times {
+        turn: Duration::from_secs(number("--seconds", 5)?),
+        half_load: Duration::from_secs(number("--half-seconds", 60)?),
+    };
+    let rows = number("--rows", 1_000_000)?;
+    let out = PathBuf::from(argument("--out").unwrap_or_else(|| "bench/results".to_owned()));
+    for name in argument("--only").unwrap_or_else(|| "puts,half,load,row-store".to_owned()).split(',') {
+        let mut results = Results::default();
+        let _ = std::fs::remove_dir_all(&dir);
+        match name {
+            "puts" => cases::puts::saturated(&dir, times, &mut results)?,
+            "half" => cases::puts::half_load(&dir, times, &mut results)?,
+            "load" => {
+                cases::load::run(&dir, rows, &mut results)?;
+                cases::reopen::run(&dir, rows, &mut results)?;
+            }
+            "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
+            other => bail!("there is no case {other}: puts, half, load, row-store"),
+        }
+        let file = if name == "row-store" { "row_store.json" } else { "engine.json" };
+        results.write(&out.join(file), "ours")?;
+    }
+    let _ = std::fs::remove_dir_all(Path::new(&dir));
+    Ok(())
 }

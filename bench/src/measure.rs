@@ -1,6 +1,7 @@
 //! Latencies, medians over rounds, and the result file.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -56,24 +57,33 @@ impl Results {
         self.add(case, "ops_per_s", "1/s", true, system, samples.per_second());
     }
 
-    pub fn write(&self, path: &str) -> Result<()> {
-        let rows: Vec<Value> = self.order.iter().map(|key| self.row(key)).collect();
-        let command: Vec<String> = std::env::args().skip(1).collect();
-        let days = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    /// Writes the figures into a result file, over those of the same cases and beside those of others; `ours` is the system
+    /// that the file calls ours.
+    pub fn write(&self, path: &Path, ours: &str) -> Result<()> {
+        let own: Vec<Value> = self.order.iter().map(|key| self.row(key, ours)).collect();
+        let cases: Vec<&Value> = own.iter().map(|row| &row["case"]).collect();
+        let before = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let kept = before.as_ref().and_then(|b| b["rows"].as_array()).into_iter().flatten();
+        let mut rows: Vec<Value> = kept.filter(|row| !cases.contains(&&row["case"])).cloned().collect();
+        rows.extend(own.iter().cloned());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let result = json!({
-            "command": format!("make bench {}", command.join(" ")).trim(),
+            "command": "make bench",
             "machine": machine(),
-            "date": agentdb::Timestamp::from_micros(days as i64 * 1_000_000)?.to_string()[..10],
+            "date": agentdb::Timestamp::from_micros(now as i64 * 1_000_000)?.to_string()[..10],
             "rows": rows,
         });
+        if let Some(dir) = path.parent() {
+            std::fs::create_dir_all(dir)?;
+        }
         std::fs::write(path, serde_json::to_string_pretty(&result)? + "\n")?;
-        for row in result["rows"].as_array().into_iter().flatten() {
-            println!("{:18} {:12} ours {:>14} peers {}", row["case"], row["metric"], row["ours"], row["peers"]);
+        for row in own {
+            println!("{:22} {:14} {ours} {:>10} peers {}", row["case"], row["metric"], row["ours"], row["peers"]);
         }
         Ok(())
     }
 
-    fn row(&self, key: &(String, &'static str)) -> Value {
+    fn row(&self, key: &(String, &'static str), own: &str) -> Value {
         let (unit, higher, rounds) = &self.rows[key];
         let mut peers = serde_json::Map::new();
         let mut spread = serde_json::Map::new();
@@ -83,7 +93,7 @@ impl Results {
             sorted.sort_by(f64::total_cmp);
             let median = round(sorted[sorted.len() / 2]);
             spread.insert((*system).to_owned(), json!([round(sorted[0]), round(sorted[sorted.len() - 1])]));
-            if *system == "ours" { ours = json!(median) } else { _ = peers.insert((*system).to_owned(), json!(median)) }
+            if *system == own { ours = json!(median) } else { _ = peers.insert((*system).to_owned(), json!(median)) }
         }
         let better = if *higher { "higher" } else { "lower" };
         json!({"case": key.0, "metric": key.1, "unit": unit, "better": better, "ours": ours, "peers": peers, "spread": spread})

@@ -1,6 +1,8 @@
 //! AgentDB, embedded.
 
+use std::future::{Future, IntoFuture};
 use std::path::Path;
+use std::pin::Pin;
 
 use agentdb::modules::state::{Get, Put};
 use agentdb::{Batch, Database, Namespace, Value, WriteOptions};
@@ -42,5 +44,22 @@ impl Store for Ours {
             Err(err) if err.code() == agentdb::Code::StateNotFound => Ok(None),
             Err(err) => Err(err.into()),
         }
+    }
+
+    /// Waits until no full memory table is left: what has drained stays drained, the active table may hold rows for ever.
+    fn settle(&self) -> Result<()> {
+        const ACTIVE: u64 = 33 << 20;
+        while self.db.stats()?.memory_bytes > ACTIVE {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        Ok(())
+    }
+}
+
+impl Ours {
+    /// Begins a put, to be awaited.
+    pub fn start(&self, key: String, value: String) -> Pin<Box<dyn Future<Output = Result<()>> + Send>> {
+        let put = self.namespace.write(Put::new("bench", key, Value::String(value))).into_future();
+        Box::pin(async move { Ok(put.await.map(drop)?) })
     }
 }

@@ -24,13 +24,15 @@ impl Redb {
 
 impl Store for Redb {
     fn put(&self, _: usize, key: &str, value: &str) -> Result<()> {
-        let tx = self.0.begin_write()?;
+        let mut tx = self.0.begin_write()?;
+        tx.set_quick_repair(true);
         tx.open_table(KV)?.insert(key, value)?;
         Ok(tx.commit()?)
     }
 
     fn load(&self, pairs: &[(String, String)]) -> Result<()> {
-        let tx = self.0.begin_write()?;
+        let mut tx = self.0.begin_write()?;
+        tx.set_quick_repair(true);
         {
             let mut table = tx.open_table(KV)?;
             for (key, value) in pairs {
