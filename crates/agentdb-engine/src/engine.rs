@@ -34,7 +34,7 @@ pub struct Options {
     pub create: bool,
     /// Whether threads of the engine's own drain, sweep and commit. Without them someone must call [`Engine::step`].
     pub background: bool,
-    /// Bytes of a memory table before it is handed to the row file.
+    /// Bytes of a memory table before it is handed to the base.
     pub memtable_bytes: usize,
     /// The base of the rows: its cache, and how it uses the disk.
     pub rows: BaseOptions,
@@ -164,7 +164,9 @@ pub struct Stats {
     /// Bytes of rows in memory tables.
     pub memory_bytes: u64,
     /// Bytes of the base of the rows.
-    pub row_file_bytes: u64,
+    pub base_bytes: u64,
+    /// How many runs, the files of the base, there are.
+    pub base_runs: u64,
     /// Bytes of the log's segments.
     pub log_bytes: u64,
     /// Groups committed since opening.
@@ -199,7 +201,7 @@ impl Engine {
         self.core.step(task)
     }
 
-    /// Ends the handle in order: what is queued is committed and synced, rows in memory go into the row file.
+    /// Ends the handle in order: what is queued is committed and synced, rows in memory go into the base.
     ///
     /// # Errors
     /// Whatever the last writes met. The database is closed nevertheless.
@@ -313,7 +315,7 @@ fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The row file, and the log behind it, which must contain where the row file stands.
+/// The base of the rows, and the log behind it, which must contain where the base stands.
 fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequencer)> {
     let rows = Rows::open(Base::open(env, &dir.join("rows"), options.rows)?)?;
     let persisted = rows.persisted();
@@ -375,7 +377,7 @@ fn assemble(
 }
 
 impl Core {
-    /// Applies what the log holds beyond the row file.
+    /// Applies what the log holds beyond the base.
     fn replay(&self) -> Result<()> {
         let sequencer = self.lock_sequencer();
         let from = self.rows.persisted().lsn.next();
@@ -538,13 +540,14 @@ impl Core {
     }
 
     pub(crate) fn stats(&self) -> Result<Stats> {
-        let counters = &self.counters;
+        let (counters, base) = (&self.counters, self.rows.stats());
         Ok(Stats {
             lsn: self.rows.visible(),
             synced: self.synced_lsn(),
             drained: self.rows.persisted().lsn,
             memory_bytes: self.rows.undrained_bytes(),
-            row_file_bytes: self.rows.stats().file_bytes,
+            base_bytes: base.file_bytes,
+            base_runs: base.runs,
             log_bytes: self.lock_sequencer().log.bytes(),
             groups: counters.groups.load(Ordering::Relaxed),
             mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),

@@ -11,7 +11,7 @@ use crate::read::{Page, Read};
 use crate::rows::{Reader, Row};
 
 /// A consistent view of one namespace. Writes that come later do not change it. Holding one for long keeps memory and
-/// pages of the row file from being reused.
+/// files of replaced runs from being freed.
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) core: Arc<Core>,

@@ -314,8 +314,8 @@ codes! {
         "Requests arrive faster than the disk takes them."
         "Retry with a growing pause; fewer or larger batches help.";
     4002 RowsBehind Busy "rows_behind"
-        "{actual} bytes of rows wait to be moved to the row file, the limit is {limit}"
-        "The background drain into the row file is behind, and memory for it is bounded."
+        "{actual} bytes of rows wait to be moved to the disk, the limit is {limit}"
+        "The background drain into the runs on the disk is behind, and memory for it is bounded."
         "Retry with a growing pause.";
     4003 SnapshotNotReached Busy "snapshot_not_reached"
         "this handle is at LSN {actual}, the read asked for {expected}"
@@ -365,7 +365,7 @@ codes! {
         "Restore the segment from a copy. The database refuses to open, so that nothing acknowledged is lost silently.";
     6002 RowsCorrupt Corruption "rows_corrupt"
         "the row store is damaged: {reason}"
-        "A row's checksum, or the row file's own, does not hold."
+        "A checksum of a run of rows, or of a row in it, does not hold."
         "Stop, keep a copy, delete the rows directory if the log reaches back to the beginning, and open again to rebuild it.";
     6003 FormatCorrupt Corruption "format_corrupt"
         "{path} is damaged: {reason}"

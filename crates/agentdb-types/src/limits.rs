@@ -28,7 +28,7 @@ pub const CLOCK_JUMP_US: i64 = 3_600 * 1_000_000;
 pub const QUEUE_REQUESTS: usize = 65_536;
 /// Bytes of requests that may wait for the sequencer.
 pub const QUEUE_BYTES: usize = 256 << 20;
-/// Bytes of committed rows that may wait in memory for the row file.
+/// Bytes of committed rows that may wait in memory for the base.
 pub const UNDRAINED_BYTES: usize = 512 << 20;
 /// Bytes of one group of the log: the sequencer closes a group that reaches it, and one batch always fits.
 pub const GROUP_BYTES: usize = 8 << 20;

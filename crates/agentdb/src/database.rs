@@ -140,7 +140,7 @@ impl Database {
         &self.engine
     }
 
-    /// Closes in order: what is queued is committed and synced, and rows in memory go into the row file, so that the
+    /// Closes in order: what is queued is committed and synced, and rows in memory go into their files, so that the
     /// next open is quick. Dropping the handle commits and syncs too, and leaves the rest to the next open.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ impl TestDb {
         while self.engine().step(task).unwrap() && task != Task::Freeze {}
     }
 
-    /// Moves everything into the row file.
+    /// Moves everything into the base of the rows.
     pub(crate) fn drain(&self) {
         for task in [Task::Sync, Task::Freeze, Task::Drain] {
             self.run(task);

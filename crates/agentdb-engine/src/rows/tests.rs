@@ -1,4 +1,4 @@
-//! The overlay and the row file against a plain map.
+//! Memory tables and runs against a plain map.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -23,12 +23,14 @@ pub struct Information {
     pub lsn: Lsn,
     /// The LSN up to which the log is durable.
     pub synced: Lsn,
-    /// The LSN up to which the row file holds everything.
+    /// The LSN up to which the base of the rows, its files on the disk, holds everything.
     pub drained: Lsn,
-    /// Bytes of rows in memory that are on their way to the row file.
+    /// Bytes of rows in memory that are on their way to the base.
     pub memory_bytes: u64,
-    /// Bytes of the row file.
-    pub row_file_bytes: u64,
+    /// Bytes of the base’s files.
+    pub base_bytes: u64,
+    /// How many runs, its files, there are.
+    pub base_runs: u64,
     /// Bytes of the log’s segments.
     pub log_bytes: u64,
     /// How many namespaces there are, `default` included and the system’s own left out.
@@ -78,7 +80,8 @@ impl ReadRequest for Info {
             synced: stats.synced,
             drained: stats.drained,
             memory_bytes: stats.memory_bytes,
-            row_file_bytes: stats.row_file_bytes,
+            base_bytes: stats.base_bytes,
+            base_runs: stats.base_runs,
             log_bytes: stats.log_bytes,
             namespaces: modules::namespace::all(snapshot)?.len() as u64 - 1,
             groups: stats.groups,

@@ -17,7 +17,7 @@ fn verify(engine: &Engine) -> Report {
     engine.verify(&mut |_| {}).unwrap()
 }
 
-/// A small database of every kind of row, in the row file.
+/// A small database of every kind of row, in the base of the rows.
 fn filled(seed: u64) -> TestDb {
     let db = TestDb::new(seed);
     for n in 0..30 {

@@ -211,9 +211,9 @@ impl Job<'_> {
     }
 }
 
-/// Damage inside the row file may make its library panic.
+/// A panic on damage is a mistake of ours; it must not hide what else is damaged.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::new(Code::RowsCorrupt).with("reason", "the structure of the row file does not hold"))
+        Err(Error::new(Code::RowsCorrupt).with("reason", "checking it panicked"))
     })
 }
