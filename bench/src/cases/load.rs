@@ -17,7 +17,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
     let stores: Vec<&System> = systems.iter().filter(|(_, s)| s.is_store()).collect();
     for (name, store) in &stores {
         let before = resident()?;
-        let start = Instant::now();
+        let (written, start) = (written_mib()?, Instant::now());
         for first in (0..rows).step_by(BATCH as usize) {
             let numbers = first..(first + BATCH).min(rows);
             let pairs: Vec<_> = numbers.map(|n| (key(n, rows), value(n, 0))).collect();
@@ -25,6 +25,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         }
         results.add("load 1M", "ops_per_s", "1/s", true, name, rows as f64 / start.elapsed().as_secs_f64());
         store.settle()?;
+        results.add("load 1M", "written_mib", "MiB", false, name, written_mib()? - written);
         results.add("load 1M", "settled_s", "s", false, name, start.elapsed().as_secs_f64());
         results.add("memory", "rss_mib", "MiB", false, name, resident()? - before);
     }
@@ -73,4 +74,11 @@ pub fn resident() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).context("VmRSS")?;
     Ok(line.split_whitespace().next().context("kB")?.parse::<f64>()? / 1024.0)
+}
+
+/// MiB that the process has caused to be written to the disk.
+pub fn written_mib() -> Result<f64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|l| l.strip_prefix("write_bytes:")).context("write_bytes")?;
+    Ok(line.trim().parse::<f64>()? / f64::from(1 << 20))
 }

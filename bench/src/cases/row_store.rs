@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use super::load::{bytes, reads};
+use super::load::{bytes, reads, written_mib};
 use super::{key, value};
 use crate::Store;
 use crate::fdatasync::Fdatasync;
@@ -95,11 +95,4 @@ fn beside(log: &Fdatasync, work: impl FnOnce()) -> Result<Samples> {
         let samples = syncing.join().expect("the log")?;
         Ok(Samples::new(samples, start.elapsed().as_secs_f64()))
     })
-}
-
-/// MiB that the process has caused to be written to the disk.
-fn written_mib() -> Result<f64> {
-    let io = std::fs::read_to_string("/proc/self/io")?;
-    let line = io.lines().find_map(|l| l.strip_prefix("write_bytes:")).context("write_bytes")?;
-    Ok(line.trim().parse::<f64>()? / f64::from(1 << 20))
 }

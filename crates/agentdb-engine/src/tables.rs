@@ -1,4 +1,4 @@
-//! The tables of rows: every number once. A number, once released, keeps its meaning.
+//! The tables of rows: every number once. A number, once released, keeps its meaning. 0xff is the base's own.
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {

@@ -2,8 +2,8 @@
 //! (P. O'Neil, Cheng, Gawlick and E. O'Neil, "The log-structured merge-tree", 1996).
 //!
 //! Level 0 holds drained memory tables, newest first. The runs of every other level do not overlap; each level is ten times
-//! as large as the one above. Beside the rows lie, in the same runs, the set hash of each namespace: rows of a table that
-//! no namespace has.
+//! as large as the one above. Behind the rows of a namespace lies, in the same runs, their set hash, in a table that no reader
+//! is shown.
 //!
 //! # Why no failure of the disk loses rows
 //!
@@ -27,15 +27,16 @@ use super::cache::BlockCache;
 use super::compaction::Compaction;
 use super::drain::Drain;
 use super::manifest::{Manifest, RunEntry};
+use super::memtable::Version;
 use super::run::{self, Found, Run};
 use super::run_writer::RunWriter;
 use super::{Direction, Row, key_filter, merge, run_iter};
 use crate::digest::SetHash;
-use crate::key::NamespaceId;
+use crate::key::{Key, NamespaceId};
 
 const UNPROVEN: &str = "UNPROVEN";
-/// The first component of the keys of set hashes; no namespace has this number.
-const HASHES: [u8; 8] = [0xff; 8];
+/// The table of set hashes: after all tables of rows.
+const HASHES: u8 = 0xff;
 
 /// Where the base stands in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -233,7 +234,11 @@ fn remove_strays(env: &Env, dir: &Path, manifest: &Manifest) -> Result<()> {
 
 /// The key of a namespace's set hash.
 pub(super) fn hash_key(namespace: NamespaceId) -> Vec<u8> {
-    [HASHES, namespace.0.to_be_bytes()].concat()
+    [&namespace.0.to_be_bytes()[..], &[HASHES]].concat()
+}
+
+fn is_row(version: &Result<Version>) -> bool {
+    version.as_ref().map_or(true, |(key, ..)| Key::table_of(key) != Some(HASHES))
 }
 
 impl BaseSnapshot {
@@ -269,10 +274,12 @@ impl BaseSnapshot {
             let runs: Vec<Arc<Run>> = level.iter().map(|placed| placed.run.clone()).collect();
             if number == 0 {
                 for run in &runs {
-                    sources.push(Box::new(run_iter::RunIter::new(run, &self.cache, from, to, direction)));
+                    let rows = run_iter::RunIter::new(run, &self.cache, from, to, direction);
+                    sources.push(Box::new(rows.filter(is_row)));
                 }
             } else {
-                sources.push(Box::new(run_iter::level(&runs, &self.cache, from, to, direction)));
+                let rows = run_iter::level(&runs, &self.cache, from, to, direction);
+                sources.push(Box::new(rows.filter(is_row)));
             }
         }
         sources
@@ -287,13 +294,18 @@ impl BaseSnapshot {
         })
     }
 
-    /// The namespaces that have a set hash.
+    /// The namespaces that have rows.
     pub(crate) fn namespaces(&self) -> Result<Vec<NamespaceId>> {
-        let sources = self.sources(&HASHES, None, Direction::Forward);
-        let number = |key: &[u8]| key.last_chunk().map(|b| NamespaceId(u64::from_be_bytes(*b)));
-        merge::RowIter::new(sources, Direction::Forward)
-            .filter_map(|row| row.map(|(key, _)| number(&key)).transpose())
-            .collect()
+        let mut found = Vec::new();
+        let mut from = Some(Vec::new());
+        while let Some(at) = from {
+            let sources = self.sources(&at, None, Direction::Forward);
+            let first = merge::RowIter::new(sources, Direction::Forward).next().transpose()?;
+            let namespace = first.and_then(|(key, _)| Key::namespace_of(&key));
+            found.extend(namespace);
+            from = namespace.and_then(|n| n.0.checked_add(1)).map(|next| next.to_be_bytes().to_vec());
+        }
+        Ok(found)
     }
 
     /// Reads every run from the disk: `visit` hears the key of each version that is whole, and of everything that does not
@@ -302,6 +314,13 @@ impl BaseSnapshot {
         for placed in self.levels.iter().flatten() {
             if let Err(err) = placed.run.check(visit) {
                 visit(Err(err));
+            }
+        }
+        for pair in self.levels.iter().skip(1).flat_map(|level| level.windows(2)) {
+            if pair[0].run.last_key() >= pair[1].run.first_key() {
+                let (a, b) = (pair[0].run.number, pair[1].run.number);
+                let reason = format_args!("runs {a} and {b} of one level overlap");
+                visit(Err(Error::new(Code::RowsCorrupt).with("reason", reason)));
             }
         }
     }

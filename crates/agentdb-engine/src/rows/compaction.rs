@@ -77,8 +77,11 @@ fn plan(rows: &BaseSnapshot, level_bytes: u64) -> Option<Plan> {
     };
     let zero = level(0);
     if zero.len() >= LEVEL_0_RUNS {
-        let lower = level(1).into_iter().filter(|run| zero.iter().any(|z| overlap(z, run))).collect();
-        return Some(Plan { from: 0, upper: zero, lower: whole_range(lower, &level(1)) });
+        // What is written spans all of them: nothing of level 1 may lie between.
+        let first = zero.iter().map(|run| run.first_key()).min()?.to_vec();
+        let last = zero.iter().map(|run| run.last_key()).max()?.to_vec();
+        let lower = level(1).into_iter().filter(|run| run.overlaps(&first, &last)).collect();
+        return Some(Plan { from: 0, upper: zero, lower });
     }
     let mut limit = level_bytes;
     for from in 1..rows.levels.len() {
@@ -102,15 +105,6 @@ fn plan(rows: &BaseSnapshot, level_bytes: u64) -> Option<Plan> {
 
 fn overlap(a: &Run, b: &Run) -> bool {
     a.overlaps(b.first_key(), b.last_key())
-}
-
-/// The runs of a level from the first to the last of those given: what is written between them must not overlap any.
-fn whole_range(given: Vec<Arc<Run>>, level: &[Arc<Run>]) -> Vec<Arc<Run>> {
-    let at = |run: Option<&Arc<Run>>| run.and_then(|r| level.iter().position(|l| l.number == r.number));
-    match (at(given.first()), at(given.last())) {
-        (Some(first), Some(last)) => level[first..=last].to_vec(),
-        _ => given,
-    }
 }
 
 impl Compaction {

@@ -1,7 +1,5 @@
 //! Draining: a memory table that takes no more writes becomes a run of level 0, step by step.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError};
 
 use agentdb_types::{Code, Error, Lsn, Result};
@@ -20,18 +18,19 @@ pub(super) struct Drain {
     writer: Option<RunWriter>,
     /// The last key that was written.
     after: Option<Vec<u8>>,
-    /// The set hashes of the namespaces that the table touches, as they will be.
-    hashes: BTreeMap<NamespaceId, SetHash>,
+    /// The namespace whose rows are being written, and its set hash as it will be.
+    hash: Option<(NamespaceId, SetHash)>,
 }
 
 impl Base {
     /// Does a piece of draining `table`, which leads to `end`; returns whether it is done. One thread drains.
     pub(crate) fn drain(&self, table: &Arc<Memtable>, end: Position) -> Result<bool> {
         let mut slot = self.drain.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut drain = slot.take().filter(|drain| Arc::ptr_eq(&drain.table, table)).unwrap_or_else(|| {
-            Drain { table: table.clone(), writer: None, after: None, hashes: BTreeMap::new() }
-        });
-        if drain.step(self)? {
+        let mut drain = slot
+            .take()
+            .filter(|drain| Arc::ptr_eq(&drain.table, table))
+            .unwrap_or_else(|| Drain { table: table.clone(), writer: None, after: None, hash: None });
+        if drain.step(self, end.lsn)? {
             drain.finish(self, end)?;
             return Ok(true);
         }
@@ -42,7 +41,7 @@ impl Base {
 
 impl Drain {
     /// Writes the next rows; returns whether there are no more.
-    fn step(&mut self, base: &Base) -> Result<bool> {
+    fn step(&mut self, base: &Base, end: Lsn) -> Result<bool> {
         let rows = base.snapshot();
         // The first key after the last one: keys are self-delimiting, so nothing lies between.
         let from = self.after.as_ref().map(|key| [key, &[0][..]].concat()).unwrap_or_default();
@@ -54,23 +53,24 @@ impl Drain {
             }
             bytes += key.len() + body.as_ref().map_or(0, |b| b.len());
             self.after = Some(key.clone());
-            self.row(base, &rows, (key, lsn, body))?;
+            self.row(base, &rows, end, (key, lsn, body))?;
         }
         Ok(true)
     }
 
     /// Writes a row, and brings the set hash of its namespace up to date.
-    fn row(&mut self, base: &Base, rows: &BaseSnapshot, row: Version) -> Result<()> {
+    fn row(&mut self, base: &Base, rows: &BaseSnapshot, end: Lsn, row: Version) -> Result<()> {
         let (key, lsn, body) = &row;
         if body.is_none() && planted::is(Bug::DeleteForgotten) {
             return Ok(());
         }
         let namespace = Key::namespace_of(key)
             .ok_or_else(|| Error::new(Code::RowsCorrupt).with("reason", "a key has no namespace"))?;
-        let hash = match self.hashes.entry(namespace) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(rows.hash(namespace)?),
-        };
+        if self.hash.as_ref().is_none_or(|(n, _)| *n != namespace) {
+            self.end_namespace(base, end)?;
+            self.hash = Some((namespace, rows.hash(namespace)?));
+        }
+        let Some((_, hash)) = &mut self.hash else { return Ok(()) };
         let before = rows.get(key)?;
         if let Some(before) = &before {
             hash.remove(key, before.lsn, &before.body);
@@ -91,13 +91,16 @@ impl Drain {
         }
     }
 
+    /// Writes the set hash of the namespace whose rows are written: its key comes after theirs.
+    fn end_namespace(&mut self, base: &Base, end: Lsn) -> Result<()> {
+        let Some((namespace, hash)) = self.hash.take() else { return Ok(()) };
+        let body = (hash != SetHash::default()).then(|| hash.to_bytes().into());
+        self.writer(base)?.push((hash_key(namespace), end, body))
+    }
+
     /// Ends the run and gives it its place.
     fn finish(mut self, base: &Base, end: Position) -> Result<()> {
-        // Their keys come after those of all rows.
-        for (namespace, hash) in std::mem::take(&mut self.hashes) {
-            let body = (hash != SetHash::default()).then(|| hash.to_bytes().into());
-            self.writer(base)?.push((hash_key(namespace), end.lsn, body))?;
-        }
+        self.end_namespace(base, end.lsn)?;
         let run = self.writer.map(|writer| writer.finish(&base.env, &base.dir)).transpose()?;
         base.install(|next, generation| {
             next.position = end;

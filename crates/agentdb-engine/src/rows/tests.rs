@@ -23,8 +23,10 @@ fn open(env: &Env) -> Rows {
     Rows::open(Base::open(env, dir, options).unwrap()).unwrap()
 }
 
+/// Keys of two namespaces.
 fn key(name: u8) -> Key {
-    Key::new(NamespaceId::DEFAULT, Table::State).text(&char::from(b'a' + name).to_string())
+    let namespace = if name < KEYS / 2 { NamespaceId::SYSTEM } else { NamespaceId::DEFAULT };
+    Key::new(namespace, Table::State).text(&char::from(b'a' + name).to_string())
 }
 
 #[derive(Clone, Debug)]
@@ -66,9 +68,12 @@ fn check(reader: &super::Reader, model: &Model) {
         }
         assert_eq!(rows, expected);
     }
-    let mut hash = SetHash::default();
-    model.iter().for_each(|(k, (lsn, body))| hash.add(k, *lsn, body));
-    assert!(reader.hash(NamespaceId::DEFAULT).unwrap() == hash);
+    for namespace in [NamespaceId::SYSTEM, NamespaceId::DEFAULT] {
+        let mut hash = SetHash::default();
+        let of = |key: &[u8]| Key::namespace_of(key) == Some(namespace);
+        model.iter().filter(|(k, _)| of(k)).for_each(|(k, (lsn, body))| hash.add(k, *lsn, body));
+        assert!(reader.hash(namespace).unwrap() == hash);
+    }
 }
 
 proptest! {
@@ -112,7 +117,9 @@ proptest! {
         let again = open(&world.env());
         prop_assert_eq!(again.persisted().lsn, persisted);
         again.reader().check_base(&mut |key| assert!(key.is_ok()));
-        let (hash, computed, _) = again.reader().hash_base(NamespaceId::DEFAULT).unwrap();
-        prop_assert!(hash == computed);
+        for namespace in again.reader().base_namespaces().unwrap() {
+            let (hash, computed, rows) = again.reader().hash_base(namespace).unwrap();
+            prop_assert!(hash == computed && rows > 0);
+        }
     }
 }

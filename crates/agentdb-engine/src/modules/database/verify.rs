@@ -213,7 +213,6 @@ impl Job<'_> {
 
 /// A panic on damage is a mistake of ours; it must not hide what else is damaged.
 fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        Err(Error::new(Code::RowsCorrupt).with("reason", "checking it panicked"))
-    })
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Error::new(Code::RowsCorrupt).with("reason", "checking it panicked")))
 }
