@@ -91,7 +91,7 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
     let (times, json) = rest.split_first_chunk::<24>().ok_or_else(malformed)?;
     let time = |i: usize| {
         let bytes = times[8 * i..8 * i + 8].try_into().map_err(|_| malformed())?;
-        Timestamp::from_micros(i64::from_le_bytes(bytes))
+        Timestamp::from_micros(i64::from_le_bytes(bytes)).map_err(|_| malformed())
     };
     let expires = Some(time(2)?).filter(|t| t.micros() != 0);
     if expires.is_some_and(|t| t <= now) && !planted::is(Bug::TtlIgnored) {
