@@ -22,6 +22,9 @@ mod background;
 mod codec;
 mod completion;
 mod cursor;
+#[doc(hidden)]
+#[cfg(any(test, feature = "decoders"))]
+pub mod decoders;
 mod digest;
 mod encoder;
 mod engine;

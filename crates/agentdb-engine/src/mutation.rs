@@ -54,7 +54,7 @@ impl Change {
         }
     }
 
-    fn encode_body(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
             Change::Put(bytes) => out.extend_from_slice(bytes),
             Change::Delete => {}
@@ -69,7 +69,7 @@ impl Change {
         }
     }
 
-    fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
+    pub(crate) fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
         match kind {
             1 => Some(Change::Put(body.to_vec())),
             2 => body.is_empty().then_some(Change::Delete),

@@ -292,11 +292,11 @@ impl Iterator for BaseIter {
     }
 }
 
-fn row_checksum(key: &[u8], lsn: &[u8], body: &[u8]) -> u32 {
+pub(crate) fn row_checksum(key: &[u8], lsn: &[u8], body: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(key), lsn), body)
 }
 
-fn encode_row(key: &[u8], lsn: Lsn, body: &[u8]) -> Vec<u8> {
+pub(crate) fn encode_row(key: &[u8], lsn: Lsn, body: &[u8]) -> Vec<u8> {
     let lsn = lsn.0.to_le_bytes();
     let mut out = Vec::with_capacity(HEAD_BYTES + body.len());
     out.extend_from_slice(&lsn);
@@ -305,7 +305,7 @@ fn encode_row(key: &[u8], lsn: Lsn, body: &[u8]) -> Vec<u8> {
     out
 }
 
-fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row> {
+pub(crate) fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row> {
     let parts = stored.split_first_chunk::<8>().and_then(|(lsn, rest)| {
         let (crc, body) = rest.split_first_chunk::<4>()?;
         (row_checksum(key, lsn, body) == u32::from_le_bytes(*crc)).then_some((lsn, body))
@@ -318,7 +318,7 @@ fn decode_row(key: &[u8], stored: &[u8]) -> Result<Row> {
     }
 }
 
-fn encode_position(position: &Position) -> Vec<u8> {
+pub(crate) fn encode_position(position: &Position) -> Vec<u8> {
     let mut out = Vec::with_capacity(52);
     out.extend_from_slice(&position.lsn.0.to_le_bytes());
     out.extend_from_slice(&position.chain.0);
@@ -327,7 +327,7 @@ fn encode_position(position: &Position) -> Vec<u8> {
     out
 }
 
-fn decode_position(bytes: &[u8]) -> Option<Position> {
+pub(crate) fn decode_position(bytes: &[u8]) -> Option<Position> {
     let (fields, crc) = bytes.split_last_chunk::<4>()?;
     if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
         return None;

@@ -1,7 +1,7 @@
 //! Rows: the view that answers reads. The newest versions lie in memory tables, the rest in the row file; a background
 //! step drains the one into the other, never beyond what the log has synced.
 
-mod base;
+pub(crate) mod base;
 mod filter;
 mod memtable;
 mod merge;

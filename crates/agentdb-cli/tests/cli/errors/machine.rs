@@ -41,7 +41,9 @@ pub(super) fn queue_full() -> Vec<Value> {
     };
     let tickets: Vec<_> = (0..limits::QUEUE_REQUESTS).map(|_| write(&json!(1)).unwrap()).collect();
     let requests = db.refuses(&[("actual", "65536"), ("limit", "65536")], |_| write(&json!(1)));
-    tickets.into_iter().for_each(|ticket| drop(ticket.wait().unwrap()));
+    for ticket in tickets {
+        ticket.wait().unwrap();
+    }
 
     let db = Simulated::new();
     let megabyte = json!("x".repeat(limits::VALUE_BYTES - 2));

@@ -58,7 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A session as its row holds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Head {
+pub(crate) struct Head {
     number: u64,
     owner: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
