@@ -30,6 +30,8 @@ mod encoder;
 mod engine;
 mod filter;
 mod format;
+#[cfg(test)]
+mod golden;
 mod idempotency;
 mod inspect;
 mod key;

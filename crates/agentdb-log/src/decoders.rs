@@ -17,12 +17,13 @@ pub fn frame(bytes: &[u8]) -> bool {
         let crc = frame::checksum(SALT, OFFSET, &bytes[..92], body);
         repaired[92..96].copy_from_slice(&crc.to_le_bytes());
     }
-    let raw = decodes(bytes);
-    decodes(&repaired) || raw
+    let raw = reencoded_frame(bytes, SALT, OFFSET).is_some();
+    reencoded_frame(&repaired, SALT, OFFSET).is_some() || raw
 }
 
-fn decodes(bytes: &[u8]) -> bool {
-    let Ok(Some(frame)) = crate::decode_frame(bytes, SALT, OFFSET) else { return false };
+/// The length of the frame at `offset` of a segment with this `salt`, which encodes to the same bytes again.
+pub fn reencoded_frame(bytes: &[u8], salt: u64, offset: u64) -> Option<usize> {
+    let Ok(Some(frame)) = crate::decode_frame(bytes, salt, offset) else { return None };
     let group = &frame.group;
     assert_eq!(group.last_lsn().next().0, group.first_lsn.0 + u64::from(group.count));
     assert!(frame.bytes >= HEADER_BYTES + group.body.len());
@@ -37,12 +38,12 @@ fn decodes(bytes: &[u8]) -> bool {
             body: &group.body,
         };
         let mut out = Vec::new();
-        let chain = frame::encode(&mut out, &again, &frame.previous, frame.synced_lsn, SALT, OFFSET);
+        let chain = frame::encode(&mut out, &again, &frame.previous, frame.synced_lsn, salt, offset);
         assert_eq!(chain, group.chain);
         let whole = HEADER_BYTES + group.body.len();
         assert_eq!(out[..whole], bytes[..whole]);
     }
-    true
+    Some(frame.bytes)
 }
 
 /// The header of a segment, as read and with its checksum set right.

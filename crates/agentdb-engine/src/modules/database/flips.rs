@@ -84,7 +84,7 @@ fn samples(db: &TestDb) -> Vec<(Table, Key, Row)> {
 
 /// Where in the row file a row's key and its stored form lie: the leaf pages of its library start with the byte 1, the
 /// count of pairs at 2 (`u16`), then the ends of the keys and the ends of the values (`u32` each, from the page's start).
-fn places(file: &[u8], key: &[u8], row: &Row) -> Vec<(usize, usize)> {
+pub(crate) fn places(file: &[u8], key: &[u8], row: &Row) -> Vec<(usize, usize)> {
     let mut found = Vec::new();
     for page in (0..file.len()).step_by(PAGE).filter(|&page| file[page] == 1) {
         let count = usize::from(u16::from_le_bytes([file[page + 2], file[page + 3]]));
