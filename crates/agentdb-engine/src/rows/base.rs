@@ -125,10 +125,13 @@ impl Base {
                 tx.commit().map_err(from_redb)
             }
             Some(bytes) if bytes == FORMAT_VERSION.to_le_bytes() => Ok(()),
-            Some(bytes) => Err(Error::new(Code::FormatTooNew)
-                .with("path", "the row file")
-                .with("actual", bytes.first().copied().unwrap_or_default())
-                .with("supported", FORMAT_VERSION)),
+            Some(bytes) => match bytes[..].try_into().map(u32::from_le_bytes) {
+                Ok(newer) if newer > FORMAT_VERSION => Err(Error::new(Code::FormatTooNew)
+                    .with("path", "the row file")
+                    .with("actual", newer)
+                    .with("supported", FORMAT_VERSION)),
+                _ => Err(corrupt("its format version is none")),
+            },
         }
     }
 

@@ -74,11 +74,11 @@ fn newer_row_file() -> Value {
     let dir = real();
     let rows = row_file(dir.path());
     let tx = rows.begin_write().unwrap();
-    tx.open_table(META).unwrap().insert("format", &2u32.to_le_bytes()[..]).unwrap();
+    tx.open_table(META).unwrap().insert("format", &256u32.to_le_bytes()[..]).unwrap();
     tx.commit().unwrap();
     drop(rows);
     let err = Database::open(dir.path()).err().unwrap();
-    told(&err, &[("path", "the row file"), ("actual", "2"), ("supported", "1")])
+    told(&err, &[("path", "the row file"), ("actual", "256"), ("supported", "1")])
 }
 
 fn newer_row() -> Value {
