@@ -55,6 +55,7 @@ pub fn segment_header(bytes: &[u8]) -> bool {
     }
     let decodes = |bytes: &[u8]| {
         let Ok(header) = Header::decode(bytes, Path::new("segment")) else { return false };
+        assert!(header.len >= OFFSET, "no room for a frame");
         let again = header.encode();
         assert_eq!(Header::decode(&again, Path::new("segment")), Ok(header));
         assert!(again[..] == bytes[..44] || bytes[12..16] != [0; 4]);

@@ -38,6 +38,7 @@ pub(super) fn id(bytes: &[u8]) -> bool {
 pub(super) fn format_file(bytes: &[u8]) -> bool {
     let decodes = |bytes: &[u8]| {
         let Ok(format) = Format::decode(bytes, Path::new("FORMAT")) else { return false };
+        assert!((1..=format::VERSION).contains(&format.agentdb) && !format.id.is_empty());
         let again = format.encode().expect("a format has a JSON form");
         assert_eq!(Format::decode(again.as_bytes(), Path::new("FORMAT")), Ok(format));
         true

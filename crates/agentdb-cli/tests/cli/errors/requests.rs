@@ -1,6 +1,8 @@
 //! What requests are refused for.
 
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,7 +57,14 @@ pub(super) fn invalid_utf8() -> Vec<Value> {
     std::fs::write(&file, b"\"ab\xff\"").unwrap();
     let error = told_by_tool(dir.path(), &["state", "put", "ann", "k", &format!("@{}", file.display())]);
     assert_eq!(error["values"]["offset"], "3");
-    vec![error]
+    let output = crate::agentdb(dir.path())
+        .args(["--json", "state", "get", "ann"])
+        .arg(OsStr::from_bytes(b"ab\xff"))
+        .output()
+        .unwrap();
+    let argument = serde_json::from_slice::<Value>(&output.stderr).unwrap()["error"].take();
+    assert_eq!(argument["values"]["offset"], "2");
+    vec![error, argument]
 }
 
 pub(super) fn invalid_json() -> Vec<Value> {
