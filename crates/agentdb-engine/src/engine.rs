@@ -21,7 +21,7 @@ use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::read::Read;
-use crate::rows::{Base, BaseLoad, Position, Rows};
+use crate::rows::{Base, BaseLoad, Position, Rows, distrusted};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
 use crate::tx::IdSource;
@@ -307,7 +307,10 @@ fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
 /// The row file, and the log behind it, which must contain where the row file stands.
 fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequencer)> {
     let load = BaseLoad { cache_bytes: options.cache_bytes };
-    Base::discard_distrusted(env, &dir.join("rows"))?;
+    if distrusted::is_marked(env, &dir.join("rows"))? {
+        let log = LocalLog::open(env, &dir.join("log"), options.log, Lsn::ZERO)?;
+        distrusted::settle(env, &dir.join("rows"), load, log.first_lsn <= Lsn(1))?;
+    }
     let rows = Rows::open(Base::open(env, &dir.join("rows"), load)?)?;
     let persisted = rows.persisted();
     let Opened { log, chain_at, first_lsn } =
@@ -518,8 +521,10 @@ impl Core {
                 Ok(drained)
             }
             Err(err) => {
-                // The first failure is the one to tell, whether or not the mark could be left.
-                let _ = Base::distrust(&self.env, &self.dir.join("rows"));
+                if distrusted::is_doubtful(&err) {
+                    // The first failure is the one to tell, whether or not the mark could be left.
+                    let _ = distrusted::mark(&self.env, &self.dir.join("rows"));
+                }
                 Err(err)
             }
         }

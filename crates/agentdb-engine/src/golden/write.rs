@@ -21,7 +21,9 @@ const SMALL: usize = 4096;
 #[ignore = "it writes into the source tree: make golden"]
 fn write_the_set_of_this_version() {
     let (env, set) = (Env::real(), root().join(format!("v{}", format::VERSION)));
-    assert!(!env.files.exists(&set).unwrap(), "{} exists: a set is never rewritten", set.display());
+    if env.files.exists(&set).unwrap() {
+        return println!("{} exists: a set is never rewritten", set.display());
+    }
     let files = database();
     assert!(files == database(), "two runs differ");
     let save = |path: &Path, bytes: &[u8]| {

@@ -24,8 +24,9 @@ const POSITION: &str = "position";
 const FORMAT: &str = "format";
 const FORMAT_VERSION: u32 = 1;
 const HEAD_BYTES: usize = 12;
-const FILE: &str = "rows.redb";
-const DISTRUSTED: &str = "DISTRUSTED";
+pub(super) const FILE: &str = "rows.redb";
+/// A row file in the making.
+pub(super) const NEW_FILE: &str = "rows.new";
 
 /// Where the row file stands in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,7 +63,7 @@ impl Base {
             return Self::load(env.files.open(&path, OpenMode::Write)?, load);
         }
         // The file appears under its name only when it is whole: redb's own beginning is not atomic.
-        let new = dir.join("rows.new");
+        let new = dir.join(NEW_FILE);
         if env.files.exists(&new)? {
             env.files.remove(&new)?;
         }
@@ -72,7 +73,7 @@ impl Base {
         Ok(base)
     }
 
-    fn load(file: Arc<dyn File>, load: BaseLoad) -> Result<Self> {
+    pub(super) fn load(file: Arc<dyn File>, load: BaseLoad) -> Result<Self> {
         let db = redb::Builder::new()
             .set_cache_size(load.cache_bytes)
             .create_with_backend(Backend { file: file.clone() })
@@ -82,27 +83,22 @@ impl Base {
         Ok(base)
     }
 
-    /// Marks the row file as not to be trusted: after a failed sync the operating system may show pages that it will
-    /// never write, so that only the log knows the rows.
-    pub(crate) fn distrust(env: &Env, dir: &Path) -> Result<()> {
-        env.files.open(&dir.join(DISTRUSTED), OpenMode::CreateNew)?.sync_data()?;
-        env.files.sync_dir(dir)
-    }
-
-    /// Removes a row file that is marked as not to be trusted; returns whether there was one.
-    pub(crate) fn discard_distrusted(env: &Env, dir: &Path) -> Result<bool> {
-        let mark = dir.join(DISTRUSTED);
-        if !env.files.exists(&mark)? {
-            return Ok(false);
+    /// Refuses unless every row and the digest of every namespace holds.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        let snapshot = self.snapshot()?;
+        for namespace in snapshot.namespaces()? {
+            let mut damaged = None;
+            let computed = snapshot.check(namespace, &mut |row| {
+                damaged = damaged.take().or(row.err());
+            })?;
+            if let Some(err) = damaged {
+                return Err(err);
+            }
+            if computed != snapshot.hash(namespace)? {
+                return Err(corrupt(format_args!("the digest of namespace {} does not hold", namespace.0)));
+            }
         }
-        let file = dir.join(FILE);
-        if env.files.exists(&file)? {
-            env.files.remove(&file)?;
-            env.files.sync_dir(dir)?;
-        }
-        env.files.remove(&mark)?;
-        env.files.sync_dir(dir)?;
-        Ok(true)
+        Ok(())
     }
 
     fn initialise(&self) -> Result<()> {

@@ -2,6 +2,7 @@
 //! step drains the one into the other, never beyond what the log has synced.
 
 pub(crate) mod base;
+pub(crate) mod distrusted;
 mod filter;
 mod memtable;
 mod merge;
