@@ -377,13 +377,14 @@ impl Core {
             if planted::is(Bug::LostTail) && group.last_lsn() == head {
                 return Ok(());
             }
-            let entries = mutation::entries(&group.body, group.count)?;
+            let at = |lsn: Lsn| move |err: Error| err.with("lsn", lsn);
+            let entries = mutation::entries(&group.body, group.count, group.first_lsn)?;
             for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
                 let half = if planted::is(Bug::HalfABatch) { entry.mutations.len() / 2 } else { usize::MAX };
                 for mutation in entry.mutations.iter().take(half) {
-                    let change = mutation.change(entry.subject.as_deref(), &self.keyring)?;
+                    let change = mutation.change(entry.subject.as_deref(), &self.keyring).map_err(at(lsn))?;
                     let before = self.rows.latest().get(&mutation.key)?;
-                    let mut after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+                    let mut after = change.apply(before.as_ref().map(|r| &r.body[..])).map_err(at(lsn))?;
                     if planted::is(Bug::AppliedTwice) && matches!(change, mutation::Change::Add(_)) {
                         after = change.apply(after.as_deref())?;
                     }

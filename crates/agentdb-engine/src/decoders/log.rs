@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use agentdb_env::sim::World;
+use agentdb_types::Lsn;
 
 use crate::codec::Reader;
 use crate::keyring::{self, Keyring};
@@ -15,8 +16,8 @@ pub(super) fn entries(bytes: &[u8]) -> bool {
     while reader.bytes().is_some() {
         count += 1;
     }
-    let Ok(entries) = mutation::entries(bytes, count) else { return false };
-    assert!(mutation::entries(bytes, count + 1).is_err());
+    let Ok(entries) = mutation::entries(bytes, count, Lsn(1)) else { return false };
+    assert!(mutation::entries(bytes, count + 1, Lsn(1)).is_err());
     let mut again = Vec::new();
     entries.iter().for_each(|entry| put_entry(&mut again, entry));
     assert_eq!(again, bytes);

@@ -31,7 +31,8 @@ fn every_entry_of_the_log_encodes_to_its_bytes_and_every_kind_is_there() {
             let mut at = 4096;
             while let Some(len) = frames::reencoded_frame(&bytes[at..], salt, at as u64) {
                 let frame = agentdb_log::decode_frame(&bytes[at..], salt, at as u64).unwrap().unwrap();
-                let entries = mutation::entries(&frame.group.body, frame.group.count).unwrap();
+                let entries =
+                    mutation::entries(&frame.group.body, frame.group.count, frame.group.first_lsn).unwrap();
                 let mut again = Vec::new();
                 entries.iter().for_each(|entry| put_entry(&mut again, entry));
                 assert_eq!(again, frame.group.body);

@@ -8,6 +8,7 @@ use agentdb_engine::Task;
 use agentdb_env::sim::World;
 use redb::{ReadableDatabase, TableDefinition};
 
+use super::newer::append;
 use super::simulated::{Files, Simulated, bytes_of, files, open, path_of};
 use super::told;
 
@@ -84,6 +85,10 @@ pub(super) fn log_corrupt() -> Vec<Value> {
         bytes[4096..4608].fill(0);
         w.write_file(&path, &bytes).unwrap();
     }));
+    // Groups that nobody should have written: an entry that ends early, none at all, and a sealed body of nobody.
+    for body in [&[9, 1][..], &[], &[7, 0x11, 5, 2, b'k', b'y', 0x81, b'x']] {
+        errors.push(db.refuses_to_open(&[("lsn", "9"), ("reason", "malformed")], |w, _| append(w, body)));
+    }
     // A running database reports it.
     db.world.flip_bit(Path::new("/db/log/0000000001.log"), middle as u64, 0).unwrap();
     let report = db.engine().verify(&mut |_| {}).unwrap();

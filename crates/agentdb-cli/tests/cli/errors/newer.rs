@@ -109,14 +109,18 @@ pub(super) fn unknown_critical() -> Vec<Value> {
         db.refuses_to_open(&[("what", "a frame of the log"), ("field", "flags 0x0001")], |w, f| {
             change_last_frame(w, f, |frame| frame[6] = 1);
         }),
-        db.refuses_to_open(&[("what", "an entry of the log"), ("field", "77")], |w, _| {
-            let mut log = LocalLog::open(&w.env(), Path::new("/db/log"), LOG, Lsn(0)).unwrap().log;
-            let head = log.head();
-            // Field 77, critical, one byte.
-            let body = [4, 0x9b, 0x01, 0x01, b'x'];
-            let (epoch, expected_head, time) = (head.epoch, head.lsn, head.time);
-            log.append(NewGroup { epoch, expected_head, count: 1, time, body: &body }).unwrap();
-            log.sync().unwrap();
+        // Field 77, critical, one byte.
+        db.refuses_to_open(&[("what", "an entry of the log"), ("field", "77"), ("lsn", "9")], |w, _| {
+            append(w, &[4, 0x9b, 0x01, 0x01, b'x']);
         }),
     ]
+}
+
+/// Appends a group of one entry to the log.
+pub(super) fn append(world: &World, body: &[u8]) {
+    let mut log = LocalLog::open(&world.env(), Path::new("/db/log"), LOG, Lsn(0)).unwrap().log;
+    let head = log.head();
+    let (epoch, expected_head, time) = (head.epoch, head.lsn, head.time);
+    log.append(NewGroup { epoch, expected_head, count: 1, time, body }).unwrap();
+    log.sync().unwrap();
 }
