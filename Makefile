@@ -34,6 +34,15 @@ bench: setup ## Measure against SQLite, redb and a bare fdatasync loop (some min
 sim: setup ## Simulate more seeds (AGENTDB_SEEDS=n)
 	AGENTDB_SEEDS=$(or $(AGENTDB_SEEDS),10000) cargo test -p agentdb-sim -- --nocapture
 
+.PHONY: fuzz
+fuzz: setup ## Fuzz every decoder with coverage (FUZZ_SECONDS each, DECODERS="name …")
+	@scripts/fuzz.sh "$(CACHE)" "$(or $(FUZZ_SECONDS),60)" $(DECODERS)
+
+.PHONY: golden
+golden: setup ## Write the golden files of this format version, if there are none
+	cargo test -p agentdb-engine --lib golden::write -- --ignored
+	cargo test -p agentdb-engine --lib golden
+
 .PHONY: docs
 docs: setup ## Regenerate the operation reference and the pages of errors
 	cargo run -q -p xtask -- codegen

@@ -16,8 +16,10 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let json = arguments.iter().any(|a| a == "--json");
     if let Some(at) = arguments.iter().position(|a| a.to_str().is_none()) {
+        let text = std::str::from_utf8(arguments[at].as_encoded_bytes());
+        let offset = text.map_or_else(|e| e.valid_up_to(), str::len);
         let err =
-            Error::new(Code::InvalidUtf8).with("field", format_args!("argument {at}")).with("offset", 0);
+            Error::new(Code::InvalidUtf8).with("field", format_args!("argument {at}")).with("offset", offset);
         return output::fail(&err, json);
     }
     let matches = match tree::command().try_get_matches_from(arguments) {

@@ -386,13 +386,14 @@ impl Core {
             if planted::is(Bug::LostTail) && group.last_lsn() == head {
                 return Ok(());
             }
-            let entries = mutation::entries(&group.body, group.count)?;
+            let at = |lsn: Lsn| move |err: Error| err.with("lsn", lsn);
+            let entries = mutation::entries(&group.body, group.count, group.first_lsn)?;
             for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
                 let half = if planted::is(Bug::HalfABatch) { entry.mutations.len() / 2 } else { usize::MAX };
                 for mutation in entry.mutations.iter().take(half) {
-                    let change = mutation.change(entry.subject.as_deref(), &self.keyring)?;
+                    let change = mutation.change(entry.subject.as_deref(), &self.keyring).map_err(at(lsn))?;
                     let before = self.rows.latest().get(&mutation.key)?;
-                    let mut after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+                    let mut after = change.apply(before.as_ref().map(|r| &r.body[..])).map_err(at(lsn))?;
                     if planted::is(Bug::AppliedTwice) && matches!(change, mutation::Change::Add(_)) {
                         after = change.apply(after.as_deref())?;
                     }
@@ -486,10 +487,8 @@ impl Core {
     fn drain(&self) -> Result<bool> {
         // What is drained must be durable in the log, and no reader may still be given an LSN before it.
         let settled = Lsn(self.synced.load(Ordering::Acquire)).min(self.rows.visible());
-        if self.rows.drainable().is_none_or(|end| end > settled && !planted::is(Bug::ViewBeyondLog)) {
-            return Ok(false);
-        }
-        let drained = self.rows.drain()?;
+        let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { settled };
+        let drained = self.rows.drain(settled)?;
         if drained == Drained::Table {
             self.trim()?;
             self.merger.set();
@@ -560,7 +559,7 @@ impl Core {
         self.step(Task::Sync)?;
         self.step(Task::Stamp)?;
         self.step(Task::Freeze)?;
-        while self.step(Task::Drain)? || (self.rows.drainable().is_some() && self.step(Task::Merge)?) {}
+        while self.step(Task::Drain)? || (self.rows.has_frozen() && self.step(Task::Merge)?) {}
         Ok(())
     }
 

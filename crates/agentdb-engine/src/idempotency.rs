@@ -16,7 +16,7 @@ use crate::sweep;
 use crate::tx::Tx;
 
 #[derive(Serialize, Deserialize)]
-struct Remembered {
+pub(crate) struct Remembered {
     /// BLAKE3 of the operations and their requests.
     request: String,
     lsn: Lsn,

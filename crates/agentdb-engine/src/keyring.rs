@@ -1,6 +1,6 @@
 //! The keys of subjects: one file each under `keys/`, apart from the data that they seal.
 //!
-//! Format version 1 (little-endian): magic `ADBKEY01`, state byte (1 live, 2 destroyed), key id (16), key (32, zeros once
+//! Format version 1 (little-endian): magic `ADBKEY` and the version in two digits, state byte (1 live, 2 destroyed), key id (16), key (32, zeros once
 //! destroyed), length of the subject `u16`, the subject, CRC-32C of all that. Bodies are sealed with XChaCha20-Poly1305
 //! (draft-irtf-cfrg-xchacha-03) under a random nonce: key id, nonce (24), ciphertext and tag.
 
@@ -15,15 +15,16 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 
 use crate::mutation::Seal;
 
-const MAGIC: &[u8; 8] = b"ADBKEY01";
+const MAGIC: &[u8; 6] = b"ADBKEY";
+const VERSION: u8 = 1;
 const ID_BYTES: usize = 16;
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 24;
 const LIVE: u8 = 1;
 const DESTROYED: u8 = 2;
 
-#[derive(Clone)]
-struct SubjectKey {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SubjectKey {
     id: [u8; ID_BYTES],
     /// `None` once destroyed.
     key: Option<[u8; KEY_BYTES]>,
@@ -96,11 +97,13 @@ impl Keyring {
         let file = self.env.files.open(&path, OpenMode::Read)?;
         let mut bytes = vec![0; usize::try_from(file.len()?.min(4096)).unwrap_or_default()];
         let read = file.read_at(0, &mut bytes)?;
-        decode(&bytes[..read], subject).map(Some).ok_or_else(|| {
-            Error::new(Code::FormatCorrupt)
+        let (name, key) = decode(&bytes[..read], &path)?;
+        if name != subject {
+            return Err(Error::new(Code::FormatCorrupt)
                 .with("path", path.display())
-                .with("reason", "the key file's checksum or form does not hold")
-        })
+                .with("reason", "the key is that of another subject"));
+        }
+        Ok(Some(key))
     }
 
     fn store(&self, subject: &str, key: &SubjectKey) -> Result<()> {
@@ -117,8 +120,9 @@ impl Keyring {
     }
 }
 
-fn encode(subject: &str, key: &SubjectKey) -> Vec<u8> {
+pub(crate) fn encode(subject: &str, key: &SubjectKey) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
+    out.extend_from_slice(format!("{VERSION:02}").as_bytes());
     out.push(if key.key.is_some() { LIVE } else { DESTROYED });
     out.extend_from_slice(&key.id);
     out.extend_from_slice(&key.key.unwrap_or_default());
@@ -128,22 +132,45 @@ fn encode(subject: &str, key: &SubjectKey) -> Vec<u8> {
     out
 }
 
-fn decode(bytes: &[u8], subject: &str) -> Option<SubjectKey> {
-    let (fields, crc) = bytes.split_last_chunk::<4>()?;
+/// The subject and the key in the bytes of a key file.
+pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<(String, SubjectKey)> {
+    let corrupt = || {
+        Error::new(Code::FormatCorrupt)
+            .with("path", path.display())
+            .with("reason", "the key file's checksum or form does not hold")
+    };
+    let (fields, crc) = bytes.split_last_chunk::<4>().ok_or_else(corrupt)?;
     if crc32c::crc32c(fields) != u32::from_le_bytes(*crc) {
-        return None;
+        return Err(corrupt());
     }
-    let rest = fields.strip_prefix(MAGIC)?;
+    let rest = fields.strip_prefix(MAGIC).ok_or_else(corrupt)?;
+    let (digits, rest) = rest.split_first_chunk::<2>().ok_or_else(corrupt)?;
+    let version = digits.iter().try_fold(0, |n, d| d.is_ascii_digit().then(|| n * 10 + (d - b'0')));
+    match version.ok_or_else(corrupt)? {
+        VERSION => {}
+        0 => return Err(corrupt()),
+        newer => {
+            return Err(Error::new(Code::FormatTooNew)
+                .with("path", path.display())
+                .with("actual", newer)
+                .with("supported", VERSION));
+        }
+    }
+    decode_fields(rest).ok_or_else(corrupt)
+}
+
+fn decode_fields(rest: &[u8]) -> Option<(String, SubjectKey)> {
     let (&state, rest) = rest.split_first()?;
     let (id, rest) = rest.split_first_chunk::<ID_BYTES>()?;
     let (key, rest) = rest.split_first_chunk::<KEY_BYTES>()?;
-    let (_, name) = rest.split_first_chunk::<2>()?;
+    let (len, name) = rest.split_first_chunk::<2>()?;
     let key = match state {
         LIVE => Some(*key),
-        DESTROYED => None,
+        DESTROYED if *key == [0; KEY_BYTES] => None,
         _ => return None,
     };
-    (name == subject.as_bytes()).then_some(SubjectKey { id: *id, key })
+    let subject = String::from_utf8(name.to_vec()).ok().filter(|s| Id::check("subject", s).is_ok())?;
+    (usize::from(u16::from_le_bytes(*len)) == name.len()).then_some((subject, SubjectKey { id: *id, key }))
 }
 
 impl Seal for Keyring {

@@ -23,11 +23,16 @@ mod codec;
 mod commit;
 mod completion;
 mod cursor;
+#[doc(hidden)]
+#[cfg(any(test, feature = "decoders"))]
+pub mod decoders;
 mod digest;
 mod encoder;
 mod engine;
 mod filter;
 mod format;
+#[cfg(test)]
+mod golden;
 mod idempotency;
 mod inspect;
 mod key;

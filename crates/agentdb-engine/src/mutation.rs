@@ -13,7 +13,7 @@
 //! The kind byte is 1 put, 2 delete, 3 add, 4 splice (an append is a splice at the end); its bit 7 tells that the body is sealed. Mutations are in
 //! the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
 
-use agentdb_types::{Code, Error, Result};
+use agentdb_types::{Code, Error, Lsn, Result};
 
 use crate::codec::{Reader, put_bytes, put_varint};
 
@@ -54,7 +54,7 @@ impl Change {
         }
     }
 
-    fn encode_body(&self, out: &mut Vec<u8>) {
+    pub(crate) fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
             Change::Put(bytes) => out.extend_from_slice(bytes),
             Change::Delete => {}
@@ -69,7 +69,7 @@ impl Change {
         }
     }
 
-    fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
+    pub(crate) fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
         match kind {
             1 => Some(Change::Put(body.to_vec())),
             2 => body.is_empty().then_some(Change::Delete),
@@ -322,24 +322,26 @@ pub(crate) fn put_entry(group: &mut Vec<u8>, entry: &Entry) {
     put_bytes(group, &bytes);
 }
 
-/// The entries of a group's body.
-pub(crate) fn entries(body: &[u8], count: u32) -> Result<Vec<Entry>> {
+/// The entries of a group's body, of which the first has this LSN.
+pub(crate) fn entries(body: &[u8], count: u32, first: Lsn) -> Result<Vec<Entry>> {
     let mut reader = Reader(body);
     let mut entries = Vec::new();
     while !reader.is_empty() {
-        entries.push(Entry::decode(reader.bytes().ok_or_else(|| malformed("an entry's length"))?)?);
+        let bytes = reader.bytes().ok_or_else(|| malformed("an entry's length"));
+        let lsn = Lsn(first.0.saturating_add(entries.len() as u64));
+        entries.push(bytes.and_then(Entry::decode).map_err(|err| err.with("lsn", lsn))?);
     }
     if entries.len() != count as usize {
-        return Err(malformed("the count of entries"));
+        return Err(malformed("the count of entries").with("lsn", first));
     }
     Ok(entries)
 }
 
+/// Whoever knows the LSN adds it.
 fn malformed(what: &str) -> Error {
     Error::new(Code::LogCorrupt)
         .with("segment", "(a group whose checksum holds)")
         .with("offset", 0)
-        .with("lsn", 0)
         .with("reason", format_args!("{what} of an entry is malformed"))
 }
 
@@ -385,7 +387,7 @@ mod tests {
         fn entries_round_trip_with_what_this_build_does_not_know(list in prop::collection::vec(entry(), 0..4)) {
             let mut body = Vec::new();
             list.iter().for_each(|e| put_entry(&mut body, e));
-            prop_assert_eq!(entries(&body, list.len() as u32).unwrap(), list);
+            prop_assert_eq!(entries(&body, list.len() as u32, Lsn(1)).unwrap(), list);
         }
 
         #[test]

@@ -144,14 +144,19 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Result<Fram
     let Ok(time) = Timestamp::from_micros(u64_at(header, 40) as i64) else {
         return Ok(Err(NotAFrame::Checksum));
     };
+    // LSNs start at 1, and the one after the last entry must be one, too.
+    let (first_lsn, count) = (u64_at(header, 24), u32_at(header, 12));
+    if first_lsn == 0 || first_lsn.checked_add(u64::from(count)).is_none() {
+        return Ok(Err(NotAFrame::Checksum));
+    }
     Ok(Ok(Frame {
         group: Group {
             epoch: u64_at(header, 16),
-            first_lsn: Lsn(u64_at(header, 24)),
-            count: u32_at(header, 12),
+            first_lsn: Lsn(first_lsn),
+            count,
             time,
             body: body.to_vec(),
-            chain: chain(&previous, u32_at(header, 12), header, body),
+            chain: chain(&previous, count, header, body),
         },
         previous,
         synced_lsn: Lsn(u64_at(header, 32)),
@@ -173,7 +178,7 @@ fn chain(previous: &ChainHash, count: u32, header: &[u8], body: &[u8]) -> ChainH
     ChainHash(*hasher.finalize().as_bytes())
 }
 
-fn checksum(salt: u64, offset: u64, header: &[u8], body: &[u8]) -> u32 {
+pub(crate) fn checksum(salt: u64, offset: u64, header: &[u8], body: &[u8]) -> u32 {
     let mut crc = crc32c::crc32c(&salt.to_le_bytes());
     crc = crc32c::crc32c_append(crc, &offset.to_le_bytes());
     crc = crc32c::crc32c_append(crc, header);

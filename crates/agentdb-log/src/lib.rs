@@ -19,6 +19,9 @@
 //! # Ok::<(), agentdb_types::Error>(())
 //! ```
 
+#[doc(hidden)]
+#[cfg(feature = "decoders")]
+pub mod decoders;
 mod frame;
 mod group;
 mod local;

@@ -304,7 +304,14 @@ impl SegmentPreparer {
             Some(Next::Filling(filling)) => filling,
             None => NewSegment::begin(&self.env, &self.dir, number, self.options.bytes_of(number))?,
         };
-        let filled = filling.fill()?;
+        let filled = match filling.fill() {
+            Ok(filled) => filled,
+            Err(err) => {
+                // On a full disk the zeros would keep the space that the log and the rows need.
+                let _ = filling.abandon();
+                return Err(err);
+            }
+        };
         slot.next = Some(if filled { Next::Ready(filling.finish()?) } else { Next::Filling(filling) });
         Ok(!filled)
     }

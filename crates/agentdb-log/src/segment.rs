@@ -19,6 +19,7 @@ pub const SEGMENT_VERSION: u32 = 1;
 pub(crate) const DATA_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"ADBSEGMT";
+const HEADER: usize = 44;
 const ZERO_PIECE: usize = 256 << 10;
 static ZEROS: [u8; ZERO_PIECE] = [0; ZERO_PIECE];
 
@@ -42,6 +43,55 @@ pub(crate) fn parse_name(name: &str) -> Option<u64> {
     (file_name(number) == name).then_some(number)
 }
 
+/// What the header of a segment tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) number: u64,
+    pub(crate) len: u64,
+    pub(crate) salt: u64,
+}
+
+impl Header {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER);
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&SEGMENT_VERSION.to_le_bytes());
+        out.extend_from_slice(&0u32.to_le_bytes());
+        out.extend_from_slice(&self.number.to_le_bytes());
+        out.extend_from_slice(&self.len.to_le_bytes());
+        out.extend_from_slice(&self.salt.to_le_bytes());
+        out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
+        out
+    }
+
+    /// The header in the first bytes of the file at `path`.
+    pub(crate) fn decode(bytes: &[u8], path: &Path) -> Result<Self> {
+        let corrupt = |reason: &str| {
+            Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason)
+        };
+        let header =
+            bytes.first_chunk::<HEADER>().ok_or_else(|| corrupt("the segment is shorter than its header"))?;
+        if header[..8] != *MAGIC {
+            return Err(corrupt("the segment's magic is wrong"));
+        }
+        if crc32c::crc32c(&header[..HEADER - 4]) != u32_at(header, HEADER - 4) {
+            return Err(corrupt("the segment header's checksum does not hold"));
+        }
+        let version = u32_at(header, 8);
+        if version != SEGMENT_VERSION {
+            return Err(Error::new(Code::FormatTooNew)
+                .with("path", path.display())
+                .with("actual", version)
+                .with("supported", SEGMENT_VERSION));
+        }
+        let len = u64_at(header, 24);
+        if len < DATA_START {
+            return Err(corrupt("the segment's header says that it has no room for frames"));
+        }
+        Ok(Header { number: u64_at(header, 16), len, salt: u64_at(header, 32) })
+    }
+}
+
 impl Segment {
     /// Creates a zero-filled segment in one go.
     pub(crate) fn create(env: &Env, dir: &Path, number: u64, len: u64) -> Result<Self> {
@@ -54,31 +104,15 @@ impl Segment {
         let corrupt = |reason: &str| {
             Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason)
         };
-        let mut header = [0u8; 44];
-        if file.read_at(0, &mut header)? != header.len() {
-            return Err(corrupt("the segment is shorter than its header"));
-        }
-        if header[..8] != *MAGIC {
-            return Err(corrupt("the segment's magic is wrong"));
-        }
-        if crc32c::crc32c(&header[..40]) != u32_at(&header, 40) {
-            return Err(corrupt("the segment header's checksum does not hold"));
-        }
-        let version = u32_at(&header, 8);
-        if version != SEGMENT_VERSION {
-            return Err(Error::new(Code::FormatTooNew)
-                .with("path", path.display())
-                .with("actual", version)
-                .with("supported", SEGMENT_VERSION));
-        }
-        if u64_at(&header, 16) != number {
+        let mut header = [0u8; HEADER];
+        let read = file.read_at(0, &mut header)?;
+        let Header { number: named, len, salt } = Header::decode(&header[..read], &path)?;
+        if named != number {
             return Err(corrupt("the segment's number is not that of its name"));
         }
-        let len = u64_at(&header, 24);
         if file.len()? < len {
             return Err(corrupt("the segment is shorter than its header says"));
         }
-        let salt = u64_at(&header, 32);
         Ok(Segment { number, salt, len, path, file })
     }
 
@@ -154,14 +188,7 @@ impl NewSegment {
             self.fill()?;
         }
         let Segment { number, salt, len, .. } = self.segment;
-        let mut header = Vec::with_capacity(44);
-        header.extend_from_slice(MAGIC);
-        header.extend_from_slice(&SEGMENT_VERSION.to_le_bytes());
-        header.extend_from_slice(&0u32.to_le_bytes());
-        header.extend_from_slice(&number.to_le_bytes());
-        header.extend_from_slice(&len.to_le_bytes());
-        header.extend_from_slice(&salt.to_le_bytes());
-        header.extend_from_slice(&crc32c::crc32c(&header).to_le_bytes());
+        let header = Header { number, len, salt }.encode();
         self.segment.file.write_at(0, &header)?;
         self.segment.file.sync_data()?;
         self.env.files.rename(&self.new, &self.segment.path)?;

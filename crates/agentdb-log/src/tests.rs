@@ -209,3 +209,19 @@ fn a_missing_segment_is_named() {
     assert_eq!(err.code(), Code::FormatCorrupt);
     assert!(err.value("path").unwrap().ends_with("0000000002.log"));
 }
+
+#[test]
+fn a_segment_that_cannot_be_made_ahead_keeps_no_space() {
+    let world = World::new(12);
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    let before = world.list_all();
+    world.faults().set_capacity(Some(12 << 10));
+    assert_eq!(log.preparer().step().unwrap_err().code(), Code::DiskFull);
+    assert_eq!(world.list_all(), before);
+    // The log goes on meanwhile, and so does the preparer once there is space.
+    append(&mut log, 1, b"on").unwrap();
+    log.sync().unwrap();
+    world.faults().set_capacity(None);
+    while log.preparer().step().unwrap() {}
+    assert_eq!(world.list_all().len(), before.len() + 1);
+}

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // Tests make directories and files of their own.
 
 mod commands;
+mod errors;
 mod kill;
 mod strace;
 

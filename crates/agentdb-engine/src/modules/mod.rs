@@ -13,7 +13,7 @@ pub(crate) mod testing;
 use std::sync::LazyLock;
 
 use agentdb_types::{Code, Error, Result, json, limits};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::key::Key;
 use crate::operation::Operation;
@@ -75,6 +75,29 @@ pub(crate) fn encode_value(field: &'static str, value: &Value) -> Result<Vec<u8>
         .map_err(|e| Error::new(Code::InvalidJson).with("field", field).with("reason", e))?;
     check_inline(field, bytes.len())?;
     Ok(bytes)
+}
+
+/// About how many bytes a JSON value takes while a request waits. What is nested deeper than any value may be is not
+/// looked at: it will be refused.
+pub(crate) fn weigh(value: &Value) -> usize {
+    fn within(value: &Value, left: usize) -> usize {
+        const NODE: usize = 32;
+        NODE + match value {
+            _ if left == 0 => 0,
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(|item| within(item, left - 1)).sum(),
+            Value::Object(fields) => {
+                fields.iter().map(|(name, field)| name.len() + within(field, left - 1)).sum()
+            }
+            _ => 0,
+        }
+    }
+    within(value, limits::JSON_DEPTH)
+}
+
+/// The same of a JSON object's fields.
+pub(crate) fn weigh_fields(fields: &Map<String, Value>) -> usize {
+    fields.iter().map(|(name, value)| name.len() + weigh(value)).sum()
 }
 
 /// A JSON value from bytes of a row.

@@ -109,12 +109,7 @@ impl Block {
 
     /// The entry at an index; `None` if the block is damaged there.
     pub(super) fn entry(&self, index: usize) -> Option<Entry<'_>> {
-        let at = |i: usize| match i < self.count {
-            true => u32_at(&self.bytes, self.offsets + 4 * i).map(|o| o as usize),
-            false => Some(self.offsets),
-        };
-        let (start, end) = (at(index)?, at(index + 1)?);
-        let mut reader = Reader(self.bytes[..self.offsets].get(start..end)?);
+        let mut reader = Reader(self.bytes[..self.offsets].get(self.range(index)?)?);
         let rest = reader.bytes()?;
         let lsn = Lsn(u64::from_le_bytes(*reader.take(8)?.first_chunk()?));
         let checksum = u32_at(reader.take(4)?, 0)?;
@@ -124,6 +119,31 @@ impl Block {
             _ => return None,
         };
         Some(Entry { lsn, body, rest, checksum })
+    }
+
+    /// Where an entry lies.
+    fn range(&self, index: usize) -> Option<std::ops::Range<usize>> {
+        let at = |i: usize| match i < self.count {
+            true => u32_at(&self.bytes, self.offsets + 4 * i).map(|o| o as usize),
+            false => Some(self.offsets),
+        };
+        Some(at(index)?..at(index + 1)?)
+    }
+
+    /// The whole key of the entry at an index, as far as it can be read.
+    pub(super) fn key_at(&self, index: usize) -> Option<Vec<u8>> {
+        let rest = Reader(self.bytes[..self.offsets].get(self.range(index)?)?).bytes()?;
+        Some([self.prefix(), rest].concat())
+    }
+
+    /// Where an entry lies, and the rest of its key in it.
+    #[cfg(test)]
+    pub(super) fn place(&self, index: usize) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
+        let range = self.range(index)?;
+        let mut reader = Reader(self.bytes.get(range.clone())?);
+        let rest = reader.bytes()?.len();
+        let end = range.end - reader.0.len();
+        Some((range, end - rest..end))
     }
 
     /// The whole key of an entry.

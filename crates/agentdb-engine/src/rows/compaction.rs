@@ -51,7 +51,7 @@ impl Base {
         self.snapshot().levels.first().is_some_and(|level| level.len() >= LEVEL_0_LIMIT)
     }
 
-    /// Does a piece of compaction; returns whether there was any. One thread compacts.
+    /// Does a piece of compaction; returns whether there was any. One thread at a time does.
     pub(crate) fn compact(&self) -> Result<bool> {
         let mut slot = self.compaction.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = match slot.take() {

@@ -5,6 +5,8 @@ mod base;
 mod block;
 mod cache;
 mod compaction;
+#[cfg(any(test, feature = "decoders"))]
+pub(crate) mod decoders;
 mod drain;
 mod filter;
 mod key_filter;

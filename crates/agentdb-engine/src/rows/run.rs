@@ -91,6 +91,9 @@ impl Run {
                 .with("actual", version)
                 .with("supported", RUN_VERSION));
         }
+        if header[12..] != [0; 4] {
+            return Err(corrupt("its header holds what this version does not write"));
+        }
         let (rows, index_at, filter_at, blocks) = (long(0), long(8), long(16), word(24) as usize);
         let end = file_bytes - FOOTER_BYTES as u64;
         if index_at < HEADER_BYTES as u64 || filter_at < index_at || end < filter_at {
@@ -143,6 +146,12 @@ impl Run {
         low
     }
 
+    /// Where a block starts in the file; that of the block after the last one is its end.
+    #[cfg(test)]
+    pub(super) fn block_start(&self, block: usize) -> u64 {
+        self.offsets[block]
+    }
+
     /// What the run holds of a key whose hash this is.
     pub(super) fn get(&self, cache: &BlockCache, key: &[u8], hash: u64) -> Result<Found> {
         if key > self.last_key() || !key_filter::may_hold(&self.filter, hash) {
@@ -163,7 +172,11 @@ impl Run {
         if let Some(block) = cache.get(self.number, index) {
             return Ok(block);
         }
-        let block = Block::decode(self.read_block(index)?).ok_or_else(|| self.damaged_block(index))?;
+        let bytes = self.read_block(index)?;
+        let Some(block) = Block::decode(bytes.clone()) else {
+            let damaged = self.damaged_rows(bytes).into_iter().next();
+            return Err(damaged.unwrap_or_else(|| self.damaged_block(index)));
+        };
         let block = Arc::new(block);
         cache.insert(self.number, index, block.clone());
         Ok(block)
@@ -181,6 +194,14 @@ impl Run {
         damaged(&self.path, &format!("block {index}, which starts at {key}, does not hold"))
     }
 
+    /// The rows of a damaged block that do not hold, as far as they can be told.
+    fn damaged_rows(&self, bytes: Box<[u8]>) -> Vec<Error> {
+        let Some(block) = Block::of(bytes) else { return Vec::new() };
+        let damaged = |at: &usize| !block.entry(*at).is_some_and(|entry| block.is_whole(&entry));
+        let keys = (0..block.len()).filter(damaged).filter_map(|at| block.key_at(at));
+        keys.map(|key| self.damaged_row(&key)).collect()
+    }
+
     pub(super) fn damaged_row(&self, key: &[u8]) -> Error {
         damaged(&self.path, &format!("the checksum of row {} does not hold", crate::inspect::describe(key)))
     }
@@ -189,20 +210,23 @@ impl Run {
     /// whole, and of everything that does not hold, each row by its name.
     pub(super) fn check(&self, visit: &mut dyn FnMut(Result<&[u8]>)) -> Result<()> {
         let mut last: Option<Vec<u8>> = None;
-        let mut rows = 0;
+        let (mut rows, mut damaged_blocks) = (0, 0);
         for index in 0..self.blocks() {
             let bytes = self.read_block(index)?;
-            let whole = Block::decode(bytes.clone()).is_some();
-            let mut named = false;
-            let block = Block::of(bytes);
-            for at in 0..block.as_ref().map_or(0, Block::len) {
-                let Some(block) = &block else { break };
-                let Some(entry) = block.entry(at) else { continue };
-                let key = block.key(&entry);
-                if !block.is_whole(&entry) {
+            let Some(block) = Block::decode(bytes.clone()) else {
+                let damaged = self.damaged_rows(bytes);
+                damaged.iter().cloned().for_each(|err| visit(Err(err)));
+                if damaged.is_empty() {
+                    visit(Err(self.damaged_block(index)));
+                }
+                damaged_blocks += 1;
+                continue;
+            };
+            for at in 0..block.len() {
+                let key = block.key_at(at).unwrap_or_default();
+                if !block.entry(at).is_some_and(|entry| block.is_whole(&entry)) {
                     visit(Err(self.damaged_row(&key)));
-                    named = true;
-                } else if whole && !self.is_in_place(index, &key, last.as_deref()) {
+                } else if !self.is_in_place(index, &key, last.as_deref()) {
                     let key = crate::inspect::describe(&key);
                     visit(Err(damaged(&self.path, &format!("row {key} is out of its place"))));
                 } else {
@@ -211,11 +235,8 @@ impl Run {
                 rows += 1;
                 last = Some(key);
             }
-            if !whole && !named {
-                visit(Err(self.damaged_block(index)));
-            }
         }
-        if rows != self.rows {
+        if rows != self.rows && damaged_blocks == 0 {
             visit(Err(damaged(&self.path, &format!("it has {rows} rows, its footer says {}", self.rows))));
         }
         Ok(())

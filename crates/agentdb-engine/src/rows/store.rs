@@ -1,8 +1,8 @@
 //! The rows of the database: memory tables over the base, published to readers as one state.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use agentdb_types::{Lsn, Result};
 use arc_swap::ArcSwap;
@@ -43,6 +43,8 @@ pub(crate) struct Rows {
     state: ArcSwap<State>,
     visible: AtomicU64,
     undrained: AtomicU64,
+    /// Held by the one thread that drains.
+    draining: Mutex<()>,
 }
 
 /// Rows as of one LSN, for as long as the reader lives.
@@ -57,7 +59,13 @@ impl Rows {
         let snapshot = base.snapshot();
         let visible = AtomicU64::new(snapshot.position.lsn.0);
         let state = State { active: Arc::default(), frozen: Vec::new(), base: snapshot };
-        Ok(Rows { base, state: ArcSwap::from_pointee(state), visible, undrained: AtomicU64::new(0) })
+        Ok(Rows {
+            base,
+            state: ArcSwap::from_pointee(state),
+            visible,
+            undrained: AtomicU64::new(0),
+            draining: Mutex::default(),
+        })
     }
 
     /// The position up to which rows are durable in the base.
@@ -123,15 +131,17 @@ impl Rows {
         });
     }
 
-    /// The end of the oldest frozen table, if there is one to drain.
-    pub(crate) fn drainable(&self) -> Option<Lsn> {
-        self.state.load().frozen.last().map(|f| f.end.lsn)
+    /// Whether there is a table to drain.
+    pub(crate) fn has_frozen(&self) -> bool {
+        !self.state.load().frozen.is_empty()
     }
 
-    /// Does a piece of moving the oldest frozen table into the base. The log must be durable up to the table's end. One
-    /// thread drains.
-    pub(crate) fn drain(&self) -> Result<Drained> {
-        let Some(oldest) = self.state.load().frozen.last().cloned() else { return Ok(Drained::Nothing) };
+    /// Does a piece of moving the oldest frozen table into the base, if it ends at or before `settled`: what the log
+    /// has made durable, and readers have been told of.
+    pub(crate) fn drain(&self, settled: Lsn) -> Result<Drained> {
+        let _one = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = self.state.load().frozen.last().cloned();
+        let Some(oldest) = oldest.filter(|f| f.end.lsn <= settled) else { return Ok(Drained::Nothing) };
         if self.base.is_crowded() {
             return Ok(Drained::Nothing);
         }

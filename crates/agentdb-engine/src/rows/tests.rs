@@ -98,7 +98,7 @@ proptest! {
                 }
                 Step::Freeze => rows.freeze(Position { lsn, chain: ChainHash([1; 32]), time: Timestamp::default() }),
                 Step::Drain => {
-                    rows.drain().unwrap();
+                    rows.drain(lsn).unwrap();
                 }
                 Step::Merge => {
                     rows.compact().unwrap();
@@ -122,4 +122,30 @@ proptest! {
             prop_assert!(hash == computed && rows > 0);
         }
     }
+}
+
+#[test]
+fn threads_that_drain_at_once_drain_each_table_once() {
+    const TABLES: u64 = 8;
+    let world = agentdb_env::sim::World::new(8);
+    let rows = Arc::new(open(&world.env()));
+    for lsn in 1..=TABLES * 20 {
+        rows.apply(key((lsn % 12) as u8).as_bytes(), Lsn(lsn), Some(Arc::from([lsn as u8; 9])));
+        rows.publish(Lsn(lsn));
+        if lsn % 20 == 0 {
+            rows.freeze(Position { lsn: Lsn(lsn), ..Position::default() });
+        }
+    }
+    let threads = Env::real().threads;
+    let drain = || {
+        let rows = rows.clone();
+        let body = move || while rows.drain(Lsn(u64::MAX)).unwrap() != super::Drained::Nothing {};
+        threads.spawn("drainer", Box::new(body)).unwrap()
+    };
+    [drain(), drain(), drain()].map(agentdb_env::Join::join);
+    assert_eq!(
+        (rows.stats().runs, rows.undrained_bytes(), rows.persisted().lsn),
+        (TABLES, 0, Lsn(TABLES * 20))
+    );
+    assert_eq!(rows.drain(Lsn(u64::MAX)).unwrap(), super::Drained::Nothing);
 }

@@ -34,7 +34,7 @@ mod get;
 mod list;
 mod put;
 mod reader;
-mod row;
+pub(crate) mod row;
 mod stat;
 #[cfg(test)]
 mod tests;

@@ -156,6 +156,6 @@ impl WriteRequest for Reference {
     }
 
     fn weight(&self) -> usize {
-        1024 + 4 * self.sums.len()
+        1024 + 4 * self.sums.len() + self.put.metadata.as_ref().map_or(0, crate::modules::weigh_fields)
     }
 }

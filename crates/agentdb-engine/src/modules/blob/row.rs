@@ -23,13 +23,13 @@ pub(super) struct Head {
 }
 
 /// A blob's row: the head, and the CRC-32C of each block.
-pub(super) struct BlobRow {
+pub(crate) struct BlobRow {
     pub(super) head: Head,
     pub(super) sums: Vec<u32>,
 }
 
 impl BlobRow {
-    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>> {
         let json = serde_json::to_vec(&self.head)
             .map_err(|e| Error::new(Code::InvalidJson).with("field", "row").with("reason", e))?;
         let mut out = Vec::with_capacity(5 + json.len() + 4 * self.sums.len());
@@ -40,7 +40,7 @@ impl BlobRow {
         Ok(out)
     }
 
-    pub(super) fn decode(bytes: &[u8]) -> Result<BlobRow> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<BlobRow> {
         let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a blob's row is malformed");
         let (&version, rest) = bytes.split_first().ok_or_else(malformed)?;
         if version != ROW_VERSION {

@@ -1,6 +1,8 @@
 //! The database itself: figures, digests, verification, and reading the log.
 
 mod digest;
+#[cfg(test)]
+pub(crate) mod flips;
 mod info;
 mod read_log;
 mod report;

@@ -115,7 +115,8 @@ fn read_piece(core: &Core, from: Option<Lsn>) -> Result<Vec<LogEntry>> {
             return Err(Error::new(Code::Closed));
         }
         bytes += group.body.len();
-        for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(mutation::entries(&group.body, group.count)?) {
+        let decoded = mutation::entries(&group.body, group.count, group.first_lsn)?;
+        for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(decoded) {
             if lsn >= from {
                 entries.push(LogEntry::new(lsn, group.time, entry));
             }

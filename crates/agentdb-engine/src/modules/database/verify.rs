@@ -92,7 +92,7 @@ impl Job<'_> {
         let dir = self.core.dir.join("log");
         let env = self.core.env.clone();
         let verified = agentdb_log::verify(&env, &dir, &mut |group| {
-            entries += mutation::entries(&group.body, group.count)?.len() as u64;
+            entries += mutation::entries(&group.body, group.count, group.first_lsn)?.len() as u64;
             done += 1;
             if tell && done.is_multiple_of(STEP) {
                 self.tell(Phase::Log, done);

@@ -25,7 +25,7 @@ pub const DEFAULT: &str = "default";
 const FIRST_NUMBER: u64 = 2;
 
 #[derive(Serialize, Deserialize)]
-struct Head {
+pub(crate) struct Head {
     number: u64,
     created: Timestamp,
     description: String,

@@ -47,7 +47,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A record as its row holds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Record {
+pub(crate) struct Record {
     created: Timestamp,
     updated: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]

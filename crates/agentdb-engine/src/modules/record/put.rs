@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{Record, find, key, remove, vector_key};
 use crate::encoder::Encoded;
 use crate::modules::collection::{self, Head};
-use crate::modules::{check_inline, encode_value};
+use crate::modules::{check_inline, encode_value, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -183,6 +183,7 @@ impl WriteRequest for Put {
 
     fn weight(&self) -> usize {
         let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
-        512 + vector + self.text.as_ref().map_or(0, String::len)
+        let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
+        512 + vector + encoded + self.text.as_ref().map_or(0, String::len) + weigh_fields(&self.payload)
     }
 }

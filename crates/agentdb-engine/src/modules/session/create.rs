@@ -71,4 +71,8 @@ impl WriteRequest for Create {
         }
         super::create(tx, &session, &self.owner, self.title.clone(), self.metadata.clone(), self.ttl_us)
     }
+
+    fn weight(&self) -> usize {
+        256 + self.title.as_ref().map_or(0, String::len) + crate::modules::weigh_fields(&self.metadata)
+    }
 }

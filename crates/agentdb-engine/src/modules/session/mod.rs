@@ -58,7 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A session as its row holds it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Head {
+pub(crate) struct Head {
     number: u64,
     owner: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +80,8 @@ impl Session {
     /// A time to live that would end beyond the range of times ends with it.
     fn expires(&self) -> Result<Option<Timestamp>> {
         let end = |ttl| self.touched.micros().saturating_add(ttl).min(limits::TIME_MAX_US);
-        self.head.ttl_us.map(end).map(Timestamp::from_micros).transpose()
+        let end = self.head.ttl_us.map(end).map(Timestamp::from_micros).transpose();
+        end.map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a session's time to live is none"))
     }
 
     fn has_expired(&self, now: Timestamp) -> Result<bool> {
@@ -116,7 +117,9 @@ fn not_found(session: &str) -> Error {
 /// The session of a row, expired or not.
 fn load(rows: &dyn Read, row: &Row) -> Result<Session> {
     let head: Head = row_json::decode(row)?;
-    let touched = Timestamp::from_micros(counter(rows, head.number, TOUCHED)?)?;
+    let touched = Timestamp::from_micros(counter(rows, head.number, TOUCHED)?).map_err(|_| {
+        Error::new(Code::RowsCorrupt).with("reason", "the time of a session's change is none")
+    })?;
     Ok(Session { head, touched })
 }
 

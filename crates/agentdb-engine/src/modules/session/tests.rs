@@ -357,3 +357,16 @@ fn a_time_to_live_that_would_pass_the_end_of_time_ends_with_it() {
     let expires = db.read(Get::new("s")).unwrap().expires;
     assert_eq!(expires, Timestamp::from_micros(agentdb_types::limits::TIME_MAX_US).ok());
 }
+
+#[test]
+fn a_cursor_that_is_no_place_in_the_messages_is_the_callers_mistake() {
+    let db = TestDb::new(10);
+    db.write(Append { owner: Some("ann".into()), ..Append::new("s", "user", "x") }).unwrap();
+    let prefix = crate::Key::new(db.namespace, Table::Message).u64(1);
+    for rest in [&b""[..], b"abc", b"123456789"] {
+        // Its checksum holds: it is no secret.
+        let cursor = crate::cursor::encode(&prefix, &prefix.clone().raw(rest));
+        let err = db.read(message::List { cursor: Some(cursor), ..message::List::new("s") }).unwrap_err();
+        assert_eq!(err.code(), Code::InvalidCursor, "{err}");
+    }
+}

@@ -87,4 +87,9 @@ impl WriteRequest for Update {
         found.touched = tx.now();
         Ok(Updated { updated: tx.now(), expires: found.expires()? })
     }
+
+    fn weight(&self) -> usize {
+        let title = self.title.as_ref().and_then(|title| title.as_ref()).map_or(0, String::len);
+        256 + title + self.metadata.as_ref().map_or(0, crate::modules::weigh)
+    }
 }

@@ -47,4 +47,8 @@ impl WriteRequest for CompareAndSet {
         check_version(&self.key, before.as_ref(), Some(self.expected_version))?;
         store(tx, key, before.as_ref(), &self.value, Ttl::Set(self.ttl_us))
     }
+
+    fn weight(&self) -> usize {
+        256 + crate::modules::weigh(&self.value)
+    }
 }

@@ -78,6 +78,24 @@ fn not_found(owner: &str, key: &str) -> Error {
     Error::new(Code::StateNotFound).with("owner", owner).with("key", key)
 }
 
+/// A row of a value as JSON, with the times at which it was created, updated and expires.
+fn encode(times: [Timestamp; 3], json: &[u8]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(25 + json.len());
+    body.push(ROW_VERSION);
+    times.iter().for_each(|time| body.extend_from_slice(&time.micros().to_le_bytes()));
+    body.extend_from_slice(json);
+    body
+}
+
+/// What a row decodes to, encoded again.
+#[cfg(any(test, feature = "decoders"))]
+pub(crate) fn recode(row: &Row) -> Result<Vec<u8>> {
+    let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a state that never was");
+    let state = decode(row, Timestamp::default())?.ok_or_else(malformed)?;
+    let times = [state.created, state.updated, state.expires.unwrap_or_default()];
+    Ok(encode(times, &encode_value("value", &state.value)?))
+}
+
 /// The state of a row, unless its time to live has passed.
 fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
     let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a state's row is malformed");
@@ -91,7 +109,7 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
     let (times, json) = rest.split_first_chunk::<24>().ok_or_else(malformed)?;
     let time = |i: usize| {
         let bytes = times[8 * i..8 * i + 8].try_into().map_err(|_| malformed())?;
-        Timestamp::from_micros(i64::from_le_bytes(bytes))
+        Timestamp::from_micros(i64::from_le_bytes(bytes)).map_err(|_| malformed())
     };
     let expires = Some(time(2)?).filter(|t| t.micros() != 0);
     if expires.is_some_and(|t| t <= now) && !planted::is(Bug::TtlIgnored) {
@@ -139,12 +157,7 @@ fn store(tx: &mut Tx<'_>, key: Key, before: Option<&State>, value: &Value, ttl: 
         Ttl::Set(ttl) => ttl.map(|ttl| now.after(ttl)).transpose()?,
     };
     let json = encode_value("value", value)?;
-    let mut body = Vec::with_capacity(25 + json.len());
-    body.push(ROW_VERSION);
-    for time in [created, now, expires.unwrap_or_default()] {
-        body.extend_from_slice(&time.micros().to_le_bytes());
-    }
-    body.extend_from_slice(&json);
+    let body = encode([created, now, expires.unwrap_or_default()], &json);
     if let Some(expires) = expires {
         sweep::schedule(tx, expires, &key)?;
     }

@@ -69,6 +69,10 @@ impl WriteRequest for Patch {
         let stored = store(tx, key, before.as_ref(), &value, Ttl::Keep)?;
         Ok(Patched { value, version: stored.version })
     }
+
+    fn weight(&self) -> usize {
+        256 + crate::modules::weigh(&self.patch)
+    }
 }
 
 /// RFC 7396, section 2.

@@ -67,4 +67,8 @@ impl WriteRequest for Put {
         check_version(&self.key, before.as_ref(), self.expected_version)?;
         store(tx, key, before.as_ref(), &self.value, Ttl::Set(self.ttl_us))
     }
+
+    fn weight(&self) -> usize {
+        256 + crate::modules::weigh(&self.value)
+    }
 }

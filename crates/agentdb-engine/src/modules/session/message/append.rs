@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::super::{check_metadata, create, find, not_found};
 use super::{Body, MESSAGES, SEQUENCE, counter_key, id_key, row_key, sequence_of, touch};
-use crate::modules::encode_value;
+use crate::modules::{encode_value, weigh, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::row_json;
@@ -105,6 +105,10 @@ impl WriteRequest for Append {
         tx.put(row_key(tx, number, sequence), row_json::encode(&body)?)?;
         tx.put_bookkeeping(id_key(tx, number, &message)?, sequence.to_le_bytes().to_vec())?;
         Ok(Appended { message, sequence, version: tx.lsn() })
+    }
+
+    fn weight(&self) -> usize {
+        256 + weigh(&self.content) + weigh_fields(&self.metadata)
     }
 }
 

@@ -1,6 +1,6 @@
 //! `message.list`.
 
-use agentdb_types::{Code, Result, limits};
+use agentdb_types::{Code, Error, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,8 +102,10 @@ impl List {
         if let Some(text) = &self.cursor {
             let last = cursor::decode(prefix, text)?;
             let mut parts = last.components();
-            parts.u64()?;
-            let last = parts.u64()?;
+            let sequence = parts.u64().and_then(|_| parts.u64());
+            let last = sequence.ok().filter(|_| parts.rest().is_empty()).ok_or_else(|| {
+                Error::new(Code::InvalidCursor).with("reason", "it is not a place in a list of messages")
+            })?;
             if self.reverse {
                 before = Some(before.map_or(last, |b| b.min(last)));
             } else {

@@ -40,7 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
 
 /// A message as its row holds it.
 #[derive(Serialize, Deserialize)]
-struct Body {
+pub(crate) struct Body {
     message: String,
     role: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,56 @@
+//! Every function that decodes bytes from outside or from a disk, once, for tests that feed them anything.
+//!
+//! A decoder tells whether the bytes were what it decodes. It panics if what it decoded does not hold: what decodes
+//! encodes to the same bytes, or where several forms stand for one value, decodes again to the same value.
+
+#[cfg(test)]
+mod corpus;
+mod log;
+mod requests;
+mod rows;
+mod text;
+
+use agentdb_log::decoders as frames;
+
+pub use crate::rows::decoders::rewrite_run;
+
+/// A decoder: whether the bytes were what it decodes.
+pub type Decoder = fn(&[u8]) -> bool;
+
+/// All of them, by name. Each has a corpus of this name.
+pub fn all() -> &'static [(&'static str, Decoder)] {
+    &[
+        ("blob_row", rows::blob),
+        ("block", crate::rows::decoders::block),
+        ("change", log::change),
+        ("collection_row", rows::collection),
+        ("cursor", text::cursor),
+        ("entries", log::entries),
+        ("filter", text::filter),
+        ("format_file", text::format_file),
+        ("frame", frames::frame),
+        ("id", text::id),
+        ("idempotency_row", rows::idempotency),
+        ("json", text::json),
+        ("key", rows::key),
+        ("key_file", log::key_file),
+        ("manifest", crate::rows::decoders::manifest),
+        ("message_row", rows::message),
+        ("namespace_row", rows::namespace),
+        ("record_row", rows::record),
+        ("requests", requests::requests),
+        ("run", crate::rows::decoders::run),
+        ("sealed", log::sealed),
+        ("segment_header", frames::segment_header),
+        ("session_row", rows::session),
+        ("set_hash", rows::set_hash),
+        ("state_row", rows::state),
+        ("timestamp", text::timestamp),
+        ("vector_row", rows::vector),
+    ]
+}
+
+/// The decoder of this name.
+pub fn by_name(name: &str) -> Option<Decoder> {
+    all().iter().find(|(known, _)| *known == name).map(|(_, decoder)| *decoder)
+}

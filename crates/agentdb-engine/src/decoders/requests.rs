@@ -1,0 +1,238 @@
+//! Requests in JSON form, one a line, on a small database of their own.
+
+use std::path::Path;
+
+use agentdb_env::sim::World;
+use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
+use serde_json::{Value, json};
+
+use crate::modules::{self, blob, database};
+use crate::operation::{Request, decode};
+use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
+
+const LOG: agentdb_log::Options =
+    agentdb_log::Options { first_segment_bytes: 64 << 10, segment_bytes: 64 << 10 };
+
+fn open(world: &World) -> Engine {
+    let options = Options { background: false, log: LOG, ..Options::default() };
+    Engine::open(&world.env(), Path::new("/db"), options).expect("a whole database opens")
+}
+
+/// Lines of `{"op": name, "request": {…}}`, with `"key"` for an idempotency key and `"subject"`; `drain` and `sweep` are
+/// steps of the engine. Whatever is asked: an answer or a typed error; a refusal changes nothing; the database is whole,
+/// and the same when it is opened again.
+pub(super) fn requests(bytes: &[u8]) -> bool {
+    let lines: Vec<Value> =
+        bytes.split(|b| *b == b'\n').take(64).filter_map(|line| strict::parse("line", line).ok()).collect();
+    !lines.is_empty() && play(lines).iter().any(Result::is_ok)
+}
+
+fn play(lines: Vec<Value>) -> Vec<Result<()>> {
+    let world = World::new(1);
+    let engine = open(&world);
+    let mut answers = Vec::new();
+    for line in lines {
+        world.advance_us(1000);
+        let before = (engine.lsn(), digests(&engine));
+        let answer = act(&world, &engine, line.clone());
+        if let Err(err) = &answer {
+            assert!(!err.message().contains("(not given)"), "{line}: {err:?}");
+            let fault = matches!(err.kind(), ErrorKind::Corruption | ErrorKind::Unavailable);
+            assert!(!fault, "{line}: {err:?}");
+            assert_eq!((engine.lsn(), digests(&engine)), before, "{line}: {err:?}");
+        }
+        answers.push(answer);
+    }
+    let report = engine.verify(&mut |_| {}).expect("the handle works");
+    assert_eq!(report.problems, []);
+    let before = (engine.lsn(), digests(&engine));
+    drop(engine);
+    world.process_kill();
+    let engine = open(&world);
+    assert_eq!((engine.lsn(), digests(&engine)), before, "another database after opening again");
+    answers
+}
+
+fn act(world: &World, engine: &Engine, line: Value) -> Result<()> {
+    match line["op"].as_str() {
+        Some("drain") => engine.step(Task::Freeze).and_then(|_| engine.step(Task::Drain)).map(drop),
+        Some("sweep") => {
+            world.advance_us(60_000_000);
+            while engine.step(Task::Sweep)? {}
+            Ok(())
+        }
+        _ => call(engine, line),
+    }
+}
+
+fn digests(engine: &Engine) -> [crate::Digest; 2] {
+    [NamespaceId::SYSTEM, NamespaceId::DEFAULT].map(|n| engine.digest(n).expect("rows are whole").1)
+}
+
+fn call(engine: &Engine, mut line: Value) -> Result<()> {
+    let text = |field: &Value| field.as_str().map(str::to_owned);
+    let options = WriteOptions {
+        idempotency_key: text(&line["key"]),
+        subject: text(&line["subject"]),
+        ..WriteOptions::default()
+    };
+    let name = text(&line["op"]).unwrap_or_default();
+    let request = line.get_mut("request").map_or_else(|| json!({}), Value::take);
+    let (namespace, operation) = (NamespaceId::DEFAULT, modules::operation(&name)?);
+    match name.as_str() {
+        "blob.put" => {
+            let (put, bytes) = (checked::<blob::Put>(request)?, b"bytes of a blob");
+            engine.put_blob(namespace, &mut &bytes[..], put, options).map(drop)
+        }
+        "blob.get" => {
+            let get = checked::<blob::Get>(request)?;
+            engine.open_blob(&engine.snapshot(namespace)?, &get.blob)?.read_all().map(drop)
+        }
+        "log.read" => engine.read_log(checked::<database::ReadLog>(request)?.from, &mut |_| Ok(true)),
+        "database.verify" => {
+            checked::<database::Verify>(request)?;
+            engine.verify(&mut |_| {}).map(drop)
+        }
+        _ => {
+            assert!(operation.shape == crate::Shape::Unary, "{name} is not called here");
+            engine.call_json(namespace, &name, request, options, Lsn::ZERO).map(drop)
+        }
+    }
+}
+
+/// A request of an operation that is called in a way of its own.
+fn checked<R: Request>(request: Value) -> Result<R> {
+    modules::operation(R::ABOUT.name)?.check(&request)?;
+    decode(request)
+}
+
+/// Requests of every operation, as the corpus has them.
+#[cfg(test)]
+pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
+    let line = |op: &str, request: Value| json!({"op": op, "request": request});
+    let address = blake3::hash(b"bytes of a blob").to_hex().to_string();
+    let state = |more: Value| {
+        let mut request = json!({"owner": "ann", "key": "k"});
+        if let (Value::Object(request), Value::Object(more)) = (&mut request, more) {
+            request.extend(more);
+        }
+        request
+    };
+    vec![
+        (
+            "state",
+            vec![
+                line("state.put", state(json!({"value": {"n": 1}, "ttl_us": 5_000_000}))),
+                line("state.patch", state(json!({"patch": {"n": null, "m": [1.5]}, "expected_version": 1}))),
+                line("state.get", state(json!({}))),
+                line("state.compare_and_set", state(json!({"expected_version": 2, "value": 7}))),
+                line("state.increment", state(json!({"by": -2}))),
+                line("state.expire", state(json!({"ttl_us": 1_000_000}))),
+                json!({"op": "sweep"}),
+                line("state.get_many", json!({"owner": "ann", "keys": ["k", "l"]})),
+                line("state.count", json!({"owner": "ann"})),
+                line("state.list", json!({"owner": "ann", "prefix": "k", "limit": 2, "reverse": true})),
+                line("state.delete", state(json!({}))),
+            ],
+        ),
+        (
+            "session",
+            vec![
+                line(
+                    "session.create",
+                    json!({"owner": "ann", "session": "s", "title": "t", "metadata": {"a": 1}, "ttl_us": 9_000_000}),
+                ),
+                line(
+                    "message.append",
+                    json!({"session": "s", "role": "user", "content": ["hi"], "message": "m", "name": "n"}),
+                ),
+                line(
+                    "message.append",
+                    json!({"session": "s2", "role": "tool", "content": 1, "owner": "bob"}),
+                ),
+                line(
+                    "message.list",
+                    json!({"session": "s", "limit": 1, "reverse": true, "after_sequence": 0, "before_sequence": 9}),
+                ),
+                line("message.get", json!({"session": "s", "message": "m"})),
+                line(
+                    "session.update",
+                    json!({"session": "s", "title": null, "metadata": {"a": null}, "ttl_us": null}),
+                ),
+                json!({"op": "drain"}),
+                line("session.list", json!({"owner": "ann", "limit": 5})),
+                line("message.delete", json!({"session": "s", "message": "m"})),
+                line("message.clear", json!({"session": "s"})),
+                line("session.delete", json!({"session": "s"})),
+                json!({"op": "sweep"}),
+                line("session.get", json!({"session": "s2"})),
+            ],
+        ),
+        (
+            "record",
+            vec![
+                line(
+                    "collection.create",
+                    json!({"collection": "docs", "dimension": 2, "metric": "euclidean", "description": "d"}),
+                ),
+                line(
+                    "record.put",
+                    json!({"collection": "docs", "record": "r", "vector": [1, 0.5], "text": "x", "payload": {"k": 1}, "ttl_us": 8_000_000}),
+                ),
+                line("record.put", json!({"collection": "docs", "vector": [0, -1]})),
+                line(
+                    "record.search",
+                    json!({"collection": "docs", "vector": [1, 1], "limit": 3, "filter": {"k": {"$gte": 1}}, "threshold": 9.5, "include_vector": true}),
+                ),
+                line("record.get", json!({"collection": "docs", "record": "r", "include_vector": true})),
+                line("record.get_many", json!({"collection": "docs", "records": ["r", "q"]})),
+                line(
+                    "record.list",
+                    json!({"collection": "docs", "filter": {"k": 1}, "reverse": true, "limit": 1}),
+                ),
+                line("record.count", json!({"collection": "docs"})),
+                line("record.delete", json!({"collection": "docs", "record": "r", "expected_version": 2})),
+                line("collection.get", json!({"collection": "docs"})),
+                line("collection.list", json!({"reverse": false})),
+                line("collection.delete", json!({"collection": "docs"})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "database",
+            vec![
+                line("namespace.create", json!({"name": "team", "description": "d"})),
+                line("namespace.get", json!({"name": "team"})),
+                line("namespace.list", json!({"limit": 1})),
+                line("blob.put", json!({"media_type": "text/plain", "name": "n", "metadata": {"a": 1}})),
+                line("blob.stat", json!({"blob": address})),
+                line("blob.get", json!({"blob": address})),
+                line("blob.list", json!({"prefix": "", "reverse": true})),
+                line("blob.delete", json!({"blob": address})),
+                line("database.info", json!({})),
+                line("database.digest", json!({})),
+                line("database.verify", json!({})),
+                line("log.read", json!({"from": 1})),
+                line("namespace.delete", json!({"name": "team"})),
+                json!({"op": "sweep"}),
+                json!({"op": "state.put", "key": "once", "subject": "ann", "request": state(json!({"value": "x".repeat(200)}))}),
+                json!({"op": "state.put", "key": "once", "subject": "ann", "request": state(json!({"value": "x".repeat(200)}))}),
+            ],
+        ),
+    ]
+}
+
+#[cfg(test)]
+#[test]
+fn the_examples_call_every_operation_and_each_is_answered() {
+    let mut called = std::collections::BTreeSet::new();
+    for (name, lines) in examples() {
+        for (line, answer) in lines.iter().zip(play(lines.clone())) {
+            assert_eq!(answer, Ok(()), "{name}: {line}");
+            called.extend(line["op"].as_str().map(str::to_owned));
+        }
+    }
+    for operation in modules::operations() {
+        assert!(called.contains(operation.about.name), "{} is in no example", operation.about.name);
+    }
+}

@@ -1,0 +1,96 @@
+//! Decoders of stored rows.
+
+use agentdb_types::Lsn;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::digest::SetHash;
+use crate::idempotency::Remembered;
+use crate::key::Key;
+use crate::modules::blob::row::BlobRow;
+use crate::modules::{collection, namespace, record, session, state};
+use crate::vectors::VectorRow;
+use crate::{Row, row_json};
+
+fn row(bytes: &[u8]) -> Row {
+    Row { lsn: Lsn(1), body: bytes.into() }
+}
+
+/// A version byte and JSON. Fields may stand in any order: what is decoded decodes again to the same.
+fn of_json<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> bool {
+    let recode = |bytes: &[u8]| row_json::decode::<T>(&row(bytes)).map(|decoded| row_json::encode(&decoded));
+    let Ok(again) = recode(bytes) else { return false };
+    let again = again.expect("a row has a JSON form");
+    assert_eq!(recode(&again), Ok(Ok(again)));
+    true
+}
+
+pub(super) fn collection(bytes: &[u8]) -> bool {
+    of_json::<collection::Head>(bytes)
+}
+
+pub(super) fn idempotency(bytes: &[u8]) -> bool {
+    of_json::<Remembered>(bytes)
+}
+
+pub(super) fn message(bytes: &[u8]) -> bool {
+    of_json::<session::message::Body>(bytes)
+}
+
+pub(super) fn namespace(bytes: &[u8]) -> bool {
+    of_json::<namespace::Head>(bytes)
+}
+
+pub(super) fn record(bytes: &[u8]) -> bool {
+    of_json::<record::Record>(bytes)
+}
+
+pub(super) fn session(bytes: &[u8]) -> bool {
+    of_json::<session::Head>(bytes)
+}
+
+pub(super) fn state(bytes: &[u8]) -> bool {
+    let Ok(again) = state::recode(&row(bytes)) else { return false };
+    assert_eq!(state::recode(&row(&again)), Ok(again.clone()));
+    assert_eq!(again[..25], bytes[..25]);
+    true
+}
+
+pub(super) fn blob(bytes: &[u8]) -> bool {
+    let recode = |bytes: &[u8]| BlobRow::decode(bytes).map(|row| row.encode());
+    let Ok(again) = recode(bytes) else { return false };
+    let again = again.expect("a row has a JSON form");
+    assert_eq!(recode(&again), Ok(Ok(again)));
+    true
+}
+
+pub(super) fn vector(bytes: &[u8]) -> bool {
+    let Ok(row) = VectorRow::decode(bytes) else { return false };
+    assert_eq!(row.encode(), bytes);
+    true
+}
+
+pub(super) fn set_hash(bytes: &[u8]) -> bool {
+    let Some(hash) = SetHash::from_bytes(bytes) else { return false };
+    assert_eq!(hash.to_bytes(), bytes);
+    true
+}
+
+/// A key: texts and integers, in whatever shape.
+pub(super) fn key(bytes: &[u8]) -> bool {
+    let _ = crate::describe(bytes);
+    let (Some(namespace), Some(_)) = (Key::namespace_of(bytes), Key::table_of(bytes)) else { return false };
+    let key = Key::from_bytes(bytes.to_vec());
+    if let Some(after) = key.after_prefix() {
+        assert!(after > key && !after.as_bytes().starts_with(bytes));
+    }
+    let head = Key::namespace(namespace).raw(&bytes[8..9]);
+    let mut integers = key.components();
+    if let Ok(number) = integers.u64() {
+        assert_eq!(head.clone().u64(number).raw(integers.rest()), key);
+    }
+    let mut texts = key.components();
+    let Ok(text) = texts.text() else { return false };
+    assert_eq!(head.text(&text).raw(texts.rest()), key);
+    true
+}

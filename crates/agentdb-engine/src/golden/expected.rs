@@ -1,0 +1,133 @@
+//! What a database answers: every read, the log, digests, verification.
+
+use std::collections::BTreeSet;
+
+use agentdb_log::Log;
+use agentdb_types::Lsn;
+use serde_json::{Value, json};
+
+use crate::operation::{Effect, Shape};
+use crate::{Engine, NamespaceId, WriteOptions, modules};
+
+/// Namespaces of the set: the system's, `default`, and `other`.
+const NAMESPACES: [u64; 3] = [0, 1, 2];
+
+/// Everything that must stay.
+pub(super) fn of(engine: &Engine) -> Value {
+    json!({
+        "id": engine.id(),
+        "lsn": engine.lsn(),
+        "chain": engine.core.lock_sequencer().log.head().chain.to_string(),
+        "drained": engine.stats().unwrap().drained,
+        "digests": digests(engine),
+        "reads": reads(engine),
+        "blobs": blobs(engine),
+        "log": log(engine),
+        "rows": rows(engine),
+        "verified": engine.verify(&mut |_| {}).unwrap(),
+    })
+}
+
+pub(super) fn digests(engine: &Engine) -> Value {
+    NAMESPACES.map(|n| engine.digest(NamespaceId(n)).unwrap().1.to_string()).to_vec().into()
+}
+
+fn rows(engine: &Engine) -> Value {
+    NAMESPACES.map(|n| json!(engine.count_rows(NamespaceId(n)).unwrap())).to_vec().into()
+}
+
+fn log(engine: &Engine) -> Value {
+    let mut entries = Vec::new();
+    let keep = &mut |entry| {
+        let mut entry = json!(entry);
+        // The key in words is for people.
+        for mutation in entry["mutations"].as_array_mut().unwrap() {
+            mutation.as_object_mut().unwrap().remove("key");
+        }
+        entries.push(entry);
+        Ok(true)
+    };
+    engine.read_log(None, keep).unwrap();
+    entries.into()
+}
+
+fn blobs(engine: &Engine) -> Value {
+    let snapshot = engine.snapshot(NamespaceId::DEFAULT).unwrap();
+    let listed = call(engine, NamespaceId::DEFAULT, "blob.list", json!({}));
+    let read = |entry: &Value| {
+        let bytes = engine.open_blob(&snapshot, entry["blob"].as_str().unwrap()).unwrap().read_all().unwrap();
+        json!(String::from_utf8(bytes).unwrap())
+    };
+    listed["items"].as_array().unwrap().iter().map(read).collect()
+}
+
+fn call(engine: &Engine, namespace: NamespaceId, operation: &str, request: Value) -> Value {
+    match engine.call_json(namespace, operation, request, WriteOptions::default(), Lsn::ZERO) {
+        Ok(answer) if operation == "database.info" => {
+            // The other figures are those of the open handle, not of what is stored.
+            let kept = ["id", "format", "lsn", "namespaces"];
+            kept.iter().map(|field| ((*field).to_owned(), answer.response[*field].clone())).collect()
+        }
+        Ok(answer) => answer.response,
+        // How it is worded may change.
+        Err(err) => json!({"error": err.code().name()}),
+    }
+}
+
+/// Every read operation with its answers; refusals are answers, too.
+pub(super) fn reads(engine: &Engine) -> Value {
+    let address = |bytes: &[u8]| blake3::hash(bytes).to_hex().to_string();
+    let calls = [
+        ("state.get", json!({"owner": "ann", "key": "plan"})),
+        ("state.get", json!({"owner": "ann", "key": "deleted"})),
+        ("state.get", json!({"owner": "ann", "key": "sealed"})),
+        ("state.get", json!({"owner": "bob", "key": "sealed"})),
+        ("state.get", json!({"owner": "ann", "key": "from a newer version"})),
+        ("state.get_many", json!({"owner": "ann", "keys": ["plan", "none", "long"]})),
+        ("state.count", json!({"owner": "ann"})),
+        ("state.list", json!({"owner": "ann", "limit": 2})),
+        ("state.list", json!({"owner": "ann", "prefix": "s", "reverse": true})),
+        ("state.list", json!({"owner": "bob"})),
+        ("session.get", json!({"session": "s"})),
+        ("session.get", json!({"session": "gone"})),
+        ("session.list", json!({})),
+        ("session.list", json!({"owner": "ann", "limit": 1, "reverse": true})),
+        ("message.get", json!({"session": "s", "message": "m1"})),
+        ("message.list", json!({"session": "s", "limit": 2})),
+        ("message.list", json!({"session": "s", "reverse": true, "after_sequence": 1})),
+        ("collection.get", json!({"collection": "dot"})),
+        ("collection.list", json!({"reverse": true})),
+        ("record.get", json!({"collection": "dot", "record": "r1", "include_vector": true})),
+        ("record.get_many", json!({"collection": "dot", "records": ["r2", "none"]})),
+        (
+            "record.list",
+            json!({"collection": "dot", "filter": {"kind": {"$in": ["note", "list"]}}, "limit": 1}),
+        ),
+        ("record.count", json!({"collection": "dot", "filter": {"pages": {"$gte": 2}}})),
+        ("record.search", json!({"collection": "dot", "vector": [1, 2], "include_vector": true})),
+        ("record.search", json!({"collection": "far", "vector": [3, 4], "limit": 1})),
+        ("blob.list", json!({})),
+        ("blob.stat", json!({"blob": address(b"kept")})),
+        ("blob.stat", json!({"blob": address(b"deleted")})),
+        ("namespace.get", json!({"name": "other"})),
+        ("namespace.get", json!({"name": "gone"})),
+        ("namespace.list", json!({})),
+        ("database.info", json!({})),
+        ("database.digest", json!({})),
+    ];
+    let called: BTreeSet<&str> = calls.iter().map(|(name, _)| *name).collect();
+    for operation in modules::operations() {
+        let read = operation.shape == Shape::Unary && operation.about.effect == Effect::Read;
+        assert!(!read || called.contains(operation.about.name), "{} is not read", operation.about.name);
+    }
+    let mut answers = Vec::new();
+    for namespace in [NamespaceId::DEFAULT, NamespaceId(2)] {
+        for (operation, request) in &calls {
+            let answer = call(engine, namespace, operation, request.clone());
+            answers.push(json!({
+                "namespace": namespace.number(), "operation": operation, "request": request, "answer": answer,
+            }));
+        }
+    }
+    answers.into()
+}

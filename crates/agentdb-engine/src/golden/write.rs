@@ -1,0 +1,206 @@
+//! Writing the set of the current version: every format, by this version's own code, on a simulated machine.
+
+use std::path::Path;
+
+use agentdb_env::sim::World;
+use agentdb_env::{Env, OpenMode};
+use agentdb_log::{LocalLog, Log, NewGroup};
+use agentdb_types::{Lsn, json as strict};
+use serde_json::{Value, json};
+
+use super::{DIR, Files, LOG, expected, open, root, sparse, world_of};
+use crate::modules::{blob, state};
+use crate::mutation::{Body, Change, Entry, Mutation, put_entry};
+use crate::{Engine, Key, NamespaceId, Table, Task, WriteOptions, format};
+
+/// Bytes of a file from which on its zeros are left out.
+const SMALL: usize = 4096;
+
+/// Writes `tests/golden/v<version>`, unless it exists.
+#[test]
+#[ignore = "it writes into the source tree: make golden"]
+fn write_the_set_of_this_version() {
+    let (env, set) = (Env::real(), root().join(format!("v{}", format::VERSION)));
+    if env.files.exists(&set).unwrap() {
+        return println!("{} exists: a set is never rewritten", set.display());
+    }
+    let files = database();
+    assert!(files == database(), "two runs differ");
+    let save = |path: &Path, bytes: &[u8]| {
+        env.files.create_dir_all(path.parent().unwrap()).unwrap();
+        env.files.open(path, OpenMode::CreateNew).unwrap().write_at(0, bytes).unwrap();
+    };
+    for (path, bytes) in &files {
+        if bytes.len() < SMALL {
+            save(&set.join("db").join(path), bytes);
+        } else {
+            save(&set.join("db").join(format!("{path}{}", sparse::SUFFIX)), &sparse::shrink(bytes));
+        }
+    }
+    let expected = expected::of(&open(&world_of(&files)));
+    save(&set.join("expected.json"), (serde_json::to_string_pretty(&expected).unwrap() + "\n").as_bytes());
+}
+
+/// The files of a database that was killed with part of its rows in the base and part in the log alone.
+fn database() -> Files {
+    let world = World::new(1);
+    let engine = open(&world);
+    drained(&world, &engine);
+    for task in [Task::Stamp, Task::Freeze, Task::Drain] {
+        engine.step(task).unwrap();
+    }
+    undrained(&world, &engine);
+    engine.step(Task::Stamp).unwrap();
+    assert!(engine.core.keyring.destroy("bob").unwrap());
+    drop(engine);
+    world.process_kill();
+    newer_entry(&world);
+    let files = world.list_all().into_iter();
+    let below = |path: &Path| path.strip_prefix(DIR).unwrap().to_string_lossy().into_owned();
+    files.map(|path| (below(&path), world.read_file(&path).unwrap())).collect()
+}
+
+/// Lines of an operation and its request.
+fn play(world: &World, engine: &Engine, namespace: NamespaceId, options: &WriteOptions, lines: &str) {
+    for line in lines.lines().filter(|line| !line.trim().is_empty()) {
+        world.advance_us(1_000);
+        let (operation, request) = line.trim().split_once(' ').unwrap();
+        let request: Value = strict::parse("line", request.as_bytes()).unwrap();
+        engine.call_json(namespace, operation, request, options.clone(), Lsn::ZERO).unwrap();
+    }
+}
+
+fn drained(world: &World, engine: &Engine) {
+    let options = WriteOptions { principal: Some("alice".into()), ..WriteOptions::default() };
+    play(
+        world,
+        engine,
+        NamespaceId::DEFAULT,
+        &options,
+        r#"
+        namespace.create {"name": "other", "description": "another one"}
+        namespace.create {"name": "gone"}
+        namespace.delete {"name": "gone"}
+        state.put {"owner": "ann", "key": "plan", "value": {"step": 1, "é": [null, true, -2.5e-3, 18446744073709551615]}}
+        state.put {"owner": "ann", "key": "deleted", "value": 1}
+        state.put {"owner": "ann", "key": "lives a year", "value": "x", "ttl_us": 31536000000000}
+        session.create {"owner": "ann", "session": "s", "title": "Talk", "metadata": {"a": 1}, "ttl_us": 31536000000000}
+        session.create {"owner": "ann", "session": "gone"}
+        session.delete {"session": "gone"}
+        message.append {"session": "s", "role": "user", "content": "hi", "message": "m1", "name": "Ann", "metadata": {"k": [1]}}
+        message.append {"session": "s", "role": "assistant", "content": [{"type": "text", "text": "ho"}], "message": "m2"}
+        collection.create {"collection": "dot", "dimension": 2, "metric": "dot", "encoder": "some-encoder", "description": "notes"}
+        collection.create {"collection": "far", "dimension": 2, "metric": "euclidean"}
+        collection.create {"collection": "gone"}
+        collection.delete {"collection": "gone"}
+        record.put {"collection": "dot", "record": "r1", "vector": [1, 2], "text": "a note", "payload": {"kind": "note", "pages": 3}}
+        record.put {"collection": "dot", "record": "r2", "vector": [0.5, -1], "payload": {"kind": "list"}, "ttl_us": 31536000000000}
+        record.put {"collection": "far", "record": "f1", "vector": [0, 0]}
+    "#,
+    );
+    play(
+        world,
+        engine,
+        NamespaceId(2),
+        &options,
+        r#"
+        state.put {"owner": "ann", "key": "plan", "value": "of the other namespace"}
+        message.append {"session": "s", "owner": "carl", "role": "user", "content": 1, "message": "m1"}
+    "#,
+    );
+    let once = WriteOptions { idempotency_key: Some("once".into()), ..WriteOptions::default() };
+    play(
+        world,
+        engine,
+        NamespaceId::DEFAULT,
+        &once,
+        r#"state.increment {"owner": "ann", "key": "n", "by": 41}"#,
+    );
+    for bytes in [&b"kept"[..], b"deleted"] {
+        let about = blob::Put {
+            media_type: Some("text/plain".into()),
+            name: Some("b.txt".into()),
+            ..blob::Put::default()
+        };
+        let put = engine.put_blob(NamespaceId::DEFAULT, &mut &bytes[..], about, WriteOptions::default());
+        if bytes == b"deleted" {
+            let delete = blob::Delete { blob: put.unwrap().response.blob };
+            engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
+        }
+    }
+    let long = state::Put::new("ann", "long", json!("0123456789".repeat(40)));
+    engine.write(NamespaceId::DEFAULT, long, WriteOptions::default()).unwrap().wait().unwrap();
+}
+
+/// Changes of every kind, some of them sealed, over several segments.
+fn undrained(world: &World, engine: &Engine) {
+    let options = WriteOptions::default();
+    play(
+        world,
+        engine,
+        NamespaceId::DEFAULT,
+        &options,
+        r#"
+        state.delete {"owner": "ann", "key": "deleted"}
+        message.append {"session": "s", "role": "user", "content": "later", "message": "m3"}
+        message.delete {"session": "s", "message": "m2"}
+        state.increment {"owner": "ann", "key": "n"}
+        record.put {"collection": "far", "record": "f2", "vector": [3, 3]}
+    "#,
+    );
+    for (subject, text) in [("ann", "a".repeat(300)), ("bob", "b".repeat(300))] {
+        let options = WriteOptions { subject: Some(subject.into()), ..WriteOptions::default() };
+        for end in ["", " and more"] {
+            // The second one is a splice.
+            let sealed = state::Put::new(subject, "sealed", json!(format!("{text}{end}")));
+            engine.write(NamespaceId::DEFAULT, sealed, options.clone()).unwrap().wait().unwrap();
+        }
+    }
+    let mut batch = crate::Batch::new();
+    for number in 0..3 {
+        let put = state::Put::new("ann", format!("step {number}"), json!(number));
+        batch.push(engine, put).unwrap();
+    }
+    engine.write_batch(NamespaceId::DEFAULT, batch, options.clone()).unwrap().wait().unwrap();
+    for number in 0..20 {
+        world.advance_us(1_000);
+        let text = format!("{number:04}").repeat(150);
+        let put = state::Put::new("ann", "filler", json!({"number": number, "text": text}));
+        engine.write(NamespaceId::DEFAULT, put, options.clone()).unwrap().wait().unwrap();
+    }
+    let spliced = json!(format!("{}!", "0123456789".repeat(40)));
+    engine
+        .write(NamespaceId::DEFAULT, state::Put::new("ann", "long", spliced), options)
+        .unwrap()
+        .wait()
+        .unwrap();
+}
+
+/// An entry with fields that this version does not know and need not, between those that it knows and behind them.
+fn newer_entry(world: &World) {
+    let mut log = LocalLog::open(&world.env(), &Path::new(DIR).join("log"), LOG, Lsn::ZERO).unwrap().log;
+    let key = Key::new(NamespaceId::DEFAULT, Table::State).text("ann").text("from a newer version");
+    let mut row = vec![1];
+    for time in [log.head().time, log.head().time, Default::default()] {
+        row.extend_from_slice(&time.micros().to_le_bytes());
+    }
+    row.extend_from_slice(b"\"read all the same\"");
+    let entry = Entry {
+        operation: "state.put".into(),
+        principal: Some("a newer version".into()),
+        subject: None,
+        mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)) }],
+        unknown: vec![(5, b"between".to_vec()), (77, b"behind".to_vec())],
+    };
+    let mut body = Vec::new();
+    put_entry(&mut body, &entry);
+    let head = log.head();
+    let group =
+        NewGroup { epoch: head.epoch, expected_head: head.lsn, count: 1, time: head.time, body: &body };
+    log.append(group).unwrap();
+    log.sync().unwrap();
+    let head = log.head();
+    // A stamp ends the log.
+    log.append(NewGroup { expected_head: head.lsn, count: 0, body: &[], ..group }).unwrap();
+    log.sync().unwrap();
+}

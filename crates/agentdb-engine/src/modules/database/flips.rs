@@ -1,0 +1,131 @@
+//! Every bit of a stored row of every table, flipped one at a time: none of it is silent.
+
+use std::path::{Path, PathBuf};
+
+use agentdb_env::sim::World;
+use agentdb_types::Code;
+use serde_json::json;
+
+use super::Report;
+use crate::modules::session::{self, message::Append};
+use crate::modules::testing::{TestDb, open};
+use crate::modules::{blob, collection, record, state};
+use crate::read::{Page, Read};
+use crate::rows::decoders::place;
+use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
+
+const RUN: &str = "/db/rows/0000000001.run";
+
+/// A database with a row of every table in one run.
+pub(crate) fn of_every_table(seed: u64) -> TestDb {
+    let db = TestDb::new(seed);
+    let other = crate::modules::namespace::Create { name: "other".into(), description: String::new() };
+    db.write(other.clone()).unwrap();
+    db.write(crate::modules::namespace::Create { name: "gone".into(), ..other }).unwrap();
+    db.write(crate::modules::namespace::Delete { name: "gone".into() }).unwrap();
+    let once = WriteOptions { idempotency_key: Some("once".into()), ..WriteOptions::default() };
+    let put = state::Put { ttl_us: Some(60_000_000), ..state::Put::new("ann", "plan", json!({"step": 1})) };
+    db.engine().write(db.namespace, put, once).unwrap().wait().unwrap();
+    db.write(Append {
+        owner: Some("ann".into()),
+        message: Some("m".into()),
+        ..Append::new("s", "user", "hi")
+    })
+    .unwrap();
+    db.write(session::Create { session: Some("gone".into()), ..session::Create::new("ann") }).unwrap();
+    db.write(session::Delete { session: "gone".into() }).unwrap();
+    let create = collection::Create {
+        collection: "docs".into(),
+        dimension: Some(2),
+        metric: None,
+        encoder: None,
+        description: "notes".into(),
+    };
+    db.write(create).unwrap();
+    let note = record::Put {
+        record: Some("r".into()),
+        vector: Some(vec![1.0, -0.5]),
+        text: Some("a note".into()),
+        ..record::Put::new("docs")
+    };
+    db.write(note).unwrap();
+    for bytes in [&b"kept"[..], b"deleted"] {
+        let (put, options) = (blob::Put::default(), WriteOptions::default());
+        let stored = db.engine().put_blob(db.namespace, &mut &bytes[..], put, options).unwrap();
+        if bytes == b"deleted" {
+            db.write(blob::Delete { blob: stored.response.blob }).unwrap();
+        }
+    }
+    db.drain();
+    db
+}
+
+/// One row of each table, with its namespace's rows in view.
+fn samples(db: &TestDb) -> Vec<(Table, Key, Row)> {
+    let mut found: Vec<(Table, Key, Row)> = Vec::new();
+    for &table in Table::ALL {
+        for namespace in [NamespaceId::DEFAULT, NamespaceId::SYSTEM] {
+            let snapshot = db.engine().snapshot(namespace).unwrap();
+            if found.last().is_some_and(|(t, ..)| *t == table) {
+                continue;
+            }
+            let mut first = None;
+            snapshot
+                .scan_prefix(&snapshot.key(table), Page::Forward, &mut |key, row| {
+                    first = Some((table, key, row));
+                    Ok(false)
+                })
+                .unwrap();
+            found.extend(first);
+        }
+    }
+    found
+}
+
+/// What is told of a database with one flipped bit: why it does not open, or what verification reports.
+fn told(all: &[(PathBuf, Vec<u8>)], at: usize, bit: u8) -> Vec<(u32, String)> {
+    let world = World::new(1);
+    all.iter().for_each(|(path, bytes)| world.write_file(path, bytes).unwrap());
+    world.flip_bit(Path::new(RUN), at as u64, bit).unwrap();
+    match open(&world) {
+        Err(err) => vec![(err.code().number(), err.message())],
+        Ok(engine) => {
+            let report: Report = engine.verify(&mut |_| {}).unwrap();
+            report.problems.into_iter().map(|p| (p.code, p.message)).collect()
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_row_of_every_table_is_reported_and_the_row_named() {
+    let mut db = of_every_table(11);
+    let samples = samples(&db);
+    assert_eq!(samples.iter().map(|(table, ..)| *table).collect::<Vec<_>>(), Table::ALL);
+    db.world.process_kill();
+    let all: Vec<_> =
+        db.world.list_all().into_iter().map(|p| (p.clone(), db.world.read_file(&p).unwrap())).collect();
+    let file = db.world.read_file(Path::new(RUN)).unwrap();
+    let (mut named, mut blocks) = (0, 0);
+    for (table, key, _) in &samples {
+        let key = key.as_bytes();
+        let (entry, rest) = place(&file, key).unwrap_or_else(|| panic!("{table:?} has no place"));
+        let name = describe(key);
+        assert!(name.contains(table.name()));
+        for (at, bit) in entry.flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+            let told = told(&all, at, bit);
+            assert!(told.iter().all(|(code, _)| *code == Code::RowsCorrupt.number()), "{told:?}");
+            // LSN, checksum, kind, body: the row is named. Its key: under the key that it has now, or by its block.
+            let is_named = told.iter().any(|(_, text)| text.contains(&name));
+            assert!(
+                is_named || (at < rest.end && !told.is_empty()),
+                "bit {bit} of byte {at} of {name}: {told:?}"
+            );
+            named += usize::from(is_named);
+            blocks += usize::from(!is_named);
+        }
+    }
+    println!("{named} flips named the row, {blocks} the row under another key, or its block");
+    assert!(named > blocks && blocks > 0, "{named} {blocks}");
+    db.reopen().unwrap();
+    db.run(Task::Sweep);
+}
