@@ -142,7 +142,7 @@ fn threads_that_drain_at_once_drain_each_table_once() {
         let body = move || while rows.drain(Lsn(u64::MAX)).unwrap() != super::Drained::Nothing {};
         threads.spawn("drainer", Box::new(body)).unwrap()
     };
-    [drain(), drain(), drain()].map(agentdb_env::Join::join);
+    [drain(), drain(), drain()].into_iter().for_each(agentdb_env::Join::join);
     assert_eq!(
         (rows.stats().runs, rows.undrained_bytes(), rows.persisted().lsn),
         (TABLES, 0, Lsn(TABLES * 20))
