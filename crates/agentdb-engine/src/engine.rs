@@ -39,6 +39,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// Bytes of the row file's page cache.
     pub cache_bytes: usize,
+    /// Entries of a vector index from which on it is worth letting go of the dead ones.
+    pub compact_entries: usize,
     /// Bytes of log to keep although every view has moved past them.
     pub log_retention_bytes: u64,
     /// The segments of the log.
@@ -52,6 +54,7 @@ impl Default for Options {
             background: true,
             memtable_bytes: 32 << 20,
             cache_bytes: 256 << 20,
+            compact_entries: 1024,
             log_retention_bytes: 1 << 30,
             log: agentdb_log::Options::default(),
         }
@@ -503,7 +506,9 @@ impl Core {
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
-            Task::Compact => self.check_failed().map(|()| self.vectors.compact(self.rows.visible())),
+            Task::Compact => self
+                .check_failed()
+                .map(|()| self.vectors.compact(self.rows.visible(), self.options.compact_entries)),
         }
     }
 

@@ -151,7 +151,7 @@ proptest! {
                 Step::Drain => {
                     engine.step(Task::Freeze).unwrap();
                     engine.step(Task::Drain).unwrap();
-                    engine.core.vectors.compact(engine.lsn());
+                    engine.core.vectors.compact(engine.lsn(), 4);
                 }
                 Step::Reopen => {
                     kept.clear();
