@@ -99,7 +99,11 @@ fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
         tx.delete(vector_key(tx, number, slot))?;
     }
     tx.delete(key)?;
-    tx.add(collection::records_counter(tx, number), -1)?;
+    let counter = collection::records_counter(tx, number);
+    // A deleted collection has none any more, while its records may still expire before they are swept.
+    if tx.get(&counter)?.is_some() {
+        tx.add(counter, -1)?;
+    }
     Ok(true)
 }
 
