@@ -13,6 +13,7 @@ use agentdb_vector::{Dimension, FlatIndex, Hit, Metric};
 use crate::Table;
 use crate::codec::{self, Reader};
 use crate::key::{Key, NamespaceId};
+use crate::planted::{self, Bug};
 use crate::rows::{Direction, Reader as RowReader};
 
 /// A vector's row: the id of the record that it belongs to, the encoder that made it, and the vector.
@@ -133,7 +134,8 @@ impl Vectors {
         let index = self.index(query, latest)?;
         let floor = index.floor.read().unwrap_or_else(PoisonError::into_inner);
         if rows.at() >= *floor {
-            return index.flat.search(query.vector, query.limit, rows.at(), query.filter);
+            let at = if planted::is(Bug::SearchIgnoresSnapshot) { latest().at() } else { rows.at() };
+            return index.flat.search(query.vector, query.limit, at, query.filter);
         }
         drop(floor);
         let own = FlatIndex::new(query.dimension, query.metric);
@@ -186,8 +188,11 @@ impl Vectors {
         let Some(index) = indexes.values().find(worth).cloned() else { return false };
         drop(indexes);
         let mut floor = index.floor.write().unwrap_or_else(PoisonError::into_inner);
-        *floor = visible.max(*floor);
-        index.flat.compact(*floor) > 0
+        let watermark = visible.max(*floor);
+        if !planted::is(Bug::CompactedUnderReaders) {
+            *floor = watermark;
+        }
+        index.flat.compact(watermark) > 0
     }
 }
 
