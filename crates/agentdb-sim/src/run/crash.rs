@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb_engine::{Engine, NamespaceId};
+use agentdb_engine::{Engine, NamespaceId, Task};
 use agentdb_env::sim::Random;
 
 use super::{Sim, options};
@@ -20,7 +20,7 @@ impl Sim {
         }
         self.armed = true;
         let faults = self.world.faults();
-        let name = match self.dice.below(8) {
+        let name = match self.dice.below(9) {
             0..=2 => {
                 faults.crash_after(self.dice.below(60));
                 "power loss in an operation"
@@ -41,6 +41,13 @@ impl Sim {
                 faults.set_read_only(true);
                 "read-only disk"
             }
+            7 => {
+                // Nothing is broken yet: nothing may fail.
+                self.armed = false;
+                self.write_hastily()?;
+                self.broken = true;
+                "power loss after hasty writes"
+            }
             _ => {
                 self.broken = true;
                 "power loss between operations"
@@ -57,6 +64,21 @@ impl Sim {
         }
         self.broken = true;
         Ok(())
+    }
+
+    /// Writes that nobody waits to be synced, then what syncs them, or what must not run ahead of them.
+    fn write_hastily(&mut self) -> Check {
+        self.hasty = true;
+        for _ in 0..4 {
+            self.submit()?;
+            self.sequence_all()?;
+        }
+        self.hasty = false;
+        if self.dice.chance(1, 2) {
+            return self.task(Task::Sync);
+        }
+        self.task(Task::Freeze)?;
+        self.task(Task::Drain)
     }
 
     /// Ends the process, with or without the machine, and opens again.

@@ -72,6 +72,8 @@ struct Sim {
     pending_jump: i64,
     armed: bool,
     broken: bool,
+    /// Whether all writes ask for the weaker acknowledgement.
+    hasty: bool,
     restarts: u64,
     report: Report,
     trace: Vec<String>,
@@ -93,7 +95,7 @@ fn options() -> Options {
         cache_bytes: 1 << 20,
         compact_entries: 4,
         log: agentdb_log::Options { first_segment_bytes: 16 << 10, segment_bytes: 64 << 10 },
-        log_retention_bytes: 1 << 20,
+        log_retention_bytes: 256 << 10,
         ..Options::default()
     }
 }
@@ -127,6 +129,7 @@ impl Sim {
             pending_jump: 0,
             armed: false,
             broken: false,
+            hasty: false,
             restarts: 0,
             report: Report::default(),
             trace: Vec::new(),

@@ -99,11 +99,13 @@ impl Sim {
                 .map_err(|what| format!("in {number}: {what}"))?;
             if self.dice.chance(1, 8) {
                 view.refusals()?;
+                self.report.count("checked the refusals of reads", 1);
                 check::namespaces(engine, &snapshot, &model)?;
             }
         }
         if !self.armed && self.dice.chance(1, 16) {
             check::of_the_handle(engine, options())?;
+            self.report.count("checked the handle's refusals", 1);
         }
         Ok(())
     }

@@ -96,7 +96,9 @@ impl Sim {
         }
         self.report.count("settled", 1);
         self.model.purge(self.log_time);
-        self.history.insert(self.model.lsn, (self.model.clone(), self.log_time));
+        if let Some((model, _)) = self.history.get_mut(&self.model.lsn) {
+            *model = self.model.clone();
+        }
         let engine = self.engine()?;
         self.learn_names(&engine)?;
         let snapshot = engine.snapshot(agentdb_engine::NamespaceId::DEFAULT).map_err(|e| e.to_string())?;

@@ -42,7 +42,8 @@ impl Sim {
         let earlier: Vec<&Request> = self.with_key.iter().filter(reachable).collect();
         let scene =
             Scene { model: &self.model, namespaces: &namespaces, versions: &versions, earlier: &earlier };
-        let request = generate::request(&mut self.dice, &scene);
+        let mut request = generate::request(&mut self.dice, &scene);
+        request.written |= self.hasty;
         self.say(format!("{request:?}"));
         self.count(&request);
         if request.idempotency_key.is_some() {
@@ -52,10 +53,15 @@ impl Sim {
         if let ([("blob.put", _)], None) = (&request.operations[..], request.malformed) {
             return self.upload(&engine, handle, request);
         }
+        // Only a group of nothing but such requests is not synced.
+        let alone = request.written && request.malformed.is_none() && self.dice.chance(1, 3);
+        if alone {
+            self.sequence_all()?;
+        }
         match (queue(&engine, handle, &request), request.malformed) {
             (Ok(ticket), None) => {
                 self.in_flight.push(InFlight { request, ticket, predicted: None });
-                Ok(())
+                if alone { self.sequence() } else { Ok(()) }
             }
             (Err(err), Some(code)) if err.code() == code => {
                 self.report.count(&format!("refused {code}"), 1);
@@ -86,6 +92,10 @@ impl Sim {
 
     /// Lets the model decide everything that is queued, in order, as the engine is about to.
     fn predict(&mut self) -> Check {
+        if self.in_flight.is_empty() {
+            // The engine does not look at its clock then.
+            return Ok(());
+        }
         let Some(now) = self.advance()? else {
             // The first request is refused for the clock; the others wait for the next step.
             self.in_flight.iter_mut().take(1).for_each(|f| f.predicted = Some(Err(Code::ClockJump)));
