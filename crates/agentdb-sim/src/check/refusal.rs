@@ -18,7 +18,14 @@ impl View<'_> {
         self.refuses::<state::List>(&json!({"owner": "ann", "cursor": "00112233"}), Code::InvalidCursor)?;
         self.refuses::<session::List>(&json!({"cursor": "zz"}), Code::InvalidCursor)?;
         self.refuses::<state::Get>(&json!({"owner": "", "key": "a"}), Code::IdEmpty)?;
-        let Some(name) = self.model.collections.keys().next() else { return Ok(()) };
+        let Some((name, collection)) = self.model.collections.iter().next() else { return Ok(()) };
+        if let Some(dimension) = collection.dimension {
+            // JSON has no such number: only a typed request can hold it.
+            let vector = Some(vec![f32::NAN; dimension]);
+            let search = record::Search { vector, ..record::Search::new(name.as_str()) };
+            let found = self.engine.read(self.snapshot, search);
+            refused("a search for no number", found, Code::VectorNotFinite)?;
+        }
         let search = json!({"collection": name, "limit": 1});
         self.refuses::<record::Search>(&search, Code::SearchNeedsVector)?;
         for filter in [json!({"n": {"$near": 1}}), json!({"$or": []}), json!([])] {
