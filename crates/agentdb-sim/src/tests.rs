@@ -112,6 +112,7 @@ fn every_seed_holds_and_everything_happens() {
         "worked Sweep",
         "worked Collect",
         "worked Compact",
+        "trimmed logs",
         "fault power loss in an operation",
         "fault power loss between operations",
         "fault power loss after hasty writes",

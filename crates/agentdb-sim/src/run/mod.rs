@@ -95,7 +95,7 @@ fn options() -> Options {
         cache_bytes: 1 << 20,
         compact_entries: 4,
         log: agentdb_log::Options { first_segment_bytes: 16 << 10, segment_bytes: 64 << 10 },
-        log_retention_bytes: 256 << 10,
+        log_retention_bytes: 32 << 10,
         ..Options::default()
     }
 }
