@@ -1,6 +1,6 @@
 //! The engine: opening, the shared core, and the steps that threads, or the simulator, drive.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
@@ -38,6 +38,8 @@ pub struct Options {
     pub memtable_bytes: usize,
     /// The base of the rows: its cache, and how it uses the disk.
     pub rows: BaseOptions,
+    /// Entries of a vector index from which on it is worth letting go of the dead ones.
+    pub compact_entries: usize,
     /// Bytes of log to keep although every view has moved past them.
     pub log_retention_bytes: u64,
     /// The segments of the log.
@@ -51,6 +53,7 @@ impl Default for Options {
             background: true,
             memtable_bytes: 32 << 20,
             rows: BaseOptions::default(),
+            compact_entries: 1024,
             log_retention_bytes: 1 << 30,
             log: agentdb_log::Options::default(),
         }
@@ -139,8 +142,8 @@ pub(crate) struct Core {
     pub(crate) maintenance: Signal,
     pub(crate) stop: AtomicBool,
     pub(crate) failed: OnceLock<Error>,
-    /// Numbers of namespaces that were deleted.
-    dead: RwLock<HashSet<u64>>,
+    /// Numbers of namespaces that were deleted, and the LSNs that did it.
+    dead: RwLock<HashMap<u64, Lsn>>,
     dead_count: AtomicUsize,
 }
 
@@ -412,7 +415,7 @@ impl Core {
     fn load_dead(&self) -> Result<()> {
         let snapshot = self.rows.reader();
         for number in sweep::dead_namespaces(&snapshot)? {
-            self.bury(number);
+            self.bury(number, Lsn::ZERO);
         }
         Ok(())
     }
@@ -422,7 +425,7 @@ impl Core {
         if body.is_some()
             && let Some(number) = sweep::buried_by(key)
         {
-            self.bury(number);
+            self.bury(number, lsn);
         }
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
@@ -431,16 +434,18 @@ impl Core {
         }
     }
 
-    fn bury(&self, number: u64) {
-        self.dead.write().unwrap_or_else(PoisonError::into_inner).insert(number);
+    fn bury(&self, number: u64, lsn: Lsn) {
+        self.dead.write().unwrap_or_else(PoisonError::into_inner).entry(number).or_insert(lsn);
         self.dead_count.fetch_add(1, Ordering::Release);
     }
 
-    /// Refuses work in a namespace that was deleted.
-    pub(crate) fn check_alive(&self, namespace: NamespaceId) -> Result<()> {
-        let dead = self.dead_count.load(Ordering::Acquire) > 0
-            && self.dead.read().unwrap_or_else(PoisonError::into_inner).contains(&namespace.number());
-        if dead {
+    /// Refuses work in a namespace that was deleted at this LSN or before.
+    pub(crate) fn check_alive(&self, namespace: NamespaceId, at: Lsn) -> Result<()> {
+        let buried = || {
+            let dead = self.dead.read().unwrap_or_else(PoisonError::into_inner);
+            dead.get(&namespace.number()).is_some_and(|lsn| *lsn <= at)
+        };
+        if self.dead_count.load(Ordering::Acquire) > 0 && buried() {
             return Err(Error::new(Code::NamespaceNotFound)
                 .with("name", format_args!("number {}", namespace.number())));
         }
@@ -448,8 +453,9 @@ impl Core {
     }
 
     pub(crate) fn snapshot(self: &Arc<Self>, namespace: NamespaceId) -> Result<Snapshot> {
-        self.check_alive(namespace)?;
-        Ok(Snapshot::new(self.clone(), self.rows.reader(), namespace, self.clock.read()))
+        let rows = self.rows.reader();
+        self.check_alive(namespace, rows.at())?;
+        Ok(Snapshot::new(self.clone(), rows, namespace, self.clock.read()))
     }
 
     pub(crate) fn count_mutations(&self, mutations: &[Mutation]) {
@@ -480,7 +486,9 @@ impl Core {
             Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
-            Task::Compact => self.check_failed().map(|()| self.vectors.compact(self.rows.visible())),
+            Task::Compact => self
+                .check_failed()
+                .map(|()| self.vectors.compact(self.rows.visible(), self.options.compact_entries)),
         }
     }
 

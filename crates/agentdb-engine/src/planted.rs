@@ -29,12 +29,30 @@ pub enum Bug {
     TimeGoesBack,
     /// What was acknowledged as written is never synced.
     WrittenNeverSynced,
+    /// Sequence numbers of messages start again after a clear.
+    SequenceGivenTwice,
+    /// Sessions outlive their time to live.
+    ExpiredSessionLives,
+    /// A session's time to live does not start anew when the session changes.
+    SessionNotRenewed,
+    /// The sweeper leaves the index of a deleted session's messages.
+    MessagesHalfSwept,
+    /// A search looks at the newest entries, not at those of its snapshot.
+    SearchIgnoresSnapshot,
+    /// An index that lets go of dead entries does not tell the searches that need them.
+    CompactedUnderReaders,
+    /// A record that is put again, or deleted, leaves its vector.
+    OldVectorStays,
+    /// An upload does not take back the note that its file may go, and the collector does not look for the row.
+    LivingBlobCollected,
+    /// The file of a deleted blob goes at once.
+    BlobNotKept,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 12] = [
+    pub const ALL: [Bug; 21] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -47,6 +65,15 @@ impl Bug {
         Bug::DeleteForgotten,
         Bug::TimeGoesBack,
         Bug::WrittenNeverSynced,
+        Bug::SequenceGivenTwice,
+        Bug::ExpiredSessionLives,
+        Bug::SessionNotRenewed,
+        Bug::MessagesHalfSwept,
+        Bug::SearchIgnoresSnapshot,
+        Bug::CompactedUnderReaders,
+        Bug::OldVectorStays,
+        Bug::LivingBlobCollected,
+        Bug::BlobNotKept,
     ];
 }
 

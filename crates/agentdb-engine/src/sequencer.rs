@@ -80,7 +80,7 @@ impl Sequencer {
             None => *self.open.time.insert(core.clock.advance()?),
         };
         if !write.internal {
-            core.check_alive(write.namespace)?;
+            core.check_alive(write.namespace, Lsn(u64::MAX))?;
         }
         let rows = if planted::is(Bug::StaleDecision) { core.rows.reader() } else { core.rows.latest() };
         let lsn = Lsn(self.log.head().lsn.0 + u64::from(self.open.count) + 1);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Core;
 use crate::key::{Key, NamespaceId};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::request::WriteOptions;
 use crate::rows::Reader;
@@ -37,6 +38,9 @@ impl Remains {
     fn tables(self) -> &'static [Table] {
         match self {
             Remains::Namespace => &[],
+            Remains::Session if planted::is(Bug::MessagesHalfSwept) => {
+                &[Table::Message, Table::SessionCounter]
+            }
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionCounter],
             Remains::Collection => &[Table::Record, Table::Vector],
         }

@@ -3,7 +3,7 @@
 //! An index is filled from the rows as of the LSN that was applied last when it was registered; what the sequencer applies
 //! meanwhile is collected and follows. A search at an earlier LSN than that (its *floor*) scans the rows themselves.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 
@@ -13,10 +13,8 @@ use agentdb_vector::{Dimension, FlatIndex, Hit, Metric};
 use crate::Table;
 use crate::codec::{self, Reader};
 use crate::key::{Key, NamespaceId};
+use crate::planted::{self, Bug};
 use crate::rows::{Direction, Reader as RowReader};
-
-/// Indexes with fewer entries are not worth compacting.
-const COMPACT_FROM: usize = 1024;
 
 /// A vector's row: the id of the record that it belongs to, the encoder that made it, and the vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,7 +71,8 @@ pub(crate) type CollectionId = (NamespaceId, u64);
 pub(crate) struct Vectors {
     /// The LSN of the newest change that was, or is being, applied.
     applied: AtomicU64,
-    indexes: Mutex<HashMap<CollectionId, Arc<Index>>>,
+    /// In an order of its own, so that the one that is compacted first does not depend on chance.
+    indexes: Mutex<BTreeMap<CollectionId, Arc<Index>>>,
 }
 
 struct Index {
@@ -135,7 +134,8 @@ impl Vectors {
         let index = self.index(query, latest)?;
         let floor = index.floor.read().unwrap_or_else(PoisonError::into_inner);
         if rows.at() >= *floor {
-            return index.flat.search(query.vector, query.limit, rows.at(), query.filter);
+            let at = if planted::is(Bug::SearchIgnoresSnapshot) { latest().at() } else { rows.at() };
+            return index.flat.search(query.vector, query.limit, at, query.filter);
         }
         drop(floor);
         let own = FlatIndex::new(query.dimension, query.metric);
@@ -177,19 +177,22 @@ impl Vectors {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(&collection);
     }
 
-    /// Lets go of the dead entries of one index in which they are the majority; returns whether there was one. Searches at
-    /// LSNs before `visible` scan the rows from then on.
-    pub(crate) fn compact(&self, visible: Lsn) -> bool {
+    /// Lets go of the dead entries of one index that has at least `least` entries, most of them dead; returns whether
+    /// there was one. Searches at LSNs before `visible` scan the rows from then on.
+    pub(crate) fn compact(&self, visible: Lsn, least: usize) -> bool {
         let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
         let worth = |index: &&Arc<Index>| {
             let rows = index.flat.rows();
-            rows >= COMPACT_FROM && index.flat.len() * 2 < rows && index.is_filled()
+            rows >= least && index.flat.len() * 2 < rows && index.is_filled()
         };
         let Some(index) = indexes.values().find(worth).cloned() else { return false };
         drop(indexes);
         let mut floor = index.floor.write().unwrap_or_else(PoisonError::into_inner);
-        *floor = visible.max(*floor);
-        index.flat.compact(*floor) > 0
+        let watermark = visible.max(*floor);
+        if !planted::is(Bug::CompactedUnderReaders) {
+            *floor = watermark;
+        }
+        index.flat.compact(watermark) > 0
     }
 }
 

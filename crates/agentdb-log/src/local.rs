@@ -98,6 +98,7 @@ impl LocalLog {
         for name in env.files.list(dir)?.iter().filter(|n| n.ends_with(".new")) {
             env.files.remove(&dir.join(name))?;
         }
+        recover::remove_trimmed(env, dir)?;
         let tail = recover::find_tail(env, dir, view, OpenMode::Write)?;
         let (chain_at, first_lsn) = (tail.chain_at, tail.first_lsn);
         let log = Self::from_tail(env, dir, options, tail)?;
@@ -278,7 +279,12 @@ impl Log for LocalLog {
         self.check()?;
         // A segment lies wholly below if the one after it starts at or below.
         while self.segments.len() > 1 && self.segments[1].first_lsn <= below {
-            self.env.files.remove(&self.dir.join(segment::file_name(self.segments[0].number)))?;
+            let path = self.dir.join(segment::file_name(self.segments[0].number));
+            // Emptied first: if the removal fails to reach the disk and comes undone behind a gap, this tells why.
+            let file = self.env.files.open(&path, OpenMode::Write)?;
+            file.set_len(0)?;
+            file.sync_data()?;
+            self.env.files.remove(&path)?;
             self.segments.remove(0);
             // One at a time, so that a crash never leaves a gap.
             self.env.files.sync_dir(&self.dir)?;

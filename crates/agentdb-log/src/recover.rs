@@ -30,11 +30,35 @@ pub(crate) struct SegmentStart {
     pub(crate) first_lsn: Lsn,
 }
 
-/// The segment numbers in `dir`, which must follow each other without a gap.
-pub(crate) fn list(env: &Env, dir: &Path) -> Result<Vec<u64>> {
+/// The segment numbers in `dir`: those that were trimmed, then those of the log, which must follow each other without a
+/// gap.
+fn numbers(env: &Env, dir: &Path) -> Result<(Vec<u64>, Vec<u64>)> {
     let mut numbers: Vec<u64> =
         env.files.list(dir)?.iter().filter_map(|name| segment::parse_name(name)).collect();
     numbers.sort_unstable();
+    let mut trimmed = 0;
+    while trimmed + 1 < numbers.len()
+        && env.files.open(&dir.join(segment::file_name(numbers[trimmed])), OpenMode::Read)?.is_empty()?
+    {
+        trimmed += 1;
+    }
+    let rest = numbers.split_off(trimmed);
+    Ok((numbers, rest))
+}
+
+/// Removes what is left of segments that were trimmed. A removal that was seen, but whose sync failed, may come undone;
+/// the segment was emptied before.
+pub(crate) fn remove_trimmed(env: &Env, dir: &Path) -> Result<()> {
+    for number in numbers(env, dir)?.0 {
+        env.files.remove(&dir.join(segment::file_name(number)))?;
+        env.files.sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+/// The numbers of the log's segments in `dir`.
+pub(crate) fn list(env: &Env, dir: &Path) -> Result<Vec<u64>> {
+    let (_, numbers) = numbers(env, dir)?;
     for pair in numbers.windows(2) {
         if pair[0] + 1 != pair[1] {
             return Err(Error::new(Code::FormatCorrupt)

@@ -4,7 +4,9 @@
 //! [`run`] plays one seed. A failure says which, so that it can be played again:
 //! `AGENTDB_SEED=17 cargo test -p agentdb-sim replay -- --nocapture`.
 
+mod check;
 mod generate;
+mod ids;
 mod model;
 mod report;
 mod run;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{due_key, note_key, row_key};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
 
@@ -45,7 +46,8 @@ impl WriteRequest for Delete {
             return Ok(Deleted { deleted: false });
         }
         tx.delete(key)?;
-        let due = (tx.now().micros() + limits::BLOB_KEPT_US).unsigned_abs();
+        let kept = if planted::is(Bug::BlobNotKept) { 0 } else { limits::BLOB_KEPT_US };
+        let due = (tx.now().micros() + kept).unsigned_abs();
         tx.put_bookkeeping(due_key(tx, &self.blob), due.to_le_bytes().to_vec())?;
         tx.put_bookkeeping(note_key(tx, due, &self.blob), Vec::new())?;
         Ok(Deleted { deleted: true })

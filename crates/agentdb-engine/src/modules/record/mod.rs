@@ -28,6 +28,7 @@ use serde_json::{Map, Value};
 use crate::key::Key;
 use crate::modules::collection;
 use crate::operation::Operation;
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
@@ -95,11 +96,15 @@ fn vector(rows: &dyn Read, number: u64, slot: Option<u64>) -> Result<Option<Vect
 fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
     let Some(row) = tx.get(&key)? else { return Ok(false) };
     let record: Record = row_json::decode(&row)?;
-    if let Some(slot) = record.slot {
+    if let Some(slot) = record.slot.filter(|_| !planted::is(Bug::OldVectorStays)) {
         tx.delete(vector_key(tx, number, slot))?;
     }
     tx.delete(key)?;
-    tx.add(collection::records_counter(tx, number), -1)?;
+    let counter = collection::records_counter(tx, number);
+    // A deleted collection has none any more, while its records may still expire before they are swept.
+    if tx.get(&counter)?.is_some() {
+        tx.add(counter, -1)?;
+    }
     Ok(true)
 }
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{Count, Delete, Get, List, Put, Search};
 use crate::modules::collection;
-use crate::{Engine, NamespaceId, Options, Task, WriteOptions, WriteRequest};
+use crate::{Engine, NamespaceId, Options, Page, Read, Table, Task, WriteOptions, WriteRequest};
 
 const NS: NamespaceId = NamespaceId::DEFAULT;
 
@@ -151,7 +151,7 @@ proptest! {
                 Step::Drain => {
                     engine.step(Task::Freeze).unwrap();
                     engine.step(Task::Drain).unwrap();
-                    engine.core.vectors.compact(engine.lsn());
+                    engine.core.vectors.compact(engine.lsn(), 4);
                 }
                 Step::Reopen => {
                     kept.clear();
@@ -223,4 +223,24 @@ fn an_expired_record_is_gone_from_everything_before_and_after_the_sweep() {
     let entry =
         engine.read(&engine.snapshot(NS).unwrap(), collection::Get { collection: "docs".into() }).unwrap();
     assert_eq!(entry.records, 1);
+}
+
+#[test]
+fn records_that_expire_after_their_collection_was_deleted_leave_no_row() {
+    let world = World::new(6);
+    let engine = open(&world);
+    create(&engine, Metric::Dot);
+    write(&engine, Put { ttl_us: Some(1_000_000), ..put(1, [1.0; 3], 0) }).unwrap();
+    write(&engine, collection::Delete { collection: "docs".into() }).unwrap();
+    world.advance_us(1_000_001);
+    while engine.step(Task::Sweep).unwrap() {}
+    let snapshot = engine.snapshot(NS).unwrap();
+    let mut counters = Vec::new();
+    snapshot
+        .scan_prefix(&snapshot.key(Table::Counter), Page::Forward, &mut |key, _| {
+            counters.push(key.components().text()?);
+            Ok(true)
+        })
+        .unwrap();
+    assert_eq!(counters, ["collections"], "only the counter that the next collection's number comes from");
 }

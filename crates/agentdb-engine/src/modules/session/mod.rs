@@ -35,6 +35,7 @@ use serde_json::{Map, Value};
 use crate::key::Key;
 use crate::modules::encode_value;
 use crate::operation::Operation;
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
@@ -85,7 +86,7 @@ impl Session {
     }
 
     fn has_expired(&self, now: Timestamp) -> Result<bool> {
-        Ok(self.expires()?.is_some_and(|at| at <= now))
+        Ok(self.expires()?.is_some_and(|at| at <= now) && !planted::is(Bug::ExpiredSessionLives))
     }
 }
 
@@ -153,7 +154,7 @@ fn store(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
 /// Notes that the session was changed now.
 fn touch(tx: &mut Tx<'_>, number: u64) -> Result<()> {
     let passed = tx.now().micros() - counter(tx, number, TOUCHED)?;
-    if passed != 0 {
+    if passed != 0 && !(planted::is(Bug::SessionNotRenewed) && passed != tx.now().micros()) {
         tx.add(counter_key(tx, number, TOUCHED), passed)?;
     }
     Ok(())

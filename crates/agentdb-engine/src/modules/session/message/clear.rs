@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::super::{counter, store};
 use super::{MESSAGES, SEQUENCE, counter_key, require};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
 
@@ -46,6 +47,7 @@ impl WriteRequest for Clear {
         let sequence = counter(tx, head.number, SEQUENCE)?;
         sweep::discard(tx, Remains::Session, head.number)?;
         head.number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+        let sequence = if planted::is(Bug::SequenceGivenTwice) { 0 } else { sequence };
         tx.add(counter_key(tx, head.number, SEQUENCE), sequence)?;
         store(tx, &self.session, &head)?;
         Ok(Cleared { deleted })

@@ -1,0 +1,111 @@
+//! What lies in tables and directories once everything is swept and collected: what the model has, and no more.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use agentdb_engine::{Key, NamespaceId, Page, Read, Snapshot, Table};
+use agentdb_env::Env;
+
+use super::Check;
+use crate::model::Namespace;
+
+fn keys(snapshot: &Snapshot, prefix: &Key) -> Check<Vec<Key>> {
+    let mut keys = Vec::new();
+    let scanned = snapshot.scan_prefix(prefix, Page::Forward, &mut |key, _| {
+        keys.push(key);
+        Ok(true)
+    });
+    scanned.map(|()| keys).map_err(|e| format!("scanning rows: {e}"))
+}
+
+/// Checks that a namespace has the rows of what has not expired at `now`, which the model was purged to; and that one
+/// that was deleted has none. `snapshot` may be of any namespace.
+pub(crate) fn rows(
+    snapshot: &Snapshot,
+    namespace: NamespaceId,
+    model: Option<&Namespace>,
+    now: i64,
+) -> Check {
+    let number = namespace.number();
+    let Some(model) = model else {
+        let left = keys(snapshot, &Key::namespace(namespace))?;
+        let Some(first) = left.first() else { return Ok(()) };
+        let first = agentdb_engine::describe(first.as_bytes());
+        return Err(format!("{} rows of the deleted namespace {number} are left: {first}", left.len()));
+    };
+    let counted = |table: Table| keys(snapshot, &Key::new(namespace, table)).map(|found| found.len());
+    let messages: usize = model.sessions.values().map(|session| session.messages.len()).sum();
+    let records = || model.collections.values().flat_map(|collection| collection.records.values());
+    let exact = [
+        (Table::Garbage, 0),
+        (Table::Idempotency, model.remembered()),
+        (Table::State, model.states.len()),
+        (Table::Session, model.sessions.len()),
+        (Table::SessionByOwner, model.sessions.len()),
+        (Table::Message, messages),
+        (Table::MessageById, messages),
+        (Table::Blob, model.blobs.len()),
+        (Table::Collection, model.collections.len()),
+        (Table::Record, records().count()),
+        (Table::Vector, records().filter(|record| record.vector.is_some()).count()),
+    ];
+    for (table, expected) in exact {
+        let found = counted(table)?;
+        if found != expected {
+            return Err(format!("{found} rows of {} are left in {number}, not {expected}", table.name()));
+        }
+    }
+    // A session has one to three counters, a collection up to two.
+    let (sessions, collections) = (model.sessions.len(), model.collections.len());
+    let bounded = [
+        (Table::SessionCounter, sessions, 3 * sessions),
+        (Table::Counter, 0, 2 + 2 * collections),
+        (Table::BlobDue, 0, model.dues.len()),
+    ];
+    for (table, least, most) in bounded {
+        let found = counted(table)?;
+        if !(least..=most).contains(&found) {
+            return Err(format!("{found} rows of {} in {number}, not {least} to {most}", table.name()));
+        }
+    }
+    if counted(Table::BlobDue)? != counted(Table::BlobGarbage)? {
+        return Err(format!("the notes of deleted blobs in {number} do not belong together"));
+    }
+    for table in [Table::Expiry, Table::BlobGarbage] {
+        let first = keys(snapshot, &Key::new(namespace, table))?.into_iter().next();
+        let due = first.map(|key| key.components().u64()).transpose().map_err(|e| e.to_string())?;
+        if due.is_some_and(|due| due <= now.unsigned_abs()) {
+            return Err(format!("a note of {} in {number} is due and was left", table.name()));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the files of a namespace's blobs are those that a row refers to, or that are kept for readers a while.
+pub(crate) fn files(env: &Env, dir: &Path, number: u64, model: Option<&Namespace>, now: i64) -> Check {
+    let list = |dir: &Path| -> Check<Vec<String>> {
+        match env.files.exists(dir) {
+            Ok(true) => env.files.list(dir).map_err(|e| format!("listing {}: {e}", dir.display())),
+            Ok(false) => Ok(Vec::new()),
+            Err(err) => Err(format!("looking for {}: {err}", dir.display())),
+        }
+    };
+    let unfinished = list(&dir.join("blobs/new"))?;
+    if !unfinished.is_empty() {
+        return Err(format!("uploads are left: {unfinished:?}"));
+    }
+    let dir = dir.join("blobs").join(number.to_string());
+    let mut found = BTreeSet::new();
+    for start in list(&dir)? {
+        found.extend(list(&dir.join(start))?);
+    }
+    let mut expected = BTreeSet::new();
+    if let Some(model) = model {
+        expected.extend(model.blobs.keys().cloned());
+        expected.extend(model.dues.iter().filter(|(_, due)| **due > now).map(|(address, _)| address.clone()));
+    }
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!("the files of blobs in {number} are {found:?}, not {expected:?}"))
+}

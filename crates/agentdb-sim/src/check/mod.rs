@@ -1,0 +1,119 @@
+//! Comparing everything that can be read with the model, noun by noun.
+
+mod blob;
+mod leftovers;
+mod record;
+mod refusal;
+mod session;
+mod state;
+
+use agentdb_engine::modules::namespace;
+use agentdb_engine::{Engine, ReadRequest, Snapshot, decode};
+use agentdb_env::sim::Random;
+use agentdb_types::{Code, Error};
+use serde_json::{Value, json};
+
+pub(crate) use self::leftovers::{files, rows};
+pub(crate) use self::refusal::of_the_handle;
+use crate::model::{Model, Namespace};
+
+/// What a check says: what is wrong, if anything is.
+pub(crate) type Check<T = ()> = std::result::Result<T, String>;
+
+/// A namespace as a snapshot shows it, and as it should be.
+pub(crate) struct View<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) model: &'a Namespace,
+    /// The time of the snapshot.
+    pub(crate) now: i64,
+    /// The namespace as it is by now, unless it was deleted: it tells which bytes of blobs must be there.
+    pub(crate) latest: Option<&'a Namespace>,
+    /// The time by now.
+    pub(crate) latest_now: i64,
+}
+
+impl View<'_> {
+    /// Compares all nouns.
+    pub(crate) fn everything(&self, dice: &mut Random) -> Check {
+        self.states(dice)?;
+        self.sessions(dice, true)?;
+        self.records(dice, true)?;
+        self.blobs(dice)
+    }
+
+    /// Compares something.
+    pub(crate) fn something(&self, dice: &mut Random) -> Check {
+        match dice.below(8) {
+            0 | 1 => self.states(dice),
+            2 | 3 => self.sessions(dice, false),
+            4..=6 => self.records(dice, false),
+            _ => self.blobs(dice),
+        }
+    }
+
+    fn read<R: ReadRequest>(&self, request: &Value) -> Result<Value, Error> {
+        let response = self.engine.read(self.snapshot, decode::<R>(request.clone())?)?;
+        serde_json::to_value(&response).map_err(|e| Error::new(Code::InvalidJson).with("reason", e))
+    }
+
+    fn must_read<R: ReadRequest>(&self, request: &Value) -> Check<Value> {
+        self.read::<R>(request).map_err(|e| format!("{} {request} failed: {e}", R::ABOUT.name))
+    }
+
+    fn differs<R: ReadRequest>(&self, request: &Value, found: &Value, expected: &Value) -> String {
+        let (name, lsn) = (R::ABOUT.name, self.snapshot.lsn());
+        format!("at LSN {lsn}, {name} {request} was answered\n    {found}, not\n    {expected}")
+    }
+
+    fn expect<R: ReadRequest>(&self, request: &Value, expected: &Value) -> Check {
+        let found = self.must_read::<R>(request)?;
+        if found == *expected { Ok(()) } else { Err(self.differs::<R>(request, &found, expected)) }
+    }
+
+    fn refuses<R: ReadRequest>(&self, request: &Value, code: Code) -> Check {
+        match self.read::<R>(request) {
+            Err(err) if err.code() == code => Ok(()),
+            answer => {
+                Err(format!("{} {request} was answered {answer:?}, not refused with {code}", R::ABOUT.name))
+            }
+        }
+    }
+
+    /// Reads a list to its end in both directions, in pages of some size.
+    fn lists<R: ReadRequest>(&self, request: &Value, expected: &[Value], dice: &mut Random) -> Check {
+        let mut expected = expected.to_vec();
+        for reverse in [false, true] {
+            let limit = 1 + dice.below(9) as usize;
+            let mut request = request.clone();
+            request["reverse"] = json!(reverse);
+            request["limit"] = json!(limit);
+            let mut rest = &expected[..];
+            loop {
+                let (page, after) = rest.split_at(limit.min(rest.len()));
+                let found = self.must_read::<R>(&request)?;
+                let ended = found.get("cursor").is_none();
+                if found["items"] != json!(page) || ended != after.is_empty() {
+                    return Err(self.differs::<R>(&request, &found, &json!(rest)));
+                }
+                if ended {
+                    break;
+                }
+                request["cursor"] = found["cursor"].clone();
+                rest = after;
+            }
+            expected.reverse();
+        }
+        Ok(())
+    }
+}
+
+/// Compares the list of namespaces.
+pub(crate) fn namespaces(engine: &Engine, snapshot: &Snapshot, model: &Model) -> Check {
+    let list = namespace::List { limit: Some(100), cursor: None };
+    let found = engine.read(snapshot, list).map_err(|e| format!("listing namespaces: {e}"))?;
+    let found: Vec<(&str, u64)> = found.items.iter().map(|e| (e.name.as_str(), e.number)).collect();
+    let mut expected = vec![("default", 1)];
+    expected.extend(model.names.iter().map(|(name, number)| (name.as_str(), *number)));
+    if found == expected { Ok(()) } else { Err(format!("the namespaces are {found:?}, not {expected:?}")) }
+}

@@ -1,0 +1,108 @@
+//! Reading and searching collections.
+
+use agentdb_engine::modules::collection;
+use agentdb_engine::modules::record::{Count, Get, GetMany, List, Search};
+use agentdb_env::sim::Random;
+use agentdb_types::Code;
+use serde_json::{Value, json};
+
+use super::{Check, View};
+use crate::generate;
+use crate::model::record::Collection;
+
+/// How much a score may differ.
+const TOLERANCE: f64 = 1e-4;
+
+impl View<'_> {
+    pub(super) fn records(&self, dice: &mut Random, all: bool) -> Check {
+        self.refuses::<collection::Get>(&json!({"collection": "none"}), Code::CollectionNotFound)?;
+        self.collection_list()?;
+        for (name, collection) in self.model.collections.iter() {
+            if all || dice.chance(1, 2) {
+                self.collection(name, collection)?;
+                self.record_lists(name, collection, dice)?;
+            }
+            for _ in 0..2 {
+                self.search(name, collection, dice)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn collection_list(&self) -> Check {
+        let found = self.must_read::<collection::List>(&json!({}))?;
+        let names: Vec<&Value> =
+            found["items"].as_array().into_iter().flatten().map(|e| &e["collection"]).collect();
+        let expected: Vec<&String> = self.model.collections.keys().collect();
+        if names == expected {
+            Ok(())
+        } else {
+            Err(format!("the collections are {names:?}, not {expected:?}"))
+        }
+    }
+
+    /// Compares what is told of a collection. Expired records count until they are swept.
+    fn collection(&self, name: &str, collection: &Collection) -> Check {
+        let request = json!({"collection": name});
+        let mut found = self.must_read::<collection::Get>(&request)?;
+        let records = found.as_object_mut().and_then(|entry| entry.remove("records"));
+        let expected = collection.entry(name);
+        if found != expected {
+            return Err(self.differs::<collection::Get>(&request, &found, &expected));
+        }
+        let records = records.as_ref().and_then(Value::as_u64).unwrap_or(u64::MAX) as usize;
+        let (live, stored) = (collection.live(self.now).count(), collection.records.len());
+        if (live..=stored).contains(&records) {
+            return Ok(());
+        }
+        Err(format!("{name} has {records} records, not {live}, nor up to {stored} with the expired ones"))
+    }
+
+    fn record_lists(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {
+        let include_vector = dice.chance(1, 2);
+        let filter = generate::filter(dice);
+        for filter in [&json!({}), &filter] {
+            let matching = collection.matching(filter, self.now);
+            let expected: Vec<Value> =
+                matching.iter().map(|(id, record)| record.entry(id, include_vector)).collect();
+            let list = json!({"collection": name, "filter": filter, "include_vector": include_vector});
+            self.lists::<List>(&list, &expected, dice)?;
+            let count = json!({"collection": name, "filter": filter});
+            self.expect::<Count>(&count, &json!({"count": expected.len()}))?;
+        }
+        for id in ["r1", "r\u{0}"] {
+            let request = json!({"collection": name, "record": id, "include_vector": true});
+            let record = collection.records.get(id).filter(|r| r.live(self.now)).map(|r| r.entry(id, true));
+            let many = json!({"collection": name, "records": [id, "none"], "include_vector": true});
+            self.expect::<GetMany>(&many, &json!({"items": [record, Value::Null]}))?;
+            match record {
+                Some(entry) => self.expect::<Get>(&request, &entry)?,
+                None => self.refuses::<Get>(&request, Code::RecordNotFound)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn search(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {
+        let search = generate::search(dice, collection);
+        let request = search.request(name);
+        let expected = match collection.search(&search, self.now) {
+            Ok(hits) => hits,
+            Err(code) => return self.refuses::<Search>(&request, code),
+        };
+        let found = self.must_read::<Search>(&request)?;
+        let hits = found["hits"].as_array().map_or(&[][..], |hits| hits);
+        if hits.len() == expected.len() && hits.iter().zip(&expected).all(|(a, b)| is_same(a, b)) {
+            return Ok(());
+        }
+        Err(self.differs::<Search>(&request, &found, &json!(expected)))
+    }
+}
+
+/// Whether two hits are the same, the last digits of their scores apart.
+fn is_same(found: &Value, expected: &Value) -> bool {
+    let (Some(a), Some(b)) = (found["score"].as_f64(), expected["score"].as_f64()) else { return false };
+    let mut found = found.clone();
+    found["score"] = expected["score"].clone();
+    (a - b).abs() <= TOLERANCE && found == *expected
+}

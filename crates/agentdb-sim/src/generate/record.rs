@@ -1,0 +1,152 @@
+//! Writes of collections and records, searches and filters. Components are small integers, so that scores tie.
+
+use agentdb_env::sim::Random;
+use agentdb_types::limits;
+use serde_json::{Value, json};
+
+use super::{Scene, any, bad_id, maybe_ttl, pick, too_large, words};
+use crate::model::record::Collection;
+use crate::model::{Namespace, Search};
+
+const COLLECTIONS: [&str; 3] = ["docs", "notes.v2", "\u{4e2d}"];
+const RECORDS: [&str; 7] = ["r1", "r2", "r3", "r4", "r\u{0}", "r", "x"];
+const METRICS: [&str; 3] = ["cosine", "dot", "euclidean"];
+const KINDS: [&str; 3] = ["note", "fact", "plan"];
+/// Greater than any finite `f32`: it reads as an infinity.
+const INFINITE: f64 = 1e39;
+
+/// A write of a collection or a record.
+pub(super) fn operation(
+    dice: &mut Random,
+    scene: &Scene<'_>,
+    namespace: &Namespace,
+) -> (&'static str, Value) {
+    let collection = pick(dice, &COLLECTIONS);
+    let Some(found) = namespace.collections.get(collection) else {
+        return if dice.chance(3, 4) { create(dice, collection) } else { put(dice, scene, collection, None) };
+    };
+    match dice.below(40) {
+        0 => ("collection.delete", json!({"collection": collection})),
+        1 => create(dice, collection),
+        2 => ("collection.delete", json!({"collection": pick(dice, &["none", "a b", "."])})),
+        3..=8 => {
+            let record = any(dice, found.records.keys());
+            let record = record.cloned().unwrap_or_else(|| pick(dice, &RECORDS).to_owned());
+            let mut fields = json!({"collection": collection, "record": record});
+            if dice.chance(1, 5) {
+                fields["expected_version"] = json!(scene.version(dice));
+            }
+            ("record.delete", fields)
+        }
+        _ => put(dice, scene, collection, Some(found)),
+    }
+}
+
+fn create(dice: &mut Random, collection: &str) -> (&'static str, Value) {
+    let mut fields = json!({"collection": collection});
+    if dice.chance(5, 6) {
+        fields["dimension"] = json!(1 + dice.below(3));
+    }
+    if dice.chance(4, 5) {
+        fields["metric"] = json!(pick(dice, &METRICS));
+    }
+    if dice.chance(1, 2) {
+        fields["description"] = json!(words(dice));
+    }
+    match dice.below(60) {
+        0 => fields["dimension"] = json!(0),
+        1 => fields["dimension"] = json!(limits::DIMENSION + 1),
+        2 => fields["collection"] = json!(".hidden"),
+        3 => fields["collection"] = json!("two words"),
+        4 => fields["collection"] = json!(bad_id(dice)),
+        _ => {}
+    }
+    ("collection.create", fields)
+}
+
+/// A vector that is not zero, but for a mistake.
+fn vector(dice: &mut Random, dimension: usize) -> Vec<f64> {
+    let mut vector: Vec<f64> = (0..dimension).map(|_| dice.below(5) as f64 - 2.0).collect();
+    if vector.iter().all(|x| *x == 0.0) {
+        vector[0] = 1.0;
+    }
+    match dice.below(80) {
+        0 => vector.push(1.0),
+        1 => vector.fill(0.0),
+        2 => vector[0] = INFINITE,
+        3 => vector.clear(),
+        _ => {}
+    }
+    vector
+}
+
+fn payload(dice: &mut Random) -> Value {
+    let mut payload = json!({"kind": pick(dice, &KINDS), "n": dice.below(6)});
+    if dice.chance(1, 3) {
+        payload["tags"] = json!([pick(dice, &KINDS), pick(dice, &KINDS)]);
+    }
+    payload
+}
+
+fn put(
+    dice: &mut Random,
+    scene: &Scene<'_>,
+    collection: &str,
+    found: Option<&Collection>,
+) -> (&'static str, Value) {
+    let mut fields = json!({"collection": collection});
+    if dice.chance(14, 15) {
+        fields["record"] = json!(pick(dice, &RECORDS));
+    }
+    if dice.chance(5, 6) {
+        fields["payload"] = payload(dice);
+    }
+    match found.and_then(|c| c.dimension) {
+        Some(dimension) if dice.chance(7, 8) => fields["vector"] = json!(vector(dice, dimension)),
+        None if dice.chance(1, 20) => fields["vector"] = json!([1.0]),
+        _ => {}
+    }
+    if dice.chance(1, 2) {
+        fields["text"] = json!(words(dice));
+    }
+    maybe_ttl(dice, &mut fields);
+    if dice.chance(1, 8) {
+        fields["expected_version"] = json!(scene.version(dice));
+    }
+    match dice.below(200) {
+        0 => fields["record"] = json!(bad_id(dice)),
+        1 => fields["payload"] = json!({"text": too_large()}),
+        _ => {}
+    }
+    ("record.put", fields)
+}
+
+/// A search of a collection.
+pub(crate) fn search(dice: &mut Random, collection: &Collection) -> Search {
+    let dimension = collection.dimension.unwrap_or(2);
+    let limit = dice.chance(2, 3).then(|| 1 + dice.below(6) as usize);
+    let threshold = dice.chance(1, 3).then(|| [0.0, 0.5, 1.0, 2.0, -1.0][dice.below(5) as usize]);
+    Search {
+        vector: vector(dice, dimension),
+        limit,
+        filter: dice.chance(1, 2).then(|| filter(dice)),
+        threshold,
+        include_vector: dice.chance(1, 2),
+    }
+}
+
+/// A filter of payloads.
+pub(crate) fn filter(dice: &mut Random) -> Value {
+    let kind = pick(dice, &KINDS);
+    match dice.below(9) {
+        0 => json!({"kind": kind}),
+        1 => json!({"n": {"$gte": dice.below(6)}}),
+        2 => json!({"n": {"$gte": dice.below(4), "$lt": 2 + dice.below(4)}, "kind": {"$ne": kind}}),
+        3 => json!({"tags": {"$contains": kind}}),
+        4 => json!({"$or": [{"kind": kind}, {"tags": {"$exists": true}}]}),
+        5 => json!({"$not": {"kind": {"$in": [kind, "fact"]}}}),
+        6 => json!({"kind": {"$nin": [kind]}, "tags": {"$exists": dice.chance(1, 2)}}),
+        7 => json!({"$and": [{"n": {"$lt": dice.below(6)}}, {"$not": {"kind": kind}}]}),
+        _ => json!({}),
+    }
+}

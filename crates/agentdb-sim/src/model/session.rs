@@ -1,0 +1,224 @@
+//! Sessions and their messages. A session's time to live counts from its last change.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use agentdb_types::{Code, limits};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Decision, Moment, Namespace, check_id, check_map, check_size, check_value, given_map, given_text,
+    is_live, merge, text, time, with,
+};
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Session {
+    pub(crate) owner: String,
+    title: Option<String>,
+    metadata: Map<String, Value>,
+    created: i64,
+    updated: i64,
+    ttl: Option<i64>,
+    /// By sequence number.
+    pub(crate) messages: BTreeMap<u64, Rc<Message>>,
+    /// The sequence number that was given last.
+    sequence: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Message {
+    pub(crate) message: String,
+    role: String,
+    name: Option<String>,
+    content: Value,
+    metadata: Map<String, Value>,
+    created: i64,
+    version: u64,
+}
+
+impl Session {
+    fn new(owner: String, now: i64) -> Self {
+        let (title, metadata, messages) = (None, Map::new(), BTreeMap::new());
+        Session { owner, title, metadata, created: now, updated: now, ttl: None, messages, sequence: 0 }
+    }
+
+    fn expires(&self) -> Option<i64> {
+        self.ttl.map(|ttl| self.updated.saturating_add(ttl).min(limits::TIME_MAX_US))
+    }
+
+    pub(crate) fn live(&self, now: i64) -> bool {
+        is_live(self.expires(), now)
+    }
+
+    pub(crate) fn entry(&self, session: &str) -> Value {
+        let entry = json!({
+            "session": session, "owner": self.owner, "metadata": self.metadata,
+            "created": time(self.created), "updated": time(self.updated),
+            "messages": self.messages.len(), "last_sequence": self.sequence,
+        });
+        let expires = self.expires().map(time);
+        with(
+            entry,
+            &[
+                ("title", self.title.clone().map(Value::String)),
+                ("ttl_us", self.ttl.map(Value::from)),
+                ("expires", expires),
+            ],
+        )
+    }
+
+    fn sequence_of(&self, message: &str) -> Option<u64> {
+        self.messages.iter().find(|(_, m)| m.message == message).map(|(sequence, _)| *sequence)
+    }
+}
+
+impl Message {
+    pub(crate) fn entry(&self, sequence: u64) -> Value {
+        let entry = json!({
+            "message": self.message, "sequence": sequence, "role": self.role, "content": self.content,
+            "metadata": self.metadata, "created": time(self.created), "version": self.version,
+        });
+        with(entry, &[("name", self.name.clone().map(Value::String))])
+    }
+}
+
+impl Namespace {
+    /// The sessions that have not expired, by id.
+    pub(crate) fn live_sessions(&self, now: i64) -> impl Iterator<Item = (&String, &Rc<Session>)> {
+        self.sessions.iter().filter(move |(_, session)| session.live(now))
+    }
+
+    fn session(&self, id: &str, now: i64) -> Result<Option<Rc<Session>>, Code> {
+        check_id(id)?;
+        Ok(self.sessions.get(id).filter(|s| s.live(now)).cloned())
+    }
+
+    fn required(&self, id: &str, now: i64) -> Result<Session, Code> {
+        let found = self.session(id, now)?.ok_or(Code::SessionNotFound)?;
+        Ok(Rc::unwrap_or_clone(found))
+    }
+
+    fn keep(&mut self, id: String, session: Session) {
+        Rc::make_mut(&mut self.sessions).insert(id, Rc::new(session));
+    }
+
+    pub(super) fn session_operation(
+        &mut self,
+        name: &str,
+        fields: &Value,
+        moment: &mut Moment<'_>,
+    ) -> Decision {
+        let now = moment.now;
+        match name {
+            "session.create" => {
+                let id = given_text(fields, "session").unwrap_or_else(|| moment.new_id());
+                if self.session(&id, now)?.is_some() {
+                    return Err(Code::SessionExists);
+                }
+                let owner = text(fields, "owner");
+                check_id(&owner)?;
+                let mut session = Session::new(owner, now);
+                session.title = given_text(fields, "title");
+                check_size(session.title.as_ref().map_or(0, String::len))?;
+                session.metadata = given_map(fields, "metadata");
+                check_map(&session.metadata)?;
+                let expires = moment.expiry(&fields["ttl_us"])?;
+                session.ttl = fields["ttl_us"].as_i64();
+                self.keep(id.clone(), session);
+                let created = json!({"session": id, "created": time(now)});
+                Ok((with(created, &[("expires", expires.map(time))]), true))
+            }
+            "session.update" => {
+                let id = text(fields, "session");
+                let mut session = self.required(&id, now)?;
+                if let Some(title) = fields.get("title") {
+                    session.title = title.as_str().map(str::to_owned);
+                    check_size(session.title.as_ref().map_or(0, String::len))?;
+                }
+                if let Some(patch) = fields.get("metadata").filter(|patch| !patch.is_null()) {
+                    merge(&mut session.metadata, patch.as_object().ok_or(Code::InvalidPatch)?);
+                    check_map(&session.metadata)?;
+                }
+                if let Some(ttl) = fields.get("ttl_us") {
+                    moment.expiry(ttl)?;
+                    session.ttl = ttl.as_i64();
+                }
+                session.updated = now;
+                let updated = json!({"updated": time(now)});
+                let response = with(updated, &[("expires", session.expires().map(time))]);
+                self.keep(id, session);
+                Ok((response, true))
+            }
+            _ => {
+                let id = text(fields, "session");
+                let found = self.session(&id, now)?.is_some();
+                if found {
+                    Rc::make_mut(&mut self.sessions).remove(&id);
+                }
+                Ok((json!({"deleted": found}), found))
+            }
+        }
+    }
+
+    pub(super) fn message_operation(
+        &mut self,
+        name: &str,
+        fields: &Value,
+        moment: &mut Moment<'_>,
+    ) -> Decision {
+        let id = text(fields, "session");
+        match name {
+            "message.append" => self.append(id, fields, moment),
+            "message.clear" => {
+                let mut session = self.required(&id, moment.now)?;
+                let deleted = std::mem::take(&mut session.messages).len();
+                session.updated = moment.now;
+                self.keep(id, session);
+                Ok((json!({"deleted": deleted}), true))
+            }
+            _ => {
+                let mut session = self.required(&id, moment.now)?;
+                let message = text(fields, "message");
+                check_id(&message)?;
+                let Some(sequence) = session.sequence_of(&message) else {
+                    return Ok((json!({"deleted": false}), false));
+                };
+                session.messages.remove(&sequence);
+                session.updated = moment.now;
+                self.keep(id, session);
+                Ok((json!({"deleted": true}), true))
+            }
+        }
+    }
+
+    fn append(&mut self, id: String, fields: &Value, moment: &mut Moment<'_>) -> Decision {
+        let (role, name) = (text(fields, "role"), given_text(fields, "name"));
+        check_id(&role)?;
+        name.as_deref().map_or(Ok(()), check_id)?;
+        let (content, metadata) = (fields["content"].clone(), given_map(fields, "metadata"));
+        check_value(&content)?;
+        check_map(&metadata)?;
+        let mut session = match (self.session(&id, moment.now)?, given_text(fields, "owner")) {
+            (Some(found), Some(owner)) if found.owner != owner => return Err(Code::SessionMismatch),
+            (Some(found), _) => Rc::unwrap_or_clone(found),
+            (None, None) => return Err(Code::SessionNotFound),
+            (None, Some(owner)) => {
+                check_id(&owner)?;
+                Session::new(owner, moment.now)
+            }
+        };
+        let message = given_text(fields, "message").unwrap_or_else(|| moment.new_id());
+        check_id(&message)?;
+        if session.sequence_of(&message).is_some() {
+            return Err(Code::MessageExists);
+        }
+        session.sequence += 1;
+        session.updated = moment.now;
+        let response = json!({"message": message, "sequence": session.sequence, "version": moment.lsn});
+        let (created, version) = (moment.now, moment.lsn);
+        let message = Message { message, role, name, content, metadata, created, version };
+        session.messages.insert(session.sequence, Rc::new(message));
+        self.keep(id, session);
+        Ok((response, true))
+    }
+}

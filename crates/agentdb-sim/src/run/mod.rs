@@ -1,0 +1,256 @@
+//! One run: a schedule drawn from a seed, the engine stepped by it, the model beside it.
+
+mod crash;
+mod read;
+mod task;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use agentdb_engine::{BaseOptions, Engine, NamespaceId, Options, Snapshot, Task};
+use agentdb_env::Env;
+use agentdb_env::sim::{Random, World};
+use agentdb_types::{Error, limits};
+
+use self::write::InFlight;
+use crate::check::Check;
+use crate::ids::Ids;
+use crate::model::{Model, Request};
+use crate::report::{Failure, Report};
+
+/// How long a run is.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// Requests and reads.
+    pub operations: u64,
+    /// Restarts: losses of power, kills, failures of the disk.
+    pub crashes: u64,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Plan { operations: 500, crashes: 3 }
+    }
+}
+
+/// Plays one seed.
+///
+/// # Errors
+/// A [`Failure`] if the engine differs from the model in anything.
+pub fn run(seed: u64, plan: Plan) -> Result<Report, Box<Failure>> {
+    let mut sim = Sim::new(seed);
+    let result = sim.play(plan);
+    sim.report.trace ^= sim.world.trace_hash();
+    match result {
+        Ok(()) => Ok(sim.report),
+        Err(what) => Err(Box::new(Failure { seed, what, trace: sim.trace })),
+    }
+}
+
+struct Sim {
+    world: World,
+    env: Env,
+    dice: Random,
+    engine: Option<Engine>,
+    ids: Arc<Ids>,
+    /// The ids that the engine generates next.
+    next_ids: Random,
+    /// Everything that is decided.
+    model: Model,
+    /// The model and the log time after each LSN that may be in the log.
+    history: BTreeMap<u64, (Model, i64)>,
+    /// The digests of namespaces at some LSNs.
+    digests: BTreeMap<(u64, u64), String>,
+    in_flight: Vec<InFlight>,
+    with_key: Vec<Request>,
+    kept: Vec<Kept>,
+    handles: BTreeMap<u64, NamespaceId>,
+    durable: u64,
+    written: u64,
+    log_time: i64,
+    /// The log time of the engine's open group, if anything was decided into it.
+    open_time: Option<i64>,
+    pending_jump: i64,
+    armed: bool,
+    broken: bool,
+    /// Whether all writes ask for the weaker acknowledgement.
+    hasty: bool,
+    restarts: u64,
+    report: Report,
+    trace: Vec<String>,
+}
+
+/// A snapshot that is held on to, and what it must show.
+struct Kept {
+    snapshot: Snapshot,
+    model: Model,
+    number: u64,
+    now: i64,
+}
+
+/// Small enough that tables freeze, segments end, the log is trimmed and indexes are compacted in every run.
+fn options() -> Options {
+    Options {
+        background: false,
+        memtable_bytes: 6 << 10,
+        rows: BaseOptions {
+            cache_bytes: 256 << 10,
+            step_bytes: 2 << 10,
+            run_bytes: 8 << 10,
+            level_bytes: 16 << 10,
+        },
+        compact_entries: 4,
+        log: agentdb_log::Options { first_segment_bytes: 16 << 10, segment_bytes: 64 << 10 },
+        log_retention_bytes: 32 << 10,
+        ..Options::default()
+    }
+}
+
+/// How much of a line is kept for a failure to show. All of it is hashed.
+const LINE: usize = 2_000;
+
+impl Sim {
+    fn new(seed: u64) -> Self {
+        let world = World::new(seed);
+        let mut env = world.env();
+        let ids = Ids::install(&mut env);
+        let model = Model::default();
+        Sim {
+            env,
+            world,
+            dice: Random::new(seed ^ 0x5eed),
+            engine: None,
+            next_ids: ids.restart(seed),
+            ids,
+            history: [(0, (model.clone(), 0))].into(),
+            model,
+            digests: BTreeMap::new(),
+            in_flight: Vec::new(),
+            with_key: Vec::new(),
+            kept: Vec::new(),
+            handles: BTreeMap::new(),
+            durable: 0,
+            written: 0,
+            log_time: 0,
+            open_time: None,
+            pending_jump: 0,
+            armed: false,
+            broken: false,
+            hasty: false,
+            restarts: 0,
+            report: Report::default(),
+            trace: Vec::new(),
+        }
+    }
+
+    fn say(&mut self, line: String) {
+        self.report.hash(&line);
+        let kept = if line.len() <= LINE { line } else { line.chars().take(LINE).chain(['…']).collect() };
+        self.trace.push(kept);
+    }
+
+    fn play(&mut self, plan: Plan) -> Check {
+        self.open()?;
+        let every = plan.operations / (plan.crashes + 1);
+        let mut done = 0;
+        while done < plan.operations || self.restarts < plan.crashes {
+            if self.broken || self.world.is_off() {
+                self.restart()?;
+            } else if done >= (self.restarts + 1) * every && self.restarts < plan.crashes {
+                self.arm_or_crash()?;
+                continue;
+            }
+            done += self.turn()?;
+        }
+        self.restart()?;
+        self.finish()
+    }
+
+    /// One random act; returns how many operations it was.
+    fn turn(&mut self) -> Check<u64> {
+        match self.dice.below(24) {
+            0..=9 => {
+                self.submit()?;
+                return Ok(1);
+            }
+            10..=11 => self.sequence()?,
+            12 => self.decide_some()?,
+            13 => self.task(Task::Sync)?,
+            14 => {
+                let task = if self.dice.chance(2, 3) { Task::Drain } else { Task::Merge };
+                self.task(task)?;
+            }
+            15 => {
+                let task = [Task::Stamp, Task::Freeze, Task::PrepareSegment][self.dice.below(3) as usize];
+                self.task(task)?;
+            }
+            16 => self.task(Task::Compact)?,
+            17 => self.maintain(Task::Sweep).map(drop)?,
+            18 => self.maintain(Task::Collect).map(drop)?,
+            19 => self.pass_time(),
+            20 if self.pending_jump > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
+            20 if self.dice.chance(1, 6) => self.settle()?,
+            21 => self.keep()?,
+            _ => {
+                self.read()?;
+                return Ok(1);
+            }
+        }
+        Ok(0)
+    }
+
+    fn engine(&self) -> Check<Engine> {
+        self.engine.clone().ok_or_else(|| "no engine is open".to_owned())
+    }
+
+    /// Mostly moments, in which times to live end; now and then hours, in which deleted blobs and outcomes go.
+    fn pass_time(&mut self) {
+        let us = match self.dice.below(16) {
+            0 => self.dice.below(2 * limits::BLOB_KEPT_US.unsigned_abs()),
+            1 if self.dice.chance(1, 4) => limits::IDEMPOTENCY_KEPT_US.unsigned_abs(),
+            _ => self.dice.below(4_000_000),
+        };
+        self.world.advance_us(us);
+    }
+
+    fn jump(&mut self) {
+        let forward = self.dice.chance(1, 2);
+        let by = if self.pending_jump > limits::CLOCK_JUMP_US {
+            // Someone corrects the clock.
+            -self.pending_jump
+        } else if forward {
+            2 * limits::CLOCK_JUMP_US
+        } else {
+            -(self.dice.below(7_200_000_000) as i64)
+        };
+        self.world.jump_wall_us(by);
+        self.pending_jump += by;
+        self.say(format!("the clock jumps by {by}"));
+        self.report.count(if forward { "clock jumps forward" } else { "clock jumps back" }, 1);
+    }
+
+    /// What the engine's clock says next; an error if it refuses a jump.
+    fn advance(&mut self) -> Check<Option<i64>> {
+        if self.pending_jump > limits::CLOCK_JUMP_US {
+            return Ok(None);
+        }
+        self.pending_jump = 0;
+        self.log_time = self.log_time.max(self.env.clock.wall().micros());
+        Ok(Some(self.log_time))
+    }
+
+    /// A failure is in order only if something was broken on purpose.
+    fn excuse(&mut self, what: &str, err: &Error) -> Check {
+        if !self.armed && !self.broken {
+            return Err(format!("{what} failed without a fault: {err}"));
+        }
+        self.broken = true;
+        self.say(format!("{what} failed: {err}"));
+        Ok(())
+    }
+
+    fn visible_model(&self, lsn: u64) -> Check<&Model> {
+        self.history.get(&lsn).map(|(model, _)| model).ok_or_else(|| format!("LSN {lsn} was never decided"))
+    }
+}

@@ -1,0 +1,139 @@
+//! The engine's own work: steps that change nothing anyone sees, sweeping and collecting.
+
+use agentdb_engine::{Engine, Task};
+use agentdb_types::Code;
+
+use super::Sim;
+use crate::check::{self, Check};
+
+/// Steps after which sweeping or collecting must have found an end.
+const STEPS: usize = 1_000;
+
+impl Sim {
+    pub(super) fn task(&mut self, task: Task) -> Check {
+        let engine = self.engine()?;
+        self.report.count(&format!("task {task:?}"), 1);
+        let before = engine.stats().map(|stats| stats.log_bytes).unwrap_or_default();
+        let result = engine.step(task);
+        if task == Task::Freeze {
+            // The open group goes to the log first.
+            self.open_time = None;
+        }
+        self.say(format!("{task:?} {result:?}"));
+        match result {
+            Ok(worked) => {
+                if worked {
+                    self.report.count(&format!("worked {task:?}"), 1);
+                }
+                let after = engine.stats().map(|stats| stats.log_bytes).unwrap_or_default();
+                self.report.count("trimmed logs", u64::from(after < before));
+                if task == Task::Sync {
+                    self.durable = self.durable.max(self.written);
+                }
+                Ok(())
+            }
+            Err(err) => {
+                // The log makes the segment itself if this failed: the handle goes on.
+                let harmless = task == Task::PrepareSegment;
+                let was_broken = self.broken;
+                self.excuse("a task", &err)?;
+                self.broken = was_broken || !harmless;
+                Ok(())
+            }
+        }
+    }
+
+    /// Sweeps or collects once: that takes LSNs which the model does not foresee, but changes nothing that anyone sees
+    /// except how many records a collection is said to have. Returns whether there was anything to do.
+    pub(super) fn maintain(&mut self, task: Task) -> Check<bool> {
+        self.sequence_all()?;
+        let engine = self.engine()?;
+        let refused = self.advance()?.is_none();
+        self.report.count(&format!("task {task:?}"), 1);
+        let result = engine.step(task);
+        self.say(format!("{task:?} {result:?}"));
+        // Two batches at most: one that sweeps, one that forgets a swept namespace.
+        let reached = match &result {
+            Ok(_) => engine.lsn().0,
+            Err(err) if err.code() == Code::ClockJump => self.model.lsn,
+            Err(_) => self.model.lsn + 2,
+        };
+        for lsn in self.model.lsn + 1..=reached {
+            self.report.count(&format!("batches of {task:?}"), 1);
+            let mut model = self.model.clone();
+            model.lsn = lsn;
+            self.history.insert(lsn, (model, self.log_time));
+        }
+        match result {
+            Ok(worked) => {
+                self.report.count(&format!("worked {task:?}"), u64::from(worked));
+                // What it committed is durable, and with it everything before.
+                if reached > self.model.lsn {
+                    self.durable = reached;
+                }
+                self.model.lsn = reached;
+                self.record_digest(&engine)?;
+                Ok(worked)
+            }
+            Err(err) if refused && err.code() == Code::ClockJump => Ok(false),
+            Err(err) => self.excuse("sweeping or collecting", &err).map(|()| false),
+        }
+    }
+
+    /// Sweeps and collects until there is nothing left to do, and looks at what lies in tables and directories then.
+    pub(super) fn settle(&mut self) -> Check {
+        self.sequence_all()?;
+        if self.broken || self.advance()?.is_none() {
+            return Ok(());
+        }
+        for task in [Task::Sweep, Task::Collect] {
+            let mut steps = 0;
+            while self.maintain(task)? {
+                steps += 1;
+                if steps > STEPS {
+                    return Err(format!("{task:?} finds no end"));
+                }
+            }
+            if self.broken {
+                return Ok(());
+            }
+        }
+        self.report.count("settled", 1);
+        self.model.purge(self.log_time);
+        if let Some((model, _)) = self.history.get_mut(&self.model.lsn) {
+            *model = self.model.clone();
+        }
+        let engine = self.engine()?;
+        self.learn_names(&engine)?;
+        let snapshot = engine.snapshot(agentdb_engine::NamespaceId::DEFAULT).map_err(|e| e.to_string())?;
+        for (number, handle) in &self.handles {
+            let model = self.model.namespaces.get(number);
+            check::rows(&snapshot, *handle, model, self.log_time)?;
+            check::files(&self.env, engine.dir(), *number, model, self.log_time)?;
+        }
+        Ok(())
+    }
+
+    /// Notes the digest of some namespace, which must be the same whenever it is at this LSN.
+    pub(super) fn record_digest(&mut self, engine: &Engine) -> Check {
+        if !self.dice.chance(1, 3) {
+            return Ok(());
+        }
+        self.advance()?;
+        let alive: Vec<u64> = self.alive(&self.model).collect();
+        let number = alive[self.dice.below(alive.len() as u64) as usize];
+        match engine.digest(self.handles[&number]) {
+            Ok((lsn, digest)) => {
+                let digest = digest.to_string();
+                let before = self.digests.insert((lsn.0, number), digest.clone());
+                match before.filter(|b| *b != digest) {
+                    Some(before) => {
+                        Err(format!("at LSN {lsn} the digest of {number} was {before} and is {digest}"))
+                    }
+                    None => Ok(()),
+                }
+            }
+            Err(err) => self.excuse("a digest", &err),
+        }
+    }
+}
