@@ -47,12 +47,16 @@ pub enum Bug {
     LivingBlobCollected,
     /// The file of a deleted blob goes at once.
     BlobNotKept,
+    /// What a failed sync left in doubt is believed.
+    DoubtIsBelieved,
+    /// Compaction forgets that a row was deleted although an older version lies below.
+    DeletionMergedAway,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 21] = [
+    pub const ALL: [Bug; 23] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -74,6 +78,8 @@ impl Bug {
         Bug::OldVectorStays,
         Bug::LivingBlobCollected,
         Bug::BlobNotKept,
+        Bug::DoubtIsBelieved,
+        Bug::DeletionMergedAway,
     ];
 }
 

@@ -33,6 +33,7 @@ use super::run_writer::RunWriter;
 use super::{Direction, Row, key_filter, merge, run_iter};
 use crate::digest::SetHash;
 use crate::key::{Key, NamespaceId};
+use crate::planted::{self, Bug};
 
 const UNPROVEN: &str = "UNPROVEN";
 /// The table of set hashes: after all tables of rows.
@@ -114,7 +115,11 @@ impl Base {
     /// Opens or creates the base in `dir`, which exists.
     pub(crate) fn open(env: &Env, dir: &Path, options: BaseOptions) -> Result<Self> {
         let manifest = match Manifest::read(env, dir)? {
-            Some(manifest) if env.files.exists(&dir.join(UNPROVEN))? => prove(env, dir, manifest)?,
+            Some(manifest)
+                if env.files.exists(&dir.join(UNPROVEN))? && !planted::is(Bug::DoubtIsBelieved) =>
+            {
+                prove(env, dir, manifest)?
+            }
             Some(manifest) => manifest,
             None => create(env, dir)?,
         };

@@ -7,6 +7,8 @@ use std::sync::{Arc, PoisonError};
 
 use agentdb_types::Result;
 
+use crate::planted::{self, Bug};
+
 use super::Direction;
 use super::base::{Base, BaseSnapshot, Placed};
 use super::memtable::Version;
@@ -124,7 +126,7 @@ impl Compaction {
             inputs: all().map(|run| run.number).collect(),
             rows: Merged::new(sources, forward),
             target,
-            drop_deleted: !remembered,
+            drop_deleted: !remembered || planted::is(Bug::DeletionMergedAway),
             writer: None,
             written: Vec::new(),
         }

@@ -178,8 +178,14 @@ impl Sim {
             12 => self.decide_some()?,
             13 => self.task(Task::Sync)?,
             14 => {
-                let task = if self.dice.chance(2, 3) { Task::Drain } else { Task::Merge };
-                self.task(task)?;
+                // Pieces: sometimes one, sometimes all of a table or a merge.
+                let task = if self.dice.chance(1, 2) { Task::Drain } else { Task::Merge };
+                for _ in 0..1 + self.dice.below(6) {
+                    if self.broken || self.world.is_off() {
+                        break;
+                    }
+                    self.task(task)?;
+                }
             }
             15 => {
                 let task = [Task::Stamp, Task::Freeze, Task::PrepareSegment][self.dice.below(3) as usize];
