@@ -78,7 +78,8 @@ struct Sim {
     durable: u64,
     written: u64,
     log_time: i64,
-    pending_jump: i64,
+    /// The furthest that the wall clock was believed, and the elapsed time then.
+    believed: (i64, u64),
     armed: bool,
     broken: bool,
     restarts: u64,
@@ -118,7 +119,7 @@ impl Sim {
             durable: 0,
             written: 0,
             log_time: 0,
-            pending_jump: 0,
+            believed: (0, 0),
             armed: false,
             broken: false,
             restarts: 0,
@@ -165,7 +166,7 @@ impl Sim {
             }
             15 => self.sweep()?,
             16 => self.world.advance_us(self.dice.below(4_000_000)),
-            17 if self.pending_jump > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
+            17 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
             18 => self.keep()?,
             _ => {
                 self.read()?;
@@ -181,26 +182,46 @@ impl Sim {
 
     fn jump(&mut self) {
         let forward = self.dice.chance(1, 2);
-        let by = if self.pending_jump > limits::CLOCK_JUMP_US {
+        let ahead = self.ahead();
+        let by = if ahead > limits::CLOCK_JUMP_US {
             // Someone corrects the clock.
-            -self.pending_jump
+            -ahead
         } else if forward {
             2 * limits::CLOCK_JUMP_US
         } else {
             -(self.dice.below(7_200_000_000) as i64)
         };
         self.world.jump_wall_us(by);
-        self.pending_jump += by;
         self.say(format!("the clock jumps by {by}"));
         self.report.count(if forward { "clock jumps forward" } else { "clock jumps back" }, 1);
     }
 
-    /// What the engine's clock says next; an error if it refuses a jump.
+    /// By how much the wall clock is ahead of what was believed of it and the time that passed since.
+    fn ahead(&self) -> i64 {
+        let passed = self.env.clock.monotonic_us() - self.believed.1;
+        self.env.clock.wall().micros() - self.believed.0.saturating_add_unsigned(passed)
+    }
+
+    /// What a handle believes when it is opened: the log's last time, or the wall clock if that is further.
+    fn start_clock(&mut self) {
+        self.believed = (self.log_time, self.env.clock.monotonic_us());
+        self.believe();
+    }
+
+    /// Believes the wall clock, unless it was set back.
+    fn believe(&mut self) {
+        let wall = self.env.clock.wall().micros();
+        if wall >= self.believed.0 {
+            self.believed = (wall, self.env.clock.monotonic_us());
+        }
+    }
+
+    /// What the engine's clock says next; nothing if it refuses a jump.
     fn advance(&mut self) -> Check<Option<i64>> {
-        if self.pending_jump > limits::CLOCK_JUMP_US {
+        if self.ahead() > limits::CLOCK_JUMP_US {
             return Ok(None);
         }
-        self.pending_jump = 0;
+        self.believe();
         self.log_time = self.log_time.max(self.env.clock.wall().micros());
         Ok(Some(self.log_time))
     }
@@ -551,7 +572,7 @@ impl Sim {
             Engine::open(&self.env, Path::new(DIR), options()).map_err(|e| format!("opening: {e:?}"))?;
         self.engine = Some(engine);
         self.handles = [(1, NamespaceId::DEFAULT)].into();
-        self.pending_jump = 0;
+        self.start_clock();
         Ok(())
     }
 
@@ -577,6 +598,7 @@ impl Sim {
         self.report.count("lost unacknowledged batches", self.model.lsn.saturating_sub(lsn));
         self.model = model;
         self.log_time = time;
+        self.start_clock();
         self.history.retain(|l, _| *l <= lsn);
         self.digests.retain(|l, _| *l <= lsn);
         self.written = lsn;
