@@ -29,6 +29,10 @@ pub(crate) fn check(root: &Path) -> Vec<String> {
         let name = path.strip_prefix(root).unwrap_or(&path).display().to_string();
         problems.extend(file(&name, &text));
     }
+    for path in sources(root).iter().filter(|path| path.starts_with(root.join("crates/agentdb/src"))) {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        problems.extend(examples(&path.strip_prefix(root).unwrap_or(path).display().to_string(), &text));
+    }
     problems.extend(dead(root));
     for (name, expected) in codegen::files(root) {
         if std::fs::read_to_string(root.join(&name)).ok().as_deref() != Some(&expected) {
@@ -103,6 +107,38 @@ fn file(name: &str, text: &str) -> Vec<String> {
     problems
 }
 
+/// Public functions of the facade without an example that is run, those that a macro makes included.
+fn examples(name: &str, text: &str) -> Vec<String> {
+    let mut problems = Vec::new();
+    let (mut fences, mut run) = (0, false);
+    for (line, number) in text.lines().map(str::trim_start).zip(1..) {
+        if let Some(doc) = line.strip_prefix("///") {
+            if let Some(kind) = doc.trim_start().strip_prefix("```") {
+                // Every other fence ends a block.
+                run |= fences % 2 == 0 && matches!(kind.trim(), "" | "rust" | "should_panic");
+                fences += 1;
+            }
+            continue;
+        }
+        if line.starts_with("#[") || line.starts_with("#![") {
+            continue;
+        }
+        let qualified = ["const ", "async ", "unsafe "];
+        let mut item = line.strip_prefix("pub ").unwrap_or_default();
+        while let Some(rest) = qualified.iter().find_map(|word| item.strip_prefix(word)) {
+            item = rest;
+        }
+        if let Some(function) = item.strip_prefix("fn ")
+            && !run
+        {
+            let function = function.split(['(', '<']).next().unwrap_or_default();
+            problems.push(format!("{name}:{number}: pub fn {function} has no example that is run"));
+        }
+        (fences, run) = (0, false);
+    }
+    problems
+}
+
 /// Files that no `mod` declares.
 fn dead(root: &Path) -> Vec<String> {
     let files = sources(root);
@@ -160,6 +196,19 @@ mod tests {
         assert_eq!(file("a.rs", "fn x() {}").len(), 1);
         assert_eq!(file("a.rs", &format!("//! a\n{}", "TO\u{44}O")).len(), 1);
         assert_eq!(file("a.rs", &format!("//! a\n{}", "\n".repeat(1000))).len(), 1);
+        let with = "/// Does.\n///\n/// ```\n/// run();\n/// ```\n#[must_use]\n";
+        for function in ["pub fn run() {}", "    pub async fn run() {}", "pub const fn run() {}"] {
+            assert_eq!(examples("a.rs", &format!("{with}{function}")), Vec::<String>::new());
+            let not_run = with.replace("```\n/// run", "```ignore\n/// run");
+            for without in ["/// Does.\n", "", &not_run, &format!("{with}struct Other;\n")] {
+                assert_eq!(examples("a.rs", &format!("{without}{function}")).len(), 1, "{without}{function}");
+            }
+        }
+        // One that a macro makes is written out in it like any other; one that is not public needs none.
+        let made =
+            "macro_rules! options {\n    () => {\n        /// Says.\n        pub fn ack() {}\n    };\n}";
+        assert_eq!(examples("a.rs", made), ["a.rs:4: pub fn ack has no example that is run"]);
+        assert_eq!(examples("a.rs", "pub(crate) fn a() {}\nfn b() {}"), Vec::<String>::new());
         let dir = tempfile::tempdir().unwrap();
         let src = dir.path().join("crates/a/src");
         std::fs::create_dir_all(&src).unwrap();

@@ -65,7 +65,7 @@ pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};
 pub use encoder::{Encoded, TextEncoder};
 pub use engine::{Engine, Options, Stats, Task};
-pub use inspect::describe;
+pub use inspect::{Segment, StoredFile, describe};
 pub use key::{Components, Key, NamespaceId};
 pub use operation::{About, Effect, Operation, ReadRequest, Request, Scope, Shape, WriteRequest, decode};
 pub use read::{Page, Read};

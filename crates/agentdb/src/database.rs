@@ -3,13 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use agentdb_engine::modules::database::{Progress, Report};
-use agentdb_engine::modules::namespace;
-use agentdb_engine::{Engine, Operation, Stats, TextEncoder, WriteOptions};
-use agentdb_env::Env;
-use agentdb_types::{Code, Result};
+use agentdb_engine::modules::database::{LogEntry, Progress, Report};
+use agentdb_engine::{Engine, Operation, Segment, Stats, StoredFile, TextEncoder};
+use agentdb_types::{Code, Lsn, Result};
 
-use crate::Namespace;
+use crate::{Namespace, Namespaces, OpenOptions};
 
 /// An open database. Clones share it; it is closed when the last clone and the last [`Namespace`] go.
 #[derive(Clone)]
@@ -17,14 +15,11 @@ pub struct Database {
     engine: Engine,
 }
 
-/// How a database is opened.
-#[derive(Clone, Default)]
-pub struct OpenOptions {
-    engine: agentdb_engine::Options,
-    encoder: Option<Arc<dyn TextEncoder>>,
-}
-
 impl Database {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Database { engine }
+    }
+
     /// Opens the database in a directory, creating it if the directory holds none.
     ///
     /// # Errors
@@ -83,12 +78,138 @@ impl Database {
             Err(err) if err.code() == Code::NamespaceNotFound => {}
             other => return other,
         }
-        let create = namespace::Create { name: name.to_owned(), description: String::new() };
-        match self.engine.write(agentdb_engine::NamespaceId::SYSTEM, create, WriteOptions::default())?.wait()
-        {
+        match self.namespaces().create(name).wait() {
             Err(err) if err.code() != Code::NamespaceExists => Err(err),
             _ => self.namespace(name),
         }
+    }
+
+    /// The namespaces: create, get, list, delete.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// db.namespaces().create("team").wait()?;
+    /// assert!(db.namespaces().get("team")?.is_some());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn namespaces(&self) -> Namespaces {
+        Namespaces::new(self.engine.clone())
+    }
+
+    /// The database's id, made when it was created.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// assert_eq!(agentdb::Database::open(dir.path())?.id().len(), 36);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn id(&self) -> &str {
+        self.engine.id()
+    }
+
+    /// The database's directory.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// assert_eq!(agentdb::Database::open(dir.path())?.dir(), dir.path());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn dir(&self) -> &Path {
+        self.engine.dir()
+    }
+
+    /// The LSN of the last write that readers see.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// let put = db.namespace("default")?.state("agent-7").put("plan", json!(1)).wait()?;
+    /// assert_eq!(db.lsn(), put.lsn);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn lsn(&self) -> Lsn {
+        self.engine.lsn()
+    }
+
+    /// Calls `visit` with every batch that was committed from an LSN on, or from the earliest that the log still holds,
+    /// until it returns false or the end is reached. What was written is not shown, only which rows.
+    ///
+    /// # Errors
+    /// [`Code::InvalidValue`] if the log no longer reaches back to `from`; [`Code::LogCorrupt`]; what `visit` returns.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// db.namespace("default")?.state("agent-7").put("plan", json!(1)).wait()?;
+    /// let mut operations = Vec::new();
+    /// db.read_log(None, &mut |entry| {
+    ///     operations.push(entry.operation);
+    ///     Ok(true)
+    /// })?;
+    /// assert_eq!(operations, ["state.put"]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn read_log(&self, from: Option<Lsn>, visit: &mut dyn FnMut(LogEntry) -> Result<bool>) -> Result<()> {
+        self.engine.read_log(from, visit)
+    }
+
+    /// The segments of the log, in order, with the LSNs that they hold.
+    ///
+    /// # Errors
+    /// Errors of files.
+    ///
+    /// ```
+    /// # use agentdb::{Lsn, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// db.namespace("default")?.state("agent-7").put("plan", json!(1)).wait()?;
+    /// let segments = db.segments()?;
+    /// assert_eq!((segments[0].first_lsn, segments[0].last_lsn), (Some(Lsn(1)), Some(Lsn(1))));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn segments(&self) -> Result<Vec<Segment>> {
+        self.engine.segments()
+    }
+
+    /// The files of the database with their sizes, those of blobs counted together.
+    ///
+    /// # Errors
+    /// Errors of files.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let files = agentdb::Database::open(dir.path())?.files()?;
+    /// assert!(files.iter().any(|file| file.path == "FORMAT" && file.bytes > 0));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn files(&self) -> Result<Vec<StoredFile>> {
+        self.engine.files()
+    }
+
+    /// Gives an open database an encoder that makes vectors of texts, unless it has one: vectors of two encoders do not
+    /// compare, so the first one stays. Returns whether this is the one.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # struct Lengths;
+    /// # impl agentdb::TextEncoder for Lengths {
+    /// #     fn id(&self) -> &str { "lengths" }
+    /// #     fn dimension(&self) -> usize { 1 }
+    /// #     fn encode(&self, texts: &[&str]) -> agentdb::Result<Vec<Vec<f32>>> {
+    /// #         Ok(texts.iter().map(|text| vec![text.len() as f32]).collect())
+    /// #     }
+    /// # }
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// assert!(db.use_text_encoder(Arc::new(Lengths)) && !db.use_text_encoder(Arc::new(Lengths)));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn use_text_encoder(&self, encoder: Arc<dyn TextEncoder>) -> bool {
+        self.engine.set_text_encoder(encoder.clone());
+        self.engine.text_encoder().is_some_and(|own| Arc::ptr_eq(own, &encoder))
     }
 
     /// Figures of the database.
@@ -129,13 +250,14 @@ impl Database {
         Engine::operations()
     }
 
-    /// The engine itself, for what this crate does not wrap.
+    /// The engine itself, for the project's own tests and benchmarks.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
     /// assert!(!agentdb::Database::open(dir.path())?.engine().id().is_empty());
     /// # Ok::<(), agentdb::Error>(())
     /// ```
+    #[doc(hidden)]
     pub fn engine(&self) -> &Engine {
         &self.engine
     }
@@ -153,40 +275,5 @@ impl Database {
     /// ```
     pub fn close(self) -> Result<()> {
         self.engine.close()
-    }
-}
-
-impl OpenOptions {
-    /// Whether a directory that holds no database becomes one; it does if not said otherwise.
-    #[must_use]
-    pub fn create(mut self, create: bool) -> Self {
-        self.engine.create = create;
-        self
-    }
-
-    /// Bytes of memory for blocks of rows; 256 MiB if not said otherwise.
-    #[must_use]
-    pub fn cache_bytes(mut self, bytes: usize) -> Self {
-        self.engine.rows.cache_bytes = bytes;
-        self
-    }
-
-    /// The encoder that makes vectors of texts.
-    #[must_use]
-    pub fn text_encoder(mut self, encoder: Arc<dyn TextEncoder>) -> Self {
-        self.encoder = Some(encoder);
-        self
-    }
-
-    /// Opens the database in a directory.
-    ///
-    /// # Errors
-    /// Those of [`Database::open`]; [`Code::DatabaseNotFound`] where creating is not allowed.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Database> {
-        let engine = Engine::open(&Env::real(), path.as_ref(), self.engine)?;
-        if let Some(encoder) = self.encoder {
-            engine.set_text_encoder(encoder);
-        }
-        Ok(Database { engine })
     }
 }

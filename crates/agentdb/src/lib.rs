@@ -1,34 +1,77 @@
 //! AgentDB, embedded: an agent's state, conversations, blobs, records and vectors in one database, committed together.
 //!
-//! [`Database::open`] opens a directory. A [`Namespace`] takes typed requests, one for each operation of
-//! [`modules`]; a write is awaited, or waited for with [`Write::wait`], and a read answers at once on the caller's
-//! thread. Futures need no particular runtime. This crate is *not* a client of a server.
+//! [`Database::open`] opens a directory. A [`Namespace`] has handles for its nouns ([`State`], [`Session`],
+//! [`Collection`], [`Blobs`]) and a [batch](Namespace::batch) for writes that belong together. A write is awaited, or waited
+//! for with [`Write::wait`]; a read answers at once on the caller's thread. Futures need no particular runtime.
+//!
+//! Beneath the handles lie typed requests, one for each operation of [`modules`], with the same names and fields in JSON
+//! ([`Namespace::call`]). This crate is *not* a client of a server.
 //!
 //! ```
-//! use agentdb::modules::state::{Get, Put};
-//! use agentdb::{Batch, Database, json};
+//! use agentdb::{Database, json};
 //! # let dir = tempfile::tempdir().unwrap();
 //! let db = Database::open(dir.path())?;
 //! let ns = db.namespace("default")?;
 //!
-//! let put = ns.write(Put::new("agent-7", "plan", json!({"step": 1}))).wait()?;
-//! assert_eq!(ns.read(Get::new("agent-7", "plan"))?.version, put.lsn);
+//! let put = ns.state("agent-7").put("plan", json!({"step": 1})).wait()?;
+//! let plan = ns.state("agent-7").get("plan")?.unwrap();
+//! assert_eq!((&plan.value["step"], plan.version), (&json!(1), put.lsn));
+//!
+//! // Several writes, together or not at all; awaited on whatever runtime there is.
+//! let answer = pollster::block_on(async {
+//!     ns.batch()
+//!         .push(ns.state("agent-7").put("plan", json!({"step": 2})))
+//!         .push(ns.session("s1").append("user", "go on").owner("agent-7"))
+//!         .await
+//! })?;
+//! assert!(answer.lsn > put.lsn);
+//!
+//! // The same as a typed request.
+//! use agentdb::modules::state::Get;
+//! assert_eq!(ns.read(Get::new("agent-7", "plan"))?.version, answer.lsn);
 //! # Ok::<(), agentdb::Error>(())
 //! ```
 
+mod blobs;
+mod collection;
 mod database;
 #[cfg(feature = "models")]
 mod encoder;
 mod namespace;
+mod namespaces;
+mod open_options;
+mod page;
+mod query;
+mod session;
+mod state;
 mod write;
 
 pub use agentdb_engine::{
-    Ack, Batch, Committed, Digest, Engine, Metric, NamespaceId, Operation, ReadRequest, Scope, Shape,
-    Snapshot, Stats, TextEncoder, WriteOptions, WriteRequest, modules,
+    Ack, Committed, Digest, Metric, NamespaceId, Operation, ReadRequest, Scope, Segment, Shape, Snapshot,
+    Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
 };
+#[doc(hidden)]
+pub use agentdb_engine::{Batch, Engine};
 pub use agentdb_log::{Verified, verify as verify_log};
 pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as strict_json, limits};
-pub use database::{Database, OpenOptions};
+pub use blobs::{Blobs, PutBlob};
+pub use collection::{Collection, Collections};
+pub use database::Database;
 pub use namespace::Namespace;
+pub use namespaces::Namespaces;
+pub use open_options::OpenOptions;
+pub use page::Page;
+pub use query::Query;
 pub use serde_json::{Value, json};
-pub use write::{Write, WriteBatch};
+pub use session::{Session, Sessions};
+pub use state::State;
+pub use write::{IntoRequest, Write, WriteBatch};
+
+/// What was found, with the error of this code turned into nothing found.
+fn present<T>(found: Result<T>, absent: Code) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(err) if err.code() == absent => Ok(None),
+        Err(err) => Err(err),
+    }
+}

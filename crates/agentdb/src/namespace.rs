@@ -1,17 +1,23 @@
 //! A namespace of an open database.
 
+use std::collections::BTreeMap;
 use std::io;
 
-use agentdb_engine::modules::blob;
+use agentdb_engine::modules::{blob, state};
 use agentdb_engine::{
     Batch, Committed, Digest, Engine, NamespaceId, ReadRequest, Snapshot, WriteOptions, WriteRequest,
 };
 use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
-use crate::{Write, WriteBatch};
+use crate::{Blobs, Collection, Collections, Page, Session, Sessions, State, Write, WriteBatch};
 
-/// A namespace: where every request goes.
+/// A namespace: where every request goes. Clones are the same namespace.
+///
+/// The handles of the nouns ([`state`](Namespace::state), [`session`](Namespace::session),
+/// [`collection`](Namespace::collection), [`blobs`](Namespace::blobs)) are names and nothing more: making one costs no
+/// look at the database. Their reads give `None` for what is not there, while the typed requests, which they are made of,
+/// and the JSON form give the typed error.
 #[derive(Clone)]
 pub struct Namespace {
     engine: Engine,
@@ -34,7 +40,7 @@ impl Namespace {
         self.id
     }
 
-    /// The engine itself, for what this crate does not wrap.
+    /// The engine itself, for the project's own tests and benchmarks.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -42,8 +48,128 @@ impl Namespace {
     /// assert_eq!(ns.engine().lsn(), agentdb::Lsn(0));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
+    #[doc(hidden)]
     pub fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    /// An owner's keyed documents.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.state("agent-7").put("plan", json!({"step": 1})).wait()?;
+    /// assert_eq!(ns.state("agent-7").get("plan")?.unwrap().value["step"], 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn state(&self, owner: impl Into<String>) -> State {
+        State::new(self.clone(), owner.into())
+    }
+
+    /// A page of the owners that have state, in byte order.
+    ///
+    /// # Errors
+    /// [`PageTooLarge`](agentdb_types::Code::PageTooLarge), [`InvalidCursor`](agentdb_types::Code::InvalidCursor).
+    ///
+    /// ```
+    /// # use agentdb::{Page, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.state("agent-7").put("plan", json!(1)).wait()?;
+    /// assert_eq!(ns.state_owners(Page::default().prefix("agent-"))?.items[0].owner, "agent-7");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn state_owners(&self, page: Page) -> Result<state::OwnersListed> {
+        let Page { limit, cursor, reverse, prefix } = page;
+        self.read(state::Owners { prefix, limit, cursor, reverse })
+    }
+
+    /// The sessions.
+    ///
+    /// ```
+    /// # use agentdb::Page;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let session = ns.sessions().create("agent-7").wait()?.response.session;
+    /// assert_eq!(ns.sessions().list(Page::default())?.items[0].session, session);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn sessions(&self) -> Sessions {
+        Sessions::new(self.clone())
+    }
+
+    /// A session and its messages, whether or not it exists.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.session("s1").append("user", "hello").owner("agent-7").wait()?;
+    /// assert_eq!(ns.session("s1").last_messages(1)?[0].content, json!("hello"));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn session(&self, session: impl Into<String>) -> Session {
+        Session::new(self.clone(), session.into())
+    }
+
+    /// The collections.
+    ///
+    /// ```
+    /// # use agentdb::Page;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// assert!(ns.collections().list(Page::default())?.items.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn collections(&self) -> Collections {
+        Collections::new(self.clone())
+    }
+
+    /// A collection and its records, whether or not it exists.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"kind": "note"})).wait()?;
+    /// assert_eq!(docs.search(vec![0.0, 1.0])?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn collection(&self, collection: impl Into<String>) -> Collection {
+        Collection::new(self.clone(), collection.into())
+    }
+
+    /// The blobs.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let blob = ns.blobs().put(&b"bytes"[..]).wait()?.response.blob;
+    /// assert_eq!(ns.blobs().open(blob)?.read_all()?, b"bytes");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn blobs(&self) -> Blobs {
+        Blobs::new(self.clone())
+    }
+
+    /// How many rows each of its tables has, by their names, by reading them.
+    ///
+    /// # Errors
+    /// Errors of rows and files.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.state("agent-7").put("plan", json!(1)).wait()?;
+    /// assert_eq!(ns.count_rows()?["state"], 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn count_rows(&self) -> Result<BTreeMap<&'static str, u64>> {
+        self.engine.count_rows(self.id)
     }
 
     /// A write, to be awaited or waited for; nothing is done before.
@@ -128,7 +254,7 @@ impl Namespace {
         WriteBatch::new(self.engine.clone(), self.id)
     }
 
-    /// Queues a batch that was built elsewhere.
+    /// Commits a batch that was built beside the engine, for the project's own tests and benchmarks.
     ///
     /// # Errors
     /// Those of a write.
@@ -140,6 +266,7 @@ impl Namespace {
     /// assert!(ns.commit(Batch::new(), WriteOptions::default())?.response.is_empty());
     /// # Ok::<(), agentdb::Error>(())
     /// ```
+    #[doc(hidden)]
     pub fn commit(&self, batch: Batch, options: WriteOptions) -> Result<Committed<Vec<Value>>> {
         self.engine.write_batch(self.id, batch, options)?.wait()
     }

@@ -132,7 +132,11 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("state.get_many", json!({"owner": "ann", "keys": ["k", "l"]})),
                 line("state.count", json!({"owner": "ann"})),
                 line("state.list", json!({"owner": "ann", "prefix": "k", "limit": 2, "reverse": true})),
+                line("state.owners", json!({"prefix": "a", "limit": 3, "reverse": true})),
                 line("state.delete", state(json!({}))),
+                line("state.put", state(json!({"value": "again"}))),
+                line("state.take", state(json!({}))),
+                line("state.clear", json!({"owner": "ann", "prefix": "", "limit": 2})),
             ],
         ),
         (
@@ -155,6 +159,10 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     json!({"session": "s", "limit": 1, "reverse": true, "after_sequence": 0, "before_sequence": 9}),
                 ),
                 line("message.get", json!({"session": "s", "message": "m"})),
+                line(
+                    "message.update",
+                    json!({"session": "s", "message": "m", "content": "ho", "name": null, "metadata": {"a": 1}}),
+                ),
                 line(
                     "session.update",
                     json!({"session": "s", "title": null, "metadata": {"a": null}, "ttl_us": null}),
@@ -191,7 +199,11 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     json!({"collection": "docs", "filter": {"k": 1}, "reverse": true, "limit": 1}),
                 ),
                 line("record.count", json!({"collection": "docs"})),
-                line("record.delete", json!({"collection": "docs", "record": "r", "expected_version": 2})),
+                line(
+                    "record.patch",
+                    json!({"collection": "docs", "record": "r", "payload": {"k": null}, "vector": [2, 2], "ttl_us": null}),
+                ),
+                line("record.delete", json!({"collection": "docs", "record": "r", "expected_version": 4})),
                 line("collection.get", json!({"collection": "docs"})),
                 line("collection.list", json!({"reverse": false})),
                 line("collection.delete", json!({"collection": "docs"})),

@@ -88,6 +88,7 @@ pub(super) fn reads(engine: &Engine) -> Value {
         ("state.list", json!({"owner": "ann", "limit": 2})),
         ("state.list", json!({"owner": "ann", "prefix": "s", "reverse": true})),
         ("state.list", json!({"owner": "bob"})),
+        ("state.owners", json!({"limit": 1})),
         ("session.get", json!({"session": "s"})),
         ("session.get", json!({"session": "gone"})),
         ("session.list", json!({})),

@@ -13,6 +13,7 @@ pub(crate) mod testing;
 use std::sync::LazyLock;
 
 use agentdb_types::{Code, Error, Result, json, limits};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
@@ -103,6 +104,20 @@ pub(crate) fn weigh_fields(fields: &Map<String, Value>) -> usize {
 /// A JSON value from bytes of a row.
 pub(crate) fn decode_value(bytes: &[u8]) -> Result<Value> {
     serde_json::from_slice(bytes).map_err(|e| Error::new(Code::RowsCorrupt).with("reason", e))
+}
+
+/// Reads a field that may be absent, null or a value.
+pub(crate) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    field: D,
+) -> std::result::Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(field).map(Some)
+}
+
+/// Reads a field that may be absent or any JSON, null included.
+pub(crate) fn given_json<'de, D: Deserializer<'de>>(
+    field: D,
+) -> std::result::Result<Option<Value>, D::Error> {
+    Value::deserialize(field).map(Some)
 }
 
 /// Checks how many rows a page may hold.

@@ -7,7 +7,7 @@ mod files;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agentdb_types::{Code, Error, Result, Timestamp, limits};
 
@@ -19,7 +19,7 @@ const ENTROPY_TRIES: u32 = 16;
 
 pub(crate) fn env() -> Env {
     Env {
-        clock: Arc::new(RealClock { start: Instant::now() }),
+        clock: Arc::new(RealClock { start: elapsed() }),
         entropy: Arc::new(RealEntropy),
         files: Arc::new(RealFiles),
         threads: Arc::new(RealThreads),
@@ -27,7 +27,23 @@ pub(crate) fn env() -> Env {
 }
 
 struct RealClock {
-    start: Instant,
+    start: Duration,
+}
+
+/// Time since the machine was started, the time that it slept included: after an hour of sleep an hour has passed on the
+/// wall clock too, and a clock that stood still meanwhile would make of it a jump.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn elapsed() -> Duration {
+    use rustix::time::{ClockId, clock_gettime};
+    let now = clock_gettime(ClockId::Boottime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// Elsewhere the standard library's clock, which may stand still while the machine sleeps.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn elapsed() -> Duration {
+    static FIRST: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    FIRST.get_or_init(std::time::Instant::now).elapsed()
 }
 
 impl Clock for RealClock {
@@ -39,7 +55,7 @@ impl Clock for RealClock {
     }
 
     fn monotonic_us(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+        u64::try_from(elapsed().saturating_sub(self.start).as_micros()).unwrap_or(u64::MAX)
     }
 }
 

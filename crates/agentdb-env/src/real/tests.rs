@@ -62,3 +62,19 @@ fn the_clock_runs_and_randomness_differs() {
     env.entropy.fill(&mut b);
     assert_ne!(a, b);
 }
+
+/// That it counts sleep cannot be shown without sending the machine to sleep; that it is the clock which does can be.
+#[cfg(target_os = "linux")]
+#[test]
+fn elapsed_time_is_that_of_the_clock_which_counts_sleep() {
+    let uptime = || {
+        let text = std::fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = text.split(' ').next().unwrap().parse().unwrap();
+        seconds
+    };
+    let before = uptime();
+    let elapsed = super::elapsed().as_secs_f64();
+    let after = uptime();
+    // The file rounds down to hundredths.
+    assert!(elapsed >= before - 0.01 && elapsed <= after + 0.02, "{before} {elapsed} {after}");
+}

@@ -1,10 +1,10 @@
 //! `record.delete`.
 
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{find, key, remove};
+use super::{check_version, find, key, remove};
 use crate::modules::collection;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
@@ -48,13 +48,7 @@ impl WriteRequest for Delete {
         let number = collection::find(tx, &self.collection)?.number;
         let key = key(tx, number, &self.record)?;
         let before = find(tx, &key)?;
-        let actual = before.as_ref().map_or(Lsn::ZERO, |(version, _)| *version);
-        if let Some(expected) = self.expected_version.filter(|e| *e != actual) {
-            return Err(Error::new(Code::VersionMismatch)
-                .with("key", &self.record)
-                .with("actual", actual)
-                .with("expected", expected));
-        }
+        check_version(&self.record, before.as_ref(), self.expected_version)?;
         // A record that has expired is absent already; its rows are the sweeper's.
         if before.is_some() {
             remove(tx, number, key)?;

@@ -8,16 +8,19 @@ mod delete;
 mod get;
 mod get_many;
 mod list;
+mod patch;
 mod put;
 mod search;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
 pub use list::{List, Listed};
+pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use search::{Found, Hit, Search};
 
@@ -26,13 +29,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
-use crate::modules::collection;
+use crate::modules::collection::{self, Head};
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
-use crate::{Row, Table, row_json};
+use crate::{Row, Table, row_json, sweep};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -41,6 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read::<Get>(),
         Operation::read::<GetMany>(),
         Operation::read::<List>(),
+        Operation::write::<Patch>(),
         Operation::write::<Put>(),
         Operation::read::<Search>(),
     ]
@@ -84,6 +88,28 @@ fn find(rows: &dyn Read, key: &Key) -> Result<Option<(Lsn, Record)>> {
         Some(row) => decode(&row, rows.now()),
         None => Ok(None),
     }
+}
+
+/// Refuses unless the record is at the version that the request expected.
+fn check_version(record: &str, found: Option<&(Lsn, Record)>, expected: Option<Lsn>) -> Result<()> {
+    let actual = found.map_or(Lsn::ZERO, |(version, _)| *version);
+    match expected.filter(|expected| *expected != actual) {
+        None => Ok(()),
+        Some(expected) => Err(Error::new(Code::VersionMismatch)
+            .with("key", record)
+            .with("actual", actual)
+            .with("expected", expected)),
+    }
+}
+
+/// Notes when a record has to be swept, and that searches of its collection must look at times.
+fn schedule(tx: &mut Tx<'_>, collection: &str, head: Head, key: &Key, expires: Timestamp) -> Result<()> {
+    sweep::schedule(tx, expires, key)?;
+    if !head.expiring {
+        let head = Head { expiring: true, ..head };
+        tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(&head)?)?;
+    }
+    Ok(())
 }
 
 /// The vector in a slot.

@@ -1,19 +1,19 @@
 //! `record.put`.
 
-use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
+use agentdb_types::{Code, Duration, Id, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Record, find, key, remove, vector_key};
+use super::vector::{Given, store_vector};
+use super::{Record, check_version, find, key, remove, schedule};
 use crate::encoder::Encoded;
-use crate::modules::collection::{self, Head};
+use crate::modules::collection;
 use crate::modules::{check_inline, encode_value, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
-use crate::vectors::VectorRow;
-use crate::{Engine, row_json, sweep};
+use crate::{Engine, row_json};
 
 /// Stores a record, replacing the one of the same id.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ pub struct Put {
     /// Microseconds until the record expires; it stays for ever if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_us: Option<Duration>,
-    /// The version that the record must have, 0 for absent; any if not given.
+    /// The version that the record must have, 0 for absent (insert only); any if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<Lsn>,
     /// The vector of the text, made on the way to the engine.
@@ -72,28 +72,6 @@ impl Put {
             expected_version: None,
             encoded: None,
         }
-    }
-
-    /// The vector to store, and the encoder that made it: the caller's own is taken as made by the collection's.
-    fn vector_for(&self, head: &Head) -> Result<Option<(Vec<f32>, String)>> {
-        let Some(dimension) = head.dimension else {
-            return match &self.vector {
-                None => Ok(None),
-                Some(_) => Err(Error::new(Code::InvalidValue)
-                    .with("field", "vector")
-                    .with("reason", "the collection was created without a dimension")),
-            };
-        };
-        let (vector, encoder) = match (&self.vector, &self.encoded, &head.encoder) {
-            (Some(vector), _, encoder) => (vector.clone(), encoder.clone().unwrap_or_default()),
-            (None, Some(encoded), Some(encoder)) if encoded.encoder == *encoder => {
-                (encoded.vector.clone(), encoder.clone())
-            }
-            (None, _, Some(_)) if self.text.is_some() => return Err(Error::new(Code::NoEncoder)),
-            _ => return Ok(None),
-        };
-        dimension.check(&vector, head.metric)?;
-        Ok(Some((vector, encoder)))
     }
 }
 
@@ -137,36 +115,21 @@ impl WriteRequest for Put {
         };
         let key = key(tx, head.number, id.as_str())?;
         let before = find(tx, &key)?;
-        if let Some(expected) = self.expected_version {
-            let actual = before.as_ref().map_or(Lsn::ZERO, |(version, _)| *version);
-            if actual != expected {
-                return Err(Error::new(Code::VersionMismatch)
-                    .with("key", &id)
-                    .with("actual", actual)
-                    .with("expected", expected));
-            }
-        }
+        check_version(id.as_str(), before.as_ref(), self.expected_version)?;
         check_inline("text", self.text.as_ref().map_or(0, String::len))?;
         encode_value("payload", &Value::Object(self.payload.clone()))?;
-        let vector = self.vector_for(&head)?;
+        let given = Given {
+            vector: self.vector.as_deref(),
+            text: self.text.as_deref(),
+            encoded: self.encoded.as_ref(),
+        };
+        let vector = given.vector_for(&head)?;
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
         remove(tx, head.number, key.clone())?;
         let number = head.number;
-        let slot = match vector {
-            None => None,
-            Some((vector, encoder)) => {
-                let slot = tx.add(collection::slots_counter(tx, number), 1)?.unsigned_abs();
-                let row = VectorRow { record: id.as_str().to_owned(), encoder, vector };
-                tx.put(vector_key(tx, number, slot), row.encode())?;
-                Some(slot)
-            }
-        };
+        let slot = vector.map(|v| store_vector(tx, number, id.as_str(), v)).transpose()?;
         if let Some(expires) = expires {
-            sweep::schedule(tx, expires, &key)?;
-            if !head.expiring {
-                let head = Head { expiring: true, ..head };
-                tx.put_bookkeeping(collection::key(tx, &self.collection)?, row_json::encode(&head)?)?;
-            }
+            schedule(tx, &self.collection, head, &key, expires)?;
         }
         let record = Record {
             created: before.as_ref().map_or(tx.now(), |(_, r)| r.created),

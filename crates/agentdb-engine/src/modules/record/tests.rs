@@ -9,9 +9,9 @@ use agentdb_vector::Metric;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Count, Delete, Get, List, Put, Search};
+use super::{Count, Delete, Get, List, Patch, Put, Search};
 use crate::modules::collection;
-use crate::{Engine, NamespaceId, Options, Page, Read, Table, Task, WriteOptions, WriteRequest};
+use crate::{Engine, NamespaceId, Options, Page, Read, Table, Task, TextEncoder, WriteOptions, WriteRequest};
 
 const NS: NamespaceId = NamespaceId::DEFAULT;
 
@@ -49,6 +49,7 @@ fn put(id: u8, vector: [f32; 3], kind: u8) -> Put {
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, [i8; 3], u8),
+    Patch(u8, Option<[i8; 3]>, Option<u8>),
     Delete(u8),
     Search([i8; 3], usize, Option<u8>),
     Keep,
@@ -61,6 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
     let vector = || [-3i8..4, -3i8..4, 1i8..4];
     prop_oneof![
         5 => (0u8..9, vector(), 0u8..3).prop_map(|(id, v, kind)| Step::Put(id, v, kind)),
+        3 => (0u8..9, prop::option::of(vector()), prop::option::of(0u8..3))
+            .prop_map(|(id, v, kind)| Step::Patch(id, v, kind)),
         2 => (0u8..9).prop_map(Step::Delete),
         4 => (vector(), 1usize..6, prop::option::of(0u8..3)).prop_map(|(v, k, kind)| Step::Search(v, k, kind)),
         1 => Just(Step::Keep),
@@ -134,6 +137,23 @@ proptest! {
                 Step::Put(id, v, kind) => {
                     write(&engine, put(id, floats(v), kind)).unwrap();
                     model.insert(format!("r{id}"), (floats(v), kind));
+                }
+                Step::Patch(id, v, kind) => {
+                    let record = format!("r{id}");
+                    let patch = Patch {
+                        vector: v.map(|v| floats(v).to_vec()),
+                        payload: kind.map(|kind| json!({"kind": kind})),
+                        ..Patch::new("docs", &record)
+                    };
+                    match (model.get_mut(&record), write(&engine, patch)) {
+                        (Some((vector, was)), Ok(patched)) => {
+                            *vector = v.map_or(*vector, floats);
+                            *was = kind.unwrap_or(*was);
+                            prop_assert_eq!(&patched.payload["kind"], &json!(*was));
+                        }
+                        (None, Err(err)) => prop_assert_eq!(err.code(), Code::RecordNotFound),
+                        (found, patched) => panic!("{found:?} {patched:?}"),
+                    }
                 }
                 Step::Delete(id) => {
                     let record = format!("r{id}");
@@ -243,4 +263,120 @@ fn records_that_expire_after_their_collection_was_deleted_leave_no_row() {
         })
         .unwrap();
     assert_eq!(counters, ["collections"], "only the counter that the next collection's number comes from");
+}
+
+fn get(engine: &Engine, record: &str) -> super::Entry {
+    let get = Get { collection: "docs".into(), record: record.into(), include_vector: true };
+    engine.read(&engine.snapshot(NS).unwrap(), get).unwrap()
+}
+
+#[test]
+fn a_patch_changes_what_it_names_and_nothing_else() {
+    let world = World::new(6);
+    let engine = open(&world);
+    create(&engine, Metric::Dot);
+    write(&engine, put(1, [1.0, 2.0, 3.0], 0)).unwrap();
+    let first = get(&engine, "r1");
+    world.advance_us(1_000);
+    let patch = |fields: Patch| write(&engine, fields);
+    let new = || Patch::new("docs", "r1");
+    let patched = patch(Patch { payload: Some(json!({"kind": null, "deep": {"er": 1}})), ..new() }).unwrap();
+    assert_eq!(serde_json::Value::Object(patched.payload), json!({"deep": {"er": 1}}));
+    patch(Patch { text: Some("other".into()), ttl_us: Some(Some(5_000)), ..new() }).unwrap();
+    let entry = get(&engine, "r1");
+    // The collection has no encoder: a text changes no vector.
+    assert_eq!(
+        (entry.text.as_deref(), &entry.vector, entry.created),
+        (Some("other"), &first.vector, first.created)
+    );
+    assert!(entry.version > first.version && entry.updated > first.updated && entry.expires.is_some());
+    patch(Patch { payload: Some(json!({"kind": 1})), ..new() }).unwrap();
+    assert_eq!(get(&engine, "r1").expires, entry.expires, "a patch renews nothing that it does not name");
+    patch(Patch { ttl_us: Some(None), ..new() }).unwrap();
+    world.advance_us(10_000);
+    let digest = engine.digest(NS).unwrap();
+    let current = get(&engine, "r1").version;
+    for (fields, code) in [
+        (Patch { payload: Some(json!([])), ..new() }, Code::InvalidPatch),
+        (Patch { vector: Some(vec![1.0]), ..new() }, Code::DimensionMismatch),
+        (Patch { vector: Some(vec![f32::NAN; 3]), ..new() }, Code::VectorNotFinite),
+        (Patch { ttl_us: Some(Some(0)), ..new() }, Code::TtlOutOfRange),
+        (Patch { expected_version: Some(first.version), ..new() }, Code::VersionMismatch),
+        (Patch { text: Some("x".repeat((1 << 20) + 1)), ..new() }, Code::ValueTooLarge),
+        (Patch { payload: Some(json!({"p": "x".repeat(1 << 20)})), ..new() }, Code::ValueTooLarge),
+        (Patch::new("docs", "none"), Code::RecordNotFound),
+        (Patch::new("none", "r1"), Code::CollectionNotFound),
+    ] {
+        assert_eq!(patch(fields).unwrap_err().code(), code);
+    }
+    assert_eq!(engine.digest(NS).unwrap(), digest);
+    patch(Patch { expected_version: Some(current), ..new() }).unwrap();
+}
+
+#[test]
+fn a_patch_with_a_time_to_live_expires_in_searches_too() {
+    let world = World::new(7);
+    let engine = open(&world);
+    create(&engine, Metric::Dot);
+    write(&engine, put(1, [1.0; 3], 0)).unwrap();
+    write(&engine, Patch { ttl_us: Some(Some(1_000)), ..Patch::new("docs", "r1") }).unwrap();
+    world.advance_us(1_000);
+    let search = Search { vector: Some(vec![1.0; 3]), ..Search::new("docs") };
+    assert!(engine.read(&engine.snapshot(NS).unwrap(), search).unwrap().hits.is_empty());
+    while engine.step(Task::Sweep).unwrap() {}
+    let rows = |table: Table| {
+        use crate::read::{Page, Read};
+        let (snapshot, mut rows) = (engine.snapshot(NS).unwrap(), 0);
+        let count = &mut |_, _| {
+            rows += 1;
+            Ok(true)
+        };
+        snapshot.scan_prefix(&snapshot.key(table), Page::Forward, count).unwrap();
+        rows
+    };
+    assert_eq!((rows(Table::Record), rows(Table::Vector), rows(Table::Expiry)), (0, 0, 0));
+}
+
+/// Makes of a text the count of three of its letters.
+struct Letters;
+
+impl TextEncoder for Letters {
+    fn id(&self) -> &str {
+        "letters"
+    }
+
+    fn dimension(&self) -> usize {
+        3
+    }
+
+    fn encode(&self, texts: &[&str]) -> agentdb_types::Result<Vec<Vec<f32>>> {
+        let count = |text: &str, letter| text.chars().filter(|c| *c == letter).count() as f32;
+        Ok(texts.iter().map(|text| ['a', 'b', 'c'].map(|letter| count(text, letter)).to_vec()).collect())
+    }
+}
+
+#[test]
+fn a_patched_text_is_encoded_where_the_collection_encodes() {
+    let world = World::new(8);
+    let engine = open(&world);
+    let docs = collection::Create {
+        collection: "docs".into(),
+        dimension: Some(3),
+        metric: Some(Metric::Dot),
+        encoder: Some("letters".into()),
+        description: String::new(),
+    };
+    write(&engine, docs).unwrap();
+    let text = |text: &str| Patch { text: Some(text.into()), ..Patch::new("docs", "r1") };
+    write(&engine, put(1, [9.0; 3], 0)).unwrap();
+    assert_eq!(write(&engine, text("aab")).unwrap_err().code(), Code::NoEncoder);
+    engine.set_text_encoder(std::sync::Arc::new(Letters));
+    write(&engine, text("aab")).unwrap();
+    assert_eq!(get(&engine, "r1").vector, Some(vec![2.0, 1.0, 0.0]));
+    // A vector of the caller's own goes before the text's.
+    write(&engine, Patch { vector: Some(vec![5.0; 3]), ..text("c") }).unwrap();
+    assert_eq!(get(&engine, "r1").vector, Some(vec![5.0; 3]));
+    let search = Search { text: Some("c".into()), ..Search::new("docs") };
+    let hits = engine.read(&engine.snapshot(NS).unwrap(), search).unwrap().hits;
+    assert_eq!(hits.iter().map(|h| (h.record.as_str(), h.score)).collect::<Vec<_>>(), [("r1", 5.0)]);
 }

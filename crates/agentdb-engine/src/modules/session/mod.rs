@@ -28,12 +28,13 @@ pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub use update::{Update, Updated};
 
-use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, limits};
+use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, json, limits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
 use crate::modules::encode_value;
+use crate::modules::state::merge;
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -144,6 +145,21 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
     encode_value("metadata", &Value::Object(metadata.clone())).map(drop)
 }
 
+/// Merges a patch (RFC 7396) into a map that users fill.
+fn merge_metadata(metadata: &mut Map<String, Value>, patch: &Value) -> Result<()> {
+    if !patch.is_object() {
+        let reason = "the patch of metadata must be a JSON object";
+        return Err(Error::new(Code::InvalidPatch).with("reason", reason));
+    }
+    json::check_depth("metadata", patch)?;
+    let mut merged = Value::Object(std::mem::take(metadata));
+    merge(&mut merged, patch);
+    if let Value::Object(merged) = merged {
+        *metadata = merged;
+    }
+    check_metadata(metadata)
+}
+
 /// Writes a head. The session lives from now for its time to live.
 fn store(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
     let key = row_key(tx, session)?;
@@ -216,11 +232,4 @@ fn create(
 
 fn check_title(title: Option<&str>) -> Result<()> {
     crate::modules::check_inline("title", title.map_or(0, str::len))
-}
-
-/// Reads a field that may be absent, null or a value.
-fn given<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    field: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(field).map(Some)
 }

@@ -13,6 +13,7 @@ use crate::{Batch, Engine, NamespaceId, Table, Task, WriteOptions};
 #[derive(Clone, Debug)]
 enum Step {
     Append(Option<u8>, u16),
+    Update(u8, u16),
     Delete(u8),
     Clear,
     Page { limit: usize, reverse: bool, after: Option<u64>, before: Option<u64> },
@@ -26,6 +27,7 @@ fn step() -> impl Strategy<Value = Step> {
     let bound = || prop::option::of(0u64..30);
     prop_oneof![
         8 => (prop::option::of(0u8..12), any::<u16>()).prop_map(|(id, n)| Step::Append(id, n)),
+        4 => (0u8..12, any::<u16>()).prop_map(|(id, n)| Step::Update(id, n)),
         3 => (0u8..12).prop_map(Step::Delete),
         1 => Just(Step::Clear),
         4 => (1usize..5, any::<bool>(), bound(), bound())
@@ -82,6 +84,18 @@ fn play(db: &mut TestDb, model: &mut Model, step: Step) {
                     assert_eq!((done.response.sequence, done.response.version), (model.last, done.lsn));
                     model.messages.push((model.last, done.response.message, content));
                 }
+            }
+        }
+        Step::Update(number, content) => {
+            let content = json!(["changed", content]);
+            let found = model.messages.iter_mut().find(|m| m.1 == id(number));
+            match (found, db.write(message::Update::new("s", id(number), content.clone()))) {
+                (Some(message), Ok(done)) => {
+                    assert_eq!((done.response.sequence, done.response.version), (message.0, done.lsn));
+                    message.2 = content;
+                }
+                (None, Err(err)) => assert_eq!(err.code(), Code::MessageNotFound),
+                (found, done) => panic!("{found:?} {:?}", done.map(|c| c.response)),
             }
         }
         Step::Delete(number) => {
@@ -178,6 +192,52 @@ fn a_session_keeps_what_it_was_given_and_an_update_changes_only_what_it_names() 
     assert_eq!(change(json!({"metadata": []})).unwrap_err().code(), Code::InvalidPatch);
     assert_eq!(change(json!({"ttl_us": 0})).unwrap_err().code(), Code::TtlOutOfRange);
     assert_eq!(change(json!({"titel": "x"})).unwrap_err().code(), Code::UnknownField);
+}
+
+#[test]
+fn an_updated_message_keeps_what_is_not_named_and_what_makes_it_that_message() {
+    let db = TestDb::new(10);
+    let append = Append {
+        owner: Some("ann".into()),
+        message: Some("m".into()),
+        name: Some("Ann".into()),
+        metadata: Map::from_iter([("a".to_owned(), json!(1)), ("b".to_owned(), json!(2))]),
+        ..Append::new("s", "user", "hi")
+    };
+    db.write(append).unwrap();
+    let get = || db.read(message::Get { session: "s".into(), message: "m".into() }).unwrap();
+    let first = get();
+    db.world.advance_us(1_000);
+    let change = |fields: Value| {
+        let mut request = json!({"session": "s", "message": "m"});
+        request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        let options = WriteOptions::default();
+        db.engine().call_json(db.namespace, "message.update", request, options, Default::default())
+    };
+    change(json!({"metadata": {"a": null, "c": 3}})).unwrap();
+    let mut expected = message::Entry {
+        metadata: Map::from_iter([("b".to_owned(), json!(2)), ("c".to_owned(), json!(3))]),
+        version: get().version,
+        ..first.clone()
+    };
+    assert!(expected.version > first.version);
+    assert_eq!(get(), expected);
+    // Null is a content; a name of null is none.
+    let lsn =
+        change(json!({"content": null, "name": null, "expected_version": expected.version})).unwrap().lsn;
+    expected = message::Entry { content: Value::Null, name: None, version: lsn, ..expected };
+    assert_eq!(get(), expected);
+    let digest = db.engine().digest(db.namespace).unwrap();
+    for (fields, code) in [
+        (json!({"expected_version": first.version}), Code::VersionMismatch),
+        (json!({"metadata": []}), Code::InvalidPatch),
+        (json!({"name": ""}), Code::IdEmpty),
+        (json!({"role": "assistant"}), Code::UnknownField),
+        (json!({"content": "x".repeat(1 << 20)}), Code::ValueTooLarge),
+    ] {
+        assert_eq!(change(fields).unwrap_err().code(), code);
+    }
+    assert_eq!(db.engine().digest(db.namespace).unwrap(), digest);
 }
 
 #[test]

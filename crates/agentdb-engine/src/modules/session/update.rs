@@ -1,12 +1,12 @@
 //! `session.update`.
 
-use agentdb_types::{Code, Duration, Error, Result, Timestamp};
+use agentdb_types::{Code, Duration, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{check_metadata, check_title, given, require, schedule, store};
-use crate::modules::state::merge;
+use super::{check_title, merge_metadata, require, schedule, store};
+use crate::modules::given;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -67,17 +67,7 @@ impl WriteRequest for Update {
             head.title.clone_from(title);
         }
         if let Some(patch) = &self.metadata {
-            if !patch.is_object() {
-                let reason = "the patch of a session's metadata must be a JSON object";
-                return Err(Error::new(Code::InvalidPatch).with("reason", reason));
-            }
-            agentdb_types::json::check_depth("metadata", patch)?;
-            let mut metadata = Value::Object(std::mem::take(&mut head.metadata));
-            merge(&mut metadata, patch);
-            if let Value::Object(metadata) = metadata {
-                head.metadata = metadata;
-            }
-            check_metadata(&head.metadata)?;
+            merge_metadata(&mut head.metadata, patch)?;
         }
         if let Some(ttl) = self.ttl_us {
             head.ttl_us = ttl;

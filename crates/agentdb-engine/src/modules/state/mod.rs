@@ -4,6 +4,7 @@
 //! Row, format version 1: a version byte, created, updated and expires as little-endian `i64` microseconds (expires 0:
 //! never), then the value as JSON.
 
+mod clear;
 mod compare_and_set;
 mod count;
 mod delete;
@@ -12,9 +13,14 @@ mod get;
 mod get_many;
 mod increment;
 mod list;
+mod owners;
 mod patch;
 mod put;
+mod take;
+#[cfg(test)]
+mod tests;
 
+pub use clear::{Clear, Cleared};
 pub use compare_and_set::CompareAndSet;
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
@@ -23,9 +29,11 @@ pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
 pub use increment::{Increment, Incremented};
 pub use list::{List, Listed};
+pub use owners::{Owner, Owners, OwnersListed};
 pub(super) use patch::merge;
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
+pub use take::Take;
 
 use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
 use serde_json::Value;
@@ -42,6 +50,7 @@ const ROW_VERSION: u8 = 1;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
+        Operation::write::<Clear>(),
         Operation::write::<CompareAndSet>(),
         Operation::read::<Count>(),
         Operation::write::<Delete>(),
@@ -50,8 +59,10 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read::<GetMany>(),
         Operation::write::<Increment>(),
         Operation::read::<List>(),
+        Operation::read::<Owners>(),
         Operation::write::<Patch>(),
         Operation::write::<Put>(),
+        Operation::write::<Take>(),
     ]
 }
 

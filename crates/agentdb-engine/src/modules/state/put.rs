@@ -22,7 +22,7 @@ pub struct Put {
     /// Microseconds until the value expires; it stays for ever if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl_us: Option<Duration>,
-    /// The version that the value must have, 0 for absent; any if not given.
+    /// The version that the value must have, 0 for absent (insert only); any if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_version: Option<Lsn>,
 }
@@ -50,7 +50,7 @@ impl Request for Put {
     type Response = Stored;
     const ABOUT: About = About {
         name: "state.put",
-        doc: "Stores a value under an owner and a key, replacing what was there.",
+        doc: "Stores a value under an owner and a key, replacing what was there. With `expected_version` 0 it only inserts: a value that is there stays, and the answer is version_mismatch.",
         effect: Effect::Batchable,
         scope: Scope::Namespace,
         permission: "state.write",

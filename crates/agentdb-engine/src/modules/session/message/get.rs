@@ -1,11 +1,11 @@
 //! `message.get`.
 
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
+use agentdb_types::{Code, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Body, require, row_key, sequence_of};
+use super::{Body, not_found, require, row_key, sequence_of};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use crate::{Row, Snapshot, row_json};
@@ -67,9 +67,7 @@ impl Request for Get {
 impl ReadRequest for Get {
     fn read(&self, snapshot: &Snapshot) -> Result<Entry> {
         let number = require(snapshot, &self.session)?.head.number;
-        let missing = || {
-            Error::new(Code::MessageNotFound).with("session", &self.session).with("message", &self.message)
-        };
+        let missing = || not_found(&self.session, &self.message);
         let sequence = sequence_of(snapshot, number, &self.message)?.ok_or_else(missing)?;
         let row = snapshot.get(&row_key(snapshot, number, sequence))?.ok_or_else(missing)?;
         Entry::new(sequence, &row)

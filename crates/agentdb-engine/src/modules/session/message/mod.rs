@@ -11,12 +11,14 @@ mod clear;
 mod delete;
 mod get;
 mod list;
+mod update;
 
 pub use append::{Append, Appended};
 pub use clear::{Clear, Cleared};
 pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Error, Id, Result, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::write::<Delete>(),
         Operation::read::<Get>(),
         Operation::read::<List>(),
+        Operation::write::<Update>(),
     ]
 }
 
@@ -58,6 +61,10 @@ fn row_key(rows: &dyn Read, number: u64, sequence: u64) -> Key {
 fn id_key(rows: &dyn Read, number: u64, message: &str) -> Result<Key> {
     Id::check("message", message)?;
     Ok(rows.key(Table::MessageById).u64(number).text(message))
+}
+
+fn not_found(session: &str, message: &str) -> Error {
+    Error::new(Code::MessageNotFound).with("session", session).with("message", message)
 }
 
 /// The sequence number of the message of this id.

@@ -81,7 +81,7 @@ fn the_model_of_something_else_is_refused() {
 fn in_child(scene: &str, directory: &Path, library: Option<&Path>) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .args(["broken::child", "--exact", "--ignored", "--nocapture"])
         .env("SCENE", scene)
         .env("DIRECTORY", directory);
     command.env_remove("ORT_DYLIB_PATH");

@@ -1,0 +1,156 @@
+//! `record.patch`.
+
+use agentdb_types::{Code, Duration, Error, Lsn, Result, Timestamp, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::vector::{Given, store_vector};
+use super::{Record, check_version, find, key, not_found, schedule, vector_key};
+use crate::encoder::Encoded;
+use crate::modules::state::merge;
+use crate::modules::{check_inline, collection, encode_value, given};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::read::Read;
+use crate::tx::Tx;
+use crate::{Engine, row_json};
+
+/// Changes parts of a record. What is not given stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Patch {
+    /// The collection.
+    pub collection: String,
+    /// The id.
+    pub record: String,
+    /// A JSON object, merged into the payload (RFC 7396): given fields are replaced, null removes one, the others stay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
+    /// The new text, up to 1 MiB. Without a vector, and if the collection has an encoder, it is encoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The new vector. It stays if neither a vector nor a text that is encoded is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
+    /// Microseconds from now until the record expires; null to keep it for ever.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub ttl_us: Option<Option<Duration>>,
+    /// The version that the record must have; any if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_version: Option<Lsn>,
+    /// The vector of the text, made on the way to the engine.
+    #[serde(skip)]
+    #[doc(hidden)]
+    pub encoded: Option<Encoded>,
+}
+
+/// The answer to [`Patch`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Patched {
+    /// The payload after the patch.
+    pub payload: Map<String, Value>,
+    /// The version of the record.
+    pub version: Lsn,
+    /// When it expires, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+}
+
+impl Patch {
+    /// A patch of a record that changes nothing yet.
+    pub fn new(collection: impl Into<String>, record: impl Into<String>) -> Self {
+        Patch { collection: collection.into(), record: record.into(), ..Self::default() }
+    }
+}
+
+impl Request for Patch {
+    type Response = Patched;
+    const ABOUT: About = About {
+        name: "record.patch",
+        doc: "Changes parts of a record: merges a patch into its payload (RFC 7396), replaces its text, vector or time to live. What is not given stays; the vector does unless a vector, or a text that the collection encodes, is given.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "record.write",
+        resource: &["collection", "record"],
+        sensitive: &["vector", "text", "payload"],
+        errors: &[
+            Code::CollectionNotFound,
+            Code::RecordNotFound,
+            Code::InvalidPatch,
+            Code::DimensionMismatch,
+            Code::VectorNotFinite,
+            Code::VectorZero,
+            Code::VersionMismatch,
+            Code::NoEncoder,
+            Code::ValueTooLarge,
+            Code::DepthExceeded,
+            Code::TtlOutOfRange,
+        ],
+    };
+}
+
+impl WriteRequest for Patch {
+    fn prepare(&mut self, engine: &Engine) -> Result<()> {
+        if let (None, Some(text)) = (&self.vector, &self.text) {
+            check_inline("text", text.len())?;
+            self.encoded = engine.encode(text)?;
+        }
+        Ok(())
+    }
+
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Patched> {
+        let head = collection::find(tx, &self.collection)?;
+        let number = head.number;
+        let key = key(tx, number, &self.record)?;
+        let found = find(tx, &key)?;
+        check_version(&self.record, found.as_ref(), self.expected_version)?;
+        let (_, mut record) = found.ok_or_else(|| not_found(&self.collection, &self.record))?;
+        if let Some(patch) = &self.payload {
+            merge_payload(&mut record, patch)?;
+        }
+        if let Some(text) = &self.text {
+            check_inline("text", text.len())?;
+            record.text = Some(text.clone());
+        }
+        let given = Given {
+            vector: self.vector.as_deref(),
+            text: self.text.as_deref(),
+            encoded: self.encoded.as_ref(),
+        };
+        if let Some(vector) = given.vector_for(&head)? {
+            if let Some(slot) = record.slot {
+                tx.delete(vector_key(tx, number, slot))?;
+            }
+            record.slot = Some(store_vector(tx, number, &self.record, vector)?);
+        }
+        if let Some(ttl) = self.ttl_us {
+            record.expires = ttl.map(|ttl| tx.now().after(ttl)).transpose()?;
+            if let Some(expires) = record.expires {
+                schedule(tx, &self.collection, head, &key, expires)?;
+            }
+        }
+        record.updated = tx.now();
+        tx.put(key, row_json::encode(&record)?)?;
+        Ok(Patched { payload: record.payload, version: tx.lsn(), expires: record.expires })
+    }
+
+    fn weight(&self) -> usize {
+        let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
+        512 + vector + self.text.as_ref().map_or(0, String::len)
+    }
+}
+
+fn merge_payload(record: &mut Record, patch: &Value) -> Result<()> {
+    if !patch.is_object() {
+        let reason = "the patch of a payload must be a JSON object";
+        return Err(Error::new(Code::InvalidPatch).with("reason", reason));
+    }
+    json::check_depth("payload", patch)?;
+    let mut payload = Value::Object(std::mem::take(&mut record.payload));
+    merge(&mut payload, patch);
+    encode_value("payload", &payload)?;
+    if let Value::Object(payload) = payload {
+        record.payload = payload;
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! `state.clear`.
+
+use agentdb_types::{Code, Id, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::decode;
+use crate::Table;
+use crate::modules::check_page;
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::read::{Page, Read};
+use crate::tx::Tx;
+
+/// Values that are deleted at once if the caller does not say.
+const LIMIT_DEFAULT: usize = 1_000;
+
+/// Deletes an owner's values, or those whose keys start so.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Clear {
+    /// Whose state.
+    pub owner: String,
+    /// Only keys that start so.
+    #[serde(default)]
+    pub prefix: String,
+    /// How many at most, up to a page; 1,000 if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+/// The answer to [`Clear`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cleared {
+    /// How many values were deleted.
+    pub deleted: u64,
+    /// Whether there are more, for another call.
+    pub more: bool,
+}
+
+impl Clear {
+    /// Deletes everything of an owner, as far as one call goes.
+    pub fn new(owner: impl Into<String>) -> Self {
+        Clear { owner: owner.into(), ..Self::default() }
+    }
+}
+
+impl Request for Clear {
+    type Response = Cleared;
+    const ABOUT: About = About {
+        name: "state.clear",
+        doc: "Deletes an owner’s values, or those whose keys start with a prefix, up to a limit; `more` tells whether to call again.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "state.write",
+        resource: &["owner"],
+        sensitive: &[],
+        errors: &[Code::PageTooLarge],
+    };
+}
+
+impl WriteRequest for Clear {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Cleared> {
+        Id::check("owner", &self.owner)?;
+        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
+        check_page(limit)?;
+        let prefix = tx.key(Table::State).text(&self.owner).text_prefix(&self.prefix);
+        let (mut keys, mut more, now) = (Vec::new(), false, tx.now());
+        tx.scan_prefix(&prefix, Page::Forward, &mut |key, row| {
+            // A value that has expired is absent already; its row is the sweeper's.
+            if decode(&row, now)?.is_some() {
+                more = keys.len() == limit;
+                if !more {
+                    keys.push(key);
+                }
+            }
+            Ok(!more)
+        })?;
+        let deleted = keys.len() as u64;
+        keys.into_iter().try_for_each(|key| tx.delete(key))?;
+        Ok(Cleared { deleted, more })
+    }
+}

@@ -1,0 +1,101 @@
+//! The namespaces of a database.
+
+use agentdb_engine::modules::namespace;
+use agentdb_engine::{Engine, NamespaceId};
+use agentdb_types::{Code, Result};
+
+use crate::{Page, Write, present};
+
+/// The namespaces of a database: each is a world of its own, with its rows, indexes and blobs. `default` always exists.
+#[derive(Clone)]
+pub struct Namespaces {
+    engine: Engine,
+}
+
+impl Namespaces {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Namespaces { engine }
+    }
+
+    /// Creates a namespace; refused with [`Code::NamespaceExists`] if there is one. See also
+    /// [`Database::ensure_namespace`](crate::Database::ensure_namespace).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// db.namespaces().create("team").description("the team's agents").wait()?;
+    /// assert!(db.namespace("team").is_ok());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn create(&self, name: impl Into<String>) -> Write<namespace::Create> {
+        let create = namespace::Create { name: name.into(), description: String::new() };
+        Write::new(self.engine.clone(), NamespaceId::SYSTEM, create)
+    }
+
+    /// What a namespace is; `None` if there is none of this name.
+    ///
+    /// # Errors
+    /// Those of a read.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// assert_eq!(db.namespaces().get("default")?.unwrap().number, 1);
+    /// assert!(db.namespaces().get("team")?.is_none());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn get(&self, name: impl Into<String>) -> Result<Option<namespace::Entry>> {
+        let snapshot = self.engine.snapshot(NamespaceId::SYSTEM)?;
+        let get = namespace::Get { name: name.into() };
+        present(self.engine.read(&snapshot, get), Code::NamespaceNotFound)
+    }
+
+    /// A page of the namespaces by name, `default` first; forwards only.
+    ///
+    /// # Errors
+    /// [`Code::PageTooLarge`], [`Code::InvalidCursor`]; [`Code::InvalidValue`] for a page from the end.
+    ///
+    /// ```
+    /// # use agentdb::Page;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// db.namespaces().create("team").wait()?;
+    /// let names: Vec<_> = db.namespaces().list(Page::default())?.items.into_iter().map(|n| n.name).collect();
+    /// assert_eq!(names, ["default", "team"]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn list(&self, page: Page) -> Result<namespace::Listed> {
+        let Page { limit, cursor, .. } = page.without_prefix()?.forwards()?;
+        let snapshot = self.engine.snapshot(NamespaceId::SYSTEM)?;
+        self.engine.read(&snapshot, namespace::List { limit, cursor })
+    }
+
+    /// Deletes a namespace with everything in it, at once. Refused with [`Code::NamespaceNotFound`] if there is none.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// db.namespaces().create("team").wait()?;
+    /// db.namespaces().delete("team").wait()?;
+    /// assert!(db.namespace("team").is_err());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn delete(&self, name: impl Into<String>) -> Write<namespace::Delete> {
+        Write::new(self.engine.clone(), NamespaceId::SYSTEM, namespace::Delete { name: name.into() })
+    }
+}
+
+impl Write<namespace::Create> {
+    /// What the namespace is for.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// db.namespaces().create("team").description("the team's agents").wait()?;
+    /// assert_eq!(db.namespaces().get("team")?.unwrap().description, "the team's agents");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn description(self, description: impl Into<String>) -> Self {
+        self.with(|create| create.description = description.into())
+    }
+}

@@ -1,0 +1,147 @@
+//! What to search a collection for.
+
+use agentdb_engine::modules::record::Search;
+use serde_json::Value;
+
+/// What a [`Collection`](crate::Collection) is searched for: a vector or a text, and which of the hits are wanted. A
+/// vector or a text alone is a query for the ten best.
+#[derive(Clone, Debug)]
+pub struct Query {
+    search: Search,
+}
+
+impl Query {
+    /// The records nearest to a vector.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let docs = ns.collection("docs");
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"stars": 3})).wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).payload(json!({"stars": 5})).wait()?;
+    /// assert_eq!(docs.search(Query::vector([0.0, 2.0]))?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn vector(vector: impl Into<Vec<f32>>) -> Self {
+        Query { search: Search { vector: Some(vector.into()), ..Search::new(String::new()) } }
+    }
+
+    /// The records nearest to a text, which is encoded by the collection's encoder.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let refused = ns.collection("docs").search(Query::text("what do agents know"));
+    /// assert_eq!(refused.unwrap_err().code(), agentdb::Code::NoEncoder);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Query { search: Search { text: Some(text.into()), ..Search::new(String::new()) } }
+    }
+
+    /// How many hits at most; 10 if not said.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let docs = ns.collection("docs");
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"stars": 3})).wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).payload(json!({"stars": 5})).wait()?;
+    /// assert_eq!(docs.search(Query::vector([0.0, 2.0]).limit(1))?.len(), 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.search.limit = Some(limit);
+        self
+    }
+
+    /// Only records whose payload matches. The filter works inside the search, so that the limit counts matches.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let docs = ns.collection("docs");
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"stars": 3})).wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).payload(json!({"stars": 5})).wait()?;
+    /// let best = docs.search(Query::vector([0.0, 1.0]).filter(json!({"stars": {"$gte": 4}})).limit(1))?;
+    /// assert_eq!(best[0].record, "b");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn filter(mut self, filter: impl Into<Value>) -> Self {
+        self.search.filter = Some(filter.into());
+        self
+    }
+
+    /// Only hits at least this good: a least score for cosine and dot product, a greatest distance for Euclidean.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let docs = ns.collection("docs");
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"stars": 3})).wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).payload(json!({"stars": 5})).wait()?;
+    /// assert_eq!(docs.search(Query::vector([0.0, 1.0]).threshold(0.5))?.len(), 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn threshold(mut self, threshold: f32) -> Self {
+        self.search.threshold = Some(threshold);
+        self
+    }
+
+    /// Gives back the vectors too.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// let docs = ns.collection("docs");
+    /// docs.put("a").vector([0.0, 1.0]).payload(json!({"stars": 3})).wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).payload(json!({"stars": 5})).wait()?;
+    /// let hits = docs.search(Query::vector([0.0, 1.0]).with_vectors())?;
+    /// assert_eq!(hits[0].vector, Some(vec![0.0, 1.0]));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_vectors(mut self) -> Self {
+        self.search.include_vector = true;
+        self
+    }
+
+    pub(crate) fn of(self, collection: String) -> Search {
+        Search { collection, ..self.search }
+    }
+}
+
+impl From<&str> for Query {
+    fn from(text: &str) -> Self {
+        Query::text(text)
+    }
+}
+
+impl From<String> for Query {
+    fn from(text: String) -> Self {
+        Query::text(text)
+    }
+}
+
+impl From<Vec<f32>> for Query {
+    fn from(vector: Vec<f32>) -> Self {
+        Query::vector(vector)
+    }
+}
