@@ -47,8 +47,8 @@ mod state;
 mod write;
 
 pub use agentdb_engine::{
-    Ack, Committed, Digest, Metric, NamespaceId, Operation, ReadRequest, Scope, Segment, Shape, Snapshot,
-    Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
+    Ack, Committed, Digest, Effect, Metric, NamespaceId, Operation, ReadRequest, Scope, Segment, Shape,
+    Snapshot, Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]
 pub use agentdb_engine::{Batch, Engine};

@@ -14,15 +14,25 @@ pub(super) fn run(context: &Context) -> Result<()> {
     };
     let info = call("database.info")?;
     let namespaces = call("namespace.list")?;
-    let rows = db.engine().count_rows(namespace.id())?;
+    let rows = namespace.count_rows()?;
     if context.json {
         return output::answer(
-            &json!({"database": info, "namespaces": namespaces["items"], "rows": rows}),
+            &json!({
+                "database": info,
+                "namespaces": namespaces["items"],
+                "rows": rows,
+                "segments": db.segments()?,
+                "files": db.files()?,
+            }),
             true,
         );
     }
     output::answer(&info, false)?;
     output::answer(&namespaces, false)?;
+    output::line("files:")?;
+    output::answer(&json!({ "items": db.files()? }), false)?;
+    output::line("segments of the log:")?;
+    output::answer(&json!({ "items": db.segments()? }), false)?;
     output::line(&format!("rows of namespace {}:", context.namespace))?;
     output::answer(&serde_json::to_value(&rows).unwrap_or_default(), false)
 }

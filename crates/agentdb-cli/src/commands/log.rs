@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<ExitCode> {
 
 fn read(context: &Context, from: Option<Lsn>) -> Result<()> {
     let db = context.open(false)?;
-    db.engine().read_log(from, &mut |entry| {
+    db.read_log(from, &mut |entry| {
         let value = serde_json::to_value(&entry).unwrap_or_default();
         if context.json {
             output::line(&value.to_string())?;

@@ -1,6 +1,6 @@
 //! An operation of the table.
 
-use agentdb::{Code, Database, Error, Result};
+use agentdb::{Code, Database, Effect, Error, Result};
 use clap::ArgMatches;
 
 use crate::context::Context;
@@ -13,9 +13,10 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         .find(|o| o.about.name.split_once('.').is_some_and(|(n, _)| n == noun) && tree::verb(o) == verb)
         .ok_or_else(|| Error::new(Code::UnknownOperation).with("name", format_args!("{noun}.{verb}")))?;
     let request = arguments::request(operation, matches)?;
-    let db = context.open(true)?;
+    // Only a write may bring a database into being: a read of one that is not there finds a typing mistake.
+    let db = context.open(operation.about.effect != Effect::Read)?;
     // A text needs the encoder; nothing else pays for loading it.
-    if matches!(operation.about.name, "record.put" | "record.search" | "collection.create")
+    if matches!(operation.about.name, "record.put" | "record.patch" | "record.search" | "collection.create")
         && (request.get("encoder").is_some()
             || (request.get("text").is_some() && request.get("vector").is_none()))
     {

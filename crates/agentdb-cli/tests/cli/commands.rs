@@ -69,6 +69,8 @@ fn every_kind_of_error_has_its_exit_code() {
     assert_eq!(run(dir, &["state", "fly"]).status.code(), Some(2));
     let elsewhere = dir.join("elsewhere");
     assert_eq!(refused(&elsewhere, &["inspect"]), (12, "database_not_found".to_owned()));
+    assert_eq!(refused(&elsewhere, &["state", "get", "a", "k"]), (12, "database_not_found".to_owned()));
+    assert!(!elsewhere.exists(), "a read made a database");
     let output = agentdb(dir)
         .args(["--json", "state", "get"])
         .arg(OsStr::from_bytes(b"a\xff"))

@@ -111,11 +111,11 @@ fn write(rows: Vec<Version>) -> Vec<u8> {
     world.read_file(&dir.join(file_name(1))).expect("the file")
 }
 
-/// The run with its rows changed: key, LSN, and body unless it is deleted. `None` if the bytes are no run.
-pub fn rewrite_run(
-    bytes: &[u8],
-    change: &mut dyn FnMut(&[u8], &mut Lsn, &mut Option<Vec<u8>>),
-) -> Option<Vec<u8>> {
+/// Changes a row of a run: its key, LSN, and body unless it is deleted.
+type ChangeRow<'a> = &'a mut dyn FnMut(&[u8], &mut Lsn, &mut Option<Vec<u8>>);
+
+/// The run with its rows changed. `None` if the bytes are no run.
+pub fn rewrite_run(bytes: &[u8], change: ChangeRow<'_>) -> Option<Vec<u8>> {
     let mut rows = rows_of(&open(bytes).ok()?).ok()?;
     for (key, lsn, body) in &mut rows {
         let mut bytes = body.as_deref().map(<[u8]>::to_vec);

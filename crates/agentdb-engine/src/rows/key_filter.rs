@@ -40,7 +40,7 @@ pub(super) fn may_hold(filter: &[u8], hash: u64) -> bool {
 }
 
 fn line_of(hash: u64, lines: usize) -> usize {
-    ((hash >> 32) * lines as u64 >> 32) as usize
+    (((hash >> 32) * lines as u64) >> 32) as usize
 }
 
 fn bits(hash: u64) -> [usize; PROBES] {
