@@ -132,7 +132,7 @@ impl Sim {
         self.engine = Some(engine);
         self.handles = [(1, NamespaceId::DEFAULT)].into();
         self.next_ids = self.ids.restart(self.dice.next_u64());
-        self.pending_jump = 0;
+        self.believe();
         self.open_time = None;
         Ok(())
     }
@@ -159,6 +159,7 @@ impl Sim {
         self.report.count("lost unacknowledged batches", self.model.lsn.saturating_sub(lsn));
         self.model = model;
         self.log_time = time;
+        self.believe();
         self.history.retain(|l, _| *l <= lsn);
         self.digests.retain(|(l, _), _| *l <= lsn);
         self.written = lsn;

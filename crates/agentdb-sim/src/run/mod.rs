@@ -71,7 +71,10 @@ struct Sim {
     log_time: i64,
     /// The log time of the engine's open group, if anything was decided into it.
     open_time: Option<i64>,
-    pending_jump: i64,
+    /// By how much the wall clock has jumped in all, forward less back.
+    jumped: i64,
+    /// The furthest that the engine believed the wall clock, and by how much that had jumped.
+    believed: (i64, i64),
     armed: bool,
     broken: bool,
     /// Whether all writes ask for the weaker acknowledgement.
@@ -134,7 +137,8 @@ impl Sim {
             written: 0,
             log_time: 0,
             open_time: None,
-            pending_jump: 0,
+            jumped: 0,
+            believed: (0, 0),
             armed: false,
             broken: false,
             hasty: false,
@@ -195,7 +199,7 @@ impl Sim {
             17 => self.maintain(Task::Sweep).map(drop)?,
             18 => self.maintain(Task::Collect).map(drop)?,
             19 => self.pass_time(),
-            20 if self.pending_jump > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
+            20 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
             20 if self.dice.chance(1, 6) => self.settle()?,
             21 => self.keep()?,
             _ => {
@@ -222,27 +226,42 @@ impl Sim {
 
     fn jump(&mut self) {
         let forward = self.dice.chance(1, 2);
-        let by = if self.pending_jump > limits::CLOCK_JUMP_US {
+        let by = if self.ahead() > limits::CLOCK_JUMP_US {
             // Someone corrects the clock.
-            -self.pending_jump
+            -self.ahead()
         } else if forward {
             2 * limits::CLOCK_JUMP_US
         } else {
             -(self.dice.below(7_200_000_000) as i64)
         };
         self.world.jump_wall_us(by);
-        self.pending_jump += by;
+        self.jumped += by;
         self.say(format!("the clock jumps by {by}"));
         self.report.count(if forward { "clock jumps forward" } else { "clock jumps back" }, 1);
     }
 
-    /// What the engine's clock says next; an error if it refuses a jump.
+    /// How far the wall clock is ahead of what the engine believes, the time that passed taken off.
+    fn ahead(&self) -> i64 {
+        self.jumped - self.believed.1
+    }
+
+    /// What an engine that is opened believes: the wall clock, or the log where that is further.
+    fn believe(&mut self) {
+        let wall = self.env.clock.wall().micros();
+        let believed = wall.max(self.log_time);
+        self.believed = (believed, self.jumped + (believed - wall));
+    }
+
+    /// What the engine's clock says next; none if it refuses a jump.
     fn advance(&mut self) -> Check<Option<i64>> {
-        if self.pending_jump > limits::CLOCK_JUMP_US {
+        if self.ahead() > limits::CLOCK_JUMP_US {
             return Ok(None);
         }
-        self.pending_jump = 0;
-        self.log_time = self.log_time.max(self.env.clock.wall().micros());
+        let wall = self.env.clock.wall().micros();
+        if wall >= self.believed.0 {
+            self.believed = (wall, self.jumped);
+        }
+        self.log_time = self.log_time.max(wall);
         Ok(Some(self.log_time))
     }
 
