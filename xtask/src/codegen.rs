@@ -73,8 +73,8 @@ fn benchmarks(root: &Path) -> String {
                 .collect();
             let text = |name: &str| row[name].as_str().unwrap_or_default();
             let (case, metric, better) = (text("case"), text("metric"), text("better"));
-            let _ =
-                writeln!(out, "| {case} | {metric} | {better} | {} | {} |", row["ours"], peers.join(", "));
+            let ours = row["ours"].as_f64().map(|_| row["ours"].to_string()).unwrap_or_default();
+            let _ = writeln!(out, "| {case} | {metric} | {better} | {ours} | {} |", peers.join(", "));
         }
         let notes = root.join("bench/notes").join(format!("{name}.md"));
         if let Ok(notes) = std::fs::read_to_string(notes) {

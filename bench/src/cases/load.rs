@@ -17,7 +17,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
     let stores: Vec<&System> = systems.iter().filter(|(_, s)| s.is_store()).collect();
     for (name, store) in &stores {
         let before = resident()?;
-        let (written, start) = (written_mib()?, Instant::now());
+        let (written, start) = (written_mib(dir)?, Instant::now());
         for first in (0..rows).step_by(BATCH as usize) {
             let numbers = first..(first + BATCH).min(rows);
             let pairs: Vec<_> = numbers.map(|n| (key(n, rows), value(n, 0))).collect();
@@ -25,7 +25,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         }
         results.add("load 1M", "ops_per_s", "1/s", true, name, rows as f64 / start.elapsed().as_secs_f64());
         store.settle()?;
-        results.add("load 1M", "written_mib", "MiB", false, name, written_mib()? - written);
+        results.add("load 1M", "written_mib", "MiB", false, name, written_mib(dir)? - written);
         results.add("load 1M", "settled_s", "s", false, name, start.elapsed().as_secs_f64());
         results.add("memory", "rss_mib", "MiB", false, name, resident()? - before);
     }
@@ -39,7 +39,12 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         }
     }
     drop(systems);
-    for (name, dir) in [("ours", dir.join("ours")), ("sqlite", dir.join("sqlite")), ("redb", dir.join("redb")), ("lsm-tree + log", dir.join("lsm/tree"))] {
+    for (name, dir) in [
+        ("ours", dir.join("ours")),
+        ("sqlite", dir.join("sqlite")),
+        ("redb", dir.join("redb")),
+        ("lsm-tree + log", dir.join("lsm/tree")),
+    ] {
         results.add("disk", "bytes_per_row", "B", false, name, bytes(&dir)? as f64 / rows as f64);
     }
     let rows_alone = bytes(&dir.join("ours/rows"))? as f64 / rows as f64;
@@ -76,9 +81,15 @@ pub fn resident() -> Result<f64> {
     Ok(line.split_whitespace().next().context("kB")?.parse::<f64>()? / 1024.0)
 }
 
-/// MiB that the process has caused to be written to the disk.
-pub fn written_mib() -> Result<f64> {
-    let io = std::fs::read_to_string("/proc/self/io")?;
-    let line = io.lines().find_map(|l| l.strip_prefix("write_bytes:")).context("write_bytes")?;
-    Ok(line.trim().parse::<f64>()? / f64::from(1 << 20))
+/// MiB that were written to the disk that a directory is on, by everyone: the device's own count of sectors, once
+/// everything dirty is written. A process's
+/// count of bytes would not do: it takes a change of 512 bytes in the page cache for one of the whole folio.
+pub fn written_mib(dir: &Path) -> Result<f64> {
+    use std::os::unix::fs::MetadataExt;
+    ensure!(std::process::Command::new("sync").status()?.success(), "sync failed");
+    let device = std::fs::metadata(dir)?.dev();
+    let path = format!("/sys/dev/block/{}:{}/stat", device >> 8 & 0xfff, device & 0xff);
+    let stat = std::fs::read_to_string(&path).with_context(|| path)?;
+    let sectors: f64 = stat.split_whitespace().nth(6).context("sectors written")?.parse()?;
+    Ok(sectors * 512.0 / f64::from(1 << 20))
 }

@@ -47,7 +47,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
     for (name, open) in candidates {
         let dir = dir.join(name);
         let store = open(&dir)?;
-        let (written, start) = (written_mib()?, Instant::now());
+        let (written, start) = (written_mib(&dir)?, Instant::now());
         let mut failed = Ok(());
         let samples = beside(&log, || {
             // The rows once, in tables of random keys; then as many updates.
@@ -61,7 +61,14 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         failed?;
         let tables = (2 * rows / TABLE) as f64;
         results.add("drain 100k rows", "seconds", "s", false, name, start.elapsed().as_secs_f64() / tables);
-        results.add("drain 100k rows", "written_mib", "MiB", false, name, (written_mib()? - written) / tables);
+        results.add(
+            "drain 100k rows",
+            "written_mib",
+            "MiB",
+            false,
+            name,
+            (written_mib(&dir)? - written) / tables,
+        );
         results.add_samples("log beside drains", name, &samples);
         reads(&*store, rows, rows)?;
         results.add_samples("get point, drained", name, &reads(&*store, rows, 200_000)?);

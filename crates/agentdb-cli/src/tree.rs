@@ -10,11 +10,12 @@ use crate::arguments;
 const EXAMPLES: &str = "Examples:
   agentdb state put agent-7 plan '{\"step\": 1}'
   agentdb state get agent-7 plan --json
-  agentdb session create --owner agent-7 --session s1
+  agentdb session create agent-7 --session s1
   agentdb message append s1 user '\"hello\"'
   agentdb collection create docs --dimension 3
   agentdb record put docs --record a --vector '[1, 0, 0]' --text 'first'
   agentdb search docs --vector '[1, 0, 0]'
+  agentdb blob put photo.png --media-type image/png
   agentdb tour
 
 Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 15m, 2h, 7d.
@@ -32,7 +33,7 @@ pub(crate) fn command() -> Command {
         .args(globals());
     for (noun, operations) in nouns() {
         let about = format!("Operations on a {noun}");
-        let verbs = operations.into_iter().map(operation);
+        let verbs = operations.into_iter().map(operation).chain(own_verbs(noun));
         command =
             command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
     }
@@ -60,13 +61,11 @@ fn globals() -> Vec<Arg> {
 
 fn nouns() -> BTreeMap<&'static str, Vec<&'static Operation>> {
     let mut nouns: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    // Other shapes have commands of their own.
-    for operation in Database::operations().iter().filter(|o| o.shape == Shape::Unary) {
+    for operation in Database::operations() {
         if let Some((noun, _)) = operation.about.name.split_once('.') {
             nouns.entry(noun).or_default().push(operation);
         }
     }
-    // `blob` has its own two verbs besides.
     nouns
 }
 
@@ -76,13 +75,28 @@ pub(crate) fn verb(operation: &Operation) -> String {
 }
 
 fn operation(operation: &'static Operation) -> Command {
-    Command::new(verb(operation)).about(operation.about.doc).args(arguments::of(operation)).arg(
-        Arg::new("request")
-            .long("request")
-            .value_name("JSON")
-            .exclusive(false)
-            .help("The whole request in JSON form, instead of its fields"),
-    )
+    let command =
+        Command::new(verb(operation)).about(operation.about.doc).args(arguments::of(operation)).arg(
+            Arg::new("request")
+                .long("request")
+                .value_name("JSON")
+                .exclusive(false)
+                .help("The whole request in JSON form, instead of its fields"),
+        );
+    match operation.shape {
+        Shape::Upload => command
+            .arg(Arg::new("file").value_name("FILE").required(true).help("The bytes; - for standard input")),
+        Shape::Unary | Shape::Stream | Shape::Job => command,
+    }
+}
+
+/// What the tool adds to the verbs of a noun.
+fn own_verbs(noun: &str) -> Option<Command> {
+    let verify = || {
+        Command::new("verify")
+            .about("Check every frame of the log, without opening the database: checksum, order, chain")
+    };
+    (noun == "log").then(verify)
 }
 
 /// The commands of the tool itself.
@@ -97,13 +111,6 @@ fn own() -> Vec<Command> {
             .arg(Arg::new("vector").long("vector").value_name("JSON").help("A vector instead of a text"))
             .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
             .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches")),
-        Command::new("upload")
-            .about("Store a file as a blob (blob.put)")
-            .arg(positional("file", "The file, or - for standard input").required(true))
-            .arg(Arg::new("media-type").long("media-type").value_name("TYPE")),
-        Command::new("download")
-            .about("Write a blob's bytes to standard output (blob.get)")
-            .arg(positional("blob", "The blob's address").required(true)),
         Command::new("batch")
             .about("Commit operations together: JSON lines {\"op\": …, \"request\": …} from a file or standard input")
             .arg(positional("file", "The file, or - for standard input").default_value("-")),
@@ -111,15 +118,6 @@ fn own() -> Vec<Command> {
             "Answer requests line by line: each line of standard input is {\"op\", \"request\"} or {\"batch\": [...]}, \
              each line of standard output its answer",
         ),
-        Command::new("log")
-            .about("The log")
-            .subcommand_required(true)
-            .subcommand(Command::new("verify").about("Check every frame of the log: checksum, order, chain"))
-            .subcommand(
-                Command::new("read").about("Print what was committed (log.read)").arg(
-                    Arg::new("from").long("from").value_name("LSN").value_parser(clap::value_parser!(u64)),
-                ),
-            ),
         Command::new("verify").about("Check everything stored: log, rows, digests, blobs (database.verify)"),
         Command::new("inspect").about("Show what a database is and holds"),
         Command::new("operations")

@@ -51,7 +51,7 @@ pub use agentdb_engine::{
     Snapshot, Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]
-pub use agentdb_engine::{Batch, Engine};
+pub use agentdb_engine::{Batch, Engine, decode};
 pub use agentdb_log::{Verified, verify as verify_log};
 pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as strict_json, limits};
 pub use blobs::{Blobs, PutBlob};
@@ -75,3 +75,8 @@ fn present<T>(found: Result<T>, absent: Code) -> Result<Option<T>> {
         Err(err) => Err(err),
     }
 }
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

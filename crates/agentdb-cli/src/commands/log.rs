@@ -1,25 +1,13 @@
-//! `agentdb log verify` and `agentdb log read`.
+//! `agentdb log read`.
 
-use std::process::ExitCode;
-
-use agentdb::{Lsn, Result};
-use clap::ArgMatches;
+use agentdb::modules::database::ReadLog;
+use agentdb::{Result, Value, decode};
 
 use crate::context::Context;
 use crate::output;
 
-pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<ExitCode> {
-    match matches.subcommand() {
-        Some(("read", matches)) => {
-            let from = matches.get_one::<u64>("from").copied().map(Lsn);
-            read(context, from)?;
-        }
-        _ => return super::verify::log(context),
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(context: &Context, from: Option<Lsn>) -> Result<()> {
+pub(super) fn read(context: &Context, request: Value) -> Result<()> {
+    let from = decode::<ReadLog>(request)?.from;
     let db = context.open(false)?;
     db.read_log(from, &mut |entry| {
         let value = serde_json::to_value(&entry).unwrap_or_default();

@@ -26,18 +26,16 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
     match name {
         "search" => search::run(&context, matches)?,
-        "upload" => blob::upload(&context, matches)?,
-        "download" => blob::download(&context, matches)?,
         "batch" => batch::run(&context, matches)?,
         "pipe" => pipe::run(&context)?,
-        "log" => return log::run(&context, matches),
+        "log" if matches.subcommand_name() == Some("verify") => return verify::log(&context),
         "verify" => return verify::run(&context),
         "inspect" => inspect::run(&context)?,
         "operations" => operations::run(&context, matches)?,
         "shell" => shell::run(&context)?,
         "completions" => completions(matches),
         "tour" => tour::run(&context, matches)?,
-        noun => operation::run(&context, noun, matches)?,
+        noun => return operation::run(&context, noun, matches),
     }
     Ok(ExitCode::SUCCESS)
 }

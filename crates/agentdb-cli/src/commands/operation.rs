@@ -1,18 +1,42 @@
 //! An operation of the table.
 
-use agentdb::{Code, Database, Effect, Error, Result};
+use std::process::ExitCode;
+
+use agentdb::{Code, Database, Effect, Error, Operation, Result, Shape, Value};
 use clap::ArgMatches;
 
 use crate::context::Context;
 use crate::{arguments, output, tree};
 
-pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result<()> {
+pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result<ExitCode> {
     let (verb, matches) = matches.subcommand().unwrap_or(("", matches));
     let operation = Database::operations()
         .iter()
         .find(|o| o.about.name.split_once('.').is_some_and(|(n, _)| n == noun) && tree::verb(o) == verb)
         .ok_or_else(|| Error::new(Code::UnknownOperation).with("name", format_args!("{noun}.{verb}")))?;
     let request = arguments::request(operation, matches)?;
+    operation.check(&request)?;
+    if operation.shape == Shape::Unary {
+        unary(context, operation, request)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match operation.about.name {
+        "blob.put" => {
+            super::blob::put(
+                context,
+                request,
+                matches.get_one::<String>("file").map_or("-", String::as_str),
+            )?;
+        }
+        "blob.get" => super::blob::get(context, request)?,
+        "log.read" => super::log::read(context, request)?,
+        "database.verify" => return super::verify::run(context),
+        other => return Err(Error::new(Code::UnknownOperation).with("name", other)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()> {
     // Only a write may bring a database into being: a read of one that is not there finds a typing mistake.
     let db = context.open(operation.about.effect != Effect::Read)?;
     // A text needs the encoder; nothing else pays for loading it.

@@ -24,9 +24,15 @@ fn state_sessions_records_and_blobs_round_trip() {
     let hits = json(dir, &["search", "docs", "--vector", "[0,2]", "--filter", r#"{"k":{"$gte":1}}"#]);
     assert_eq!((&hits["hits"][0]["record"], hits["hits"][0]["score"].as_f64()), (&json!("a"), Some(1.0)));
     std::fs::write(dir.join("file"), b"\x00\xffbytes").unwrap();
-    let stored = json(dir, &["upload", dir.join("file").to_str().unwrap()]);
-    let output = run(dir, &["download", stored["blob"].as_str().unwrap()]);
+    let stored = json(dir, &["blob", "put", dir.join("file").to_str().unwrap()]);
+    let output = run(dir, &["blob", "get", stored["blob"].as_str().unwrap()]);
     assert_eq!(output.stdout, b"\x00\xffbytes");
+    let blob = stored["blob"].as_str().unwrap();
+    let output = run(dir, &["blob", "get", blob, "--offset", "2", "--length", "3"]);
+    assert_eq!(output.stdout, b"byt");
+    assert_eq!(refused(dir, &["blob", "get", blob, "--offset", "9"]), (10, "invalid_value".to_owned()));
+    assert_eq!(json(dir, &["database", "verify"])["problems"], json!([]));
+    assert!(String::from_utf8_lossy(&run(dir, &["log", "read"]).stdout).contains("blob.put"));
     assert_eq!(json(dir, &["verify"])["problems"], json!([]));
     assert_eq!(json(dir, &["log", "verify"])["last_lsn"], json(dir, &["inspect"])["database"]["lsn"]);
 }
@@ -103,6 +109,27 @@ fn a_second_process_and_a_newer_format_are_refused() {
     let text = std::fs::read_to_string(&format).unwrap();
     std::fs::write(&format, text.replacen("\"agentdb\":1", "\"agentdb\":9", 1)).unwrap();
     assert_eq!(refused(dir, &["state", "get", "a", "k"]), (16, "format_corrupt".to_owned()));
+}
+
+#[test]
+fn every_operation_of_the_table_is_a_command_with_its_fields() {
+    let dir = tempfile::tempdir().unwrap();
+    for operation in agentdb::Database::operations() {
+        let (noun, verb) = operation.about.name.split_once('.').unwrap();
+        let output = run(dir.path(), &[noun, &verb.replace('_', "-"), "--help"]);
+        let help = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success(), "{}", operation.about.name);
+        let (schema, _) = operation.schemas();
+        for field in schema.get("properties").and_then(|p| p.as_object()).into_iter().flat_map(|p| p.keys()) {
+            let flag = field.trim_end_matches("_us").replace('_', "-");
+            let named = [format!("--{flag}"), format!("<{}>", field.to_uppercase()), "<JSON>".to_owned()];
+            assert!(
+                named.iter().any(|n| help.contains(n)),
+                "{} has no {field}:\n{help}",
+                operation.about.name
+            );
+        }
+    }
 }
 
 #[test]

@@ -41,7 +41,7 @@ const FILL: &str = r#"
     run state put a first 1 > /dev/null
     dd if=/dev/zero of=$MNT/filler bs=64k status=none 2>/dev/null || true
     run pipe < $DIR/puts > $DIR/acknowledged
-    run upload $DIR/puts 2> $DIR/upload || echo $? > $DIR/upload.code
+    run blob put $DIR/puts 2> $DIR/upload || echo $? > $DIR/upload.code
     "$BIN" --db $MNT/second --json state put a first 1 2> $DIR/second || echo $? > $DIR/second.code
     rm $MNT/filler
     run pipe < $DIR/gets > $DIR/found
