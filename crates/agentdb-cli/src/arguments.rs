@@ -118,7 +118,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
                 Some(us) => us,
                 None => return Err(invalid(format!("{text:?} is not a duration like 90s, 15m, 2h or 7d"))),
             },
-            Kind::Json | Kind::Boolean => json("value", text)?,
+            Kind::Json | Kind::Boolean => json(&field.name, text)?,
         };
         request.insert(field.name, value);
     }
@@ -145,7 +145,7 @@ fn duration_us(text: &str) -> Option<Value> {
 }
 
 /// A JSON value: the text itself, `@file`, or `-` for standard input.
-pub(crate) fn json(field: &'static str, text: &str) -> Result<Value> {
+pub(crate) fn json(field: &str, text: &str) -> Result<Value> {
     match text {
         "-" => strict_json::parse(field, &standard_input()?),
         _ => match text.strip_prefix('@') {
@@ -167,8 +167,13 @@ pub(crate) fn standard_input() -> Result<Vec<u8>> {
 /// All of a file.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>> {
     let file = Env::real().files.open(path, OpenMode::Read)?;
-    let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
-    let read = file.read_at(0, &mut bytes)?;
-    bytes.truncate(read);
-    Ok(bytes)
+    // Its length says nothing of a file that the system makes up as it is read.
+    let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 << 10]);
+    loop {
+        let read = file.read_at(bytes.len() as u64, &mut piece)?;
+        if read == 0 {
+            return Ok(bytes);
+        }
+        bytes.extend_from_slice(&piece[..read]);
+    }
 }

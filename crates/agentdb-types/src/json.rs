@@ -12,7 +12,7 @@ use crate::{Code, Error, Result, limits};
 /// # Errors
 /// [`Code::InvalidUtf8`]; [`Code::InvalidJson`] for a syntax error, a duplicate key, or an integer beyond 64 bits
 /// (which would lose digits); [`Code::DepthExceeded`].
-pub fn parse(field: &'static str, text: &[u8]) -> Result<Value> {
+pub fn parse(field: &str, text: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(text)
         .map_err(|e| Error::new(Code::InvalidUtf8).with("field", field).with("offset", e.valid_up_to()))?;
     let fail =
@@ -47,7 +47,7 @@ pub fn check_depth(field: &'static str, value: &Value) -> Result<()> {
     if within(value, limits::JSON_DEPTH) { Ok(()) } else { Err(too_deep(field, limits::JSON_DEPTH + 1)) }
 }
 
-fn too_deep(field: &'static str, actual: usize) -> Error {
+fn too_deep(field: &str, actual: usize) -> Error {
     Error::new(Code::DepthExceeded)
         .with("field", field)
         .with("actual", actual)

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use agentdb::{Batch, Code, Engine, Error, Result, Value, strict_json};
+use agentdb::{Batch, Code, Database, Error, Result, Value, strict_json};
 use clap::ArgMatches;
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::context::Context;
 use crate::{arguments, output};
@@ -16,25 +16,38 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let namespace = context.namespace(&db)?;
     let mut batch = Batch::new();
     for line in bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()) {
-        push(&mut batch, db.engine(), strict_json::parse("line", line)?)?;
+        push(&mut batch, &db, strict_json::parse("line", line)?)?;
     }
     let answer = namespace.commit(batch, context.options.clone())?;
     output::answer(&json!({"lsn": answer.lsn, "responses": answer.response}), context.json)
 }
 
 /// Adds `{"op", "request"}` to a batch.
-pub(super) fn push(batch: &mut Batch, engine: &Engine, mut line: Value) -> Result<()> {
+pub(super) fn push(batch: &mut Batch, db: &Database, line: Value) -> Result<()> {
+    let (operation, request) = operation(line)?;
+    super::search::load_encoder_for(db, &operation, &request)?;
+    batch.push_json(db.engine(), &operation, request)
+}
+
+/// The operation and the request of `{"op", "request"}`.
+pub(super) fn operation(mut line: Value) -> Result<(String, Value)> {
     let invalid = |reason: &str| Error::new(Code::InvalidValue).with("field", "line").with("reason", reason);
     let fields = line.as_object_mut().ok_or_else(|| invalid("it is not an object"))?;
     let request = fields.remove("request").unwrap_or_else(|| json!({}));
     let Some(Value::String(operation)) = fields.remove("op") else {
         return Err(invalid("it has no \"op\" with the operation's name"));
     };
-    if let Some(unknown) = fields.keys().next() {
-        return Err(Error::new(Code::UnknownField)
+    nothing_else(fields, "op, request")?;
+    Ok((operation, request))
+}
+
+/// Refuses what is left of a line's fields.
+pub(super) fn nothing_else(fields: &Map<String, Value>, known: &'static str) -> Result<()> {
+    match fields.keys().next() {
+        None => Ok(()),
+        Some(unknown) => Err(Error::new(Code::UnknownField)
             .with("operation", "a line")
             .with("field", unknown)
-            .with("known", "op, request"));
+            .with("known", known)),
     }
-    batch.push_json(engine, &operation, request)
 }

@@ -1,6 +1,6 @@
 //! `agentdb inspect`: what a database is and holds.
 
-use agentdb::{Lsn, Result, WriteOptions};
+use agentdb::{Lsn, Result, Value, WriteOptions};
 use serde_json::json;
 
 use crate::context::Context;
@@ -9,17 +9,28 @@ use crate::output;
 pub(super) fn run(context: &Context) -> Result<()> {
     let db = context.open(false)?;
     let namespace = context.namespace(&db)?;
-    let call = |operation: &str| {
-        namespace.call(operation, json!({}), WriteOptions::default(), Lsn(0)).map(|a| a.response)
+    let call = |operation: &str, request: Value| {
+        namespace.call(operation, request, WriteOptions::default(), Lsn(0)).map(|a| a.response)
     };
-    let info = call("database.info")?;
-    let namespaces = call("namespace.list")?;
+    let info = call("database.info", json!({}))?;
+    let mut namespaces = Vec::new();
+    let mut request = json!({});
+    loop {
+        let mut page = call("namespace.list", request)?;
+        if let Value::Array(items) = page["items"].take() {
+            namespaces.extend(items);
+        }
+        if page["cursor"].is_null() {
+            break;
+        }
+        request = json!({"cursor": page["cursor"]});
+    }
     let rows = namespace.count_rows()?;
     if context.json {
         return output::answer(
             &json!({
                 "database": info,
-                "namespaces": namespaces["items"],
+                "namespaces": namespaces,
                 "rows": rows,
                 "segments": db.segments()?,
                 "files": db.files()?,
@@ -28,7 +39,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
         );
     }
     output::answer(&info, false)?;
-    output::answer(&namespaces, false)?;
+    output::answer(&json!({ "items": namespaces }), false)?;
     output::line("files:")?;
     output::answer(&json!({ "items": db.files()? }), false)?;
     output::line("segments of the log:")?;

@@ -39,13 +39,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
 fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()> {
     // Only a write may bring a database into being: a read of one that is not there finds a typing mistake.
     let db = context.open(operation.about.effect != Effect::Read)?;
-    // A text needs the encoder; nothing else pays for loading it.
-    if matches!(operation.about.name, "record.put" | "record.patch" | "record.search" | "collection.create")
-        && (request.get("encoder").is_some()
-            || (request.get("text").is_some() && request.get("vector").is_none()))
-    {
-        super::search::load_encoder(&db)?;
-    }
+    super::search::load_encoder_for(&db, operation.about.name, &request)?;
     let namespace = context.namespace(&db)?;
     let answer = namespace.call(operation.about.name, request, context.options.clone(), context.min_lsn)?;
     output::answer(&answer.response, context.json)

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use agentdb::{Batch, Code, Error, Lsn, Namespace, Result, Value, strict_json};
+use agentdb::{Batch, Code, Database, Error, Lsn, Namespace, Result, Value, strict_json};
 use serde_json::json;
 
 use crate::context::Context;
@@ -19,7 +19,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
             Ok(0) => return Ok(()),
             Ok(_) if line.trim_ascii().is_empty() => {}
             Ok(_) => {
-                let answer = match answer(context, &namespace, &line) {
+                let answer = match answer(context, &db, &namespace, &line) {
                     Ok((lsn, response)) => json!({"lsn": lsn, "response": response}),
                     Err(err) => json!({"error": err}),
                 };
@@ -36,23 +36,23 @@ pub(super) fn run(context: &Context) -> Result<()> {
     }
 }
 
-fn answer(context: &Context, namespace: &Namespace, line: &[u8]) -> Result<(Lsn, Value)> {
+fn answer(context: &Context, db: &Database, namespace: &Namespace, line: &[u8]) -> Result<(Lsn, Value)> {
     let mut line = strict_json::parse("line", line)?;
-    let engine = namespace.engine();
-    if let Some(Value::Array(lines)) = line.get_mut("batch").map(Value::take) {
+    if let Some(lines) = line.as_object_mut().and_then(|fields| fields.remove("batch")) {
+        line.as_object().map_or(Ok(()), |fields| super::batch::nothing_else(fields, "batch"))?;
+        let Value::Array(lines) = lines else {
+            let reason = "it is not a list of operations";
+            return Err(Error::new(Code::InvalidValue).with("field", "batch").with("reason", reason));
+        };
         let mut batch = Batch::new();
         for line in lines {
-            super::batch::push(&mut batch, engine, line)?;
+            super::batch::push(&mut batch, db, line)?;
         }
         let answer = namespace.commit(batch, context.options.clone())?;
         return Ok((answer.lsn, Value::Array(answer.response)));
     }
-    let operation = line["op"].as_str().map(str::to_owned).ok_or_else(|| {
-        Error::new(Code::InvalidValue)
-            .with("field", "line")
-            .with("reason", "it has neither \"op\" nor \"batch\"")
-    })?;
-    let request = line.get_mut("request").map_or_else(|| json!({}), Value::take);
+    let (operation, request) = super::batch::operation(line)?;
+    super::search::load_encoder_for(db, &operation, &request)?;
     let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;
     Ok((answer.lsn, answer.response))
 }

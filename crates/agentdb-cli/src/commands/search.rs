@@ -1,14 +1,20 @@
 //! `agentdb search`: the friendly form of `record.search`.
 
-use agentdb::{Database, Result};
+use agentdb::{Database, Result, Value};
 use clap::ArgMatches;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::{arguments, output};
 
-/// Loads the local encoder, if its model is there; without it, texts are stored and cannot be searched.
-pub(super) fn load_encoder(db: &Database) -> Result<()> {
+/// Loads the local encoder if a request has a text to encode or names an encoder; nothing else pays for it. If its model
+/// is not there, texts are stored and cannot be searched.
+pub(super) fn load_encoder_for(db: &Database, operation: &str, request: &Value) -> Result<()> {
+    let may = ["record.put", "record.patch", "record.search", "collection.create"].contains(&operation);
+    let text = request.get("text").is_some() && request.get("vector").is_none();
+    if !may || !(text || request.get("encoder").is_some()) {
+        return Ok(());
+    }
     match db.use_local_text_encoder(1) {
         Err(err) if err.code() == agentdb::Code::ModelNotFound => Ok(()),
         other => other,
@@ -24,7 +30,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     }
     for field in ["vector", "filter"] {
         if let Some(text) = matches.get_one::<String>(field) {
-            request[field] = arguments::json("vector", text)?;
+            request[field] = arguments::json(field, text)?;
         }
     }
     if let Some(limit) = matches.get_one::<u64>("limit") {

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
@@ -109,6 +110,63 @@ fn a_second_process_and_a_newer_format_are_refused() {
     let text = std::fs::read_to_string(&format).unwrap();
     std::fs::write(&format, text.replacen("\"agentdb\":1", "\"agentdb\":9", 1)).unwrap();
     assert_eq!(refused(dir, &["state", "get", "a", "k"]), (16, "format_corrupt".to_owned()));
+}
+
+/// What `pipe` answers to lines.
+fn pipe(dir: &Path, lines: &str) -> Vec<serde_json::Value> {
+    let mut child = agentdb(dir).arg("pipe").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    output.stdout.split(|b| *b == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+#[test]
+fn a_line_with_more_than_is_known_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = r#""op":"state.put","request":{"owner":"a","key":"k","value":1}"#;
+    let lines = [
+        format!(r#"{{{put},"idempotency_key":"x"}}"#),
+        format!(r#"{{"batch":[{{{put}}}],"op":"state.put"}}"#),
+        format!(r#"{{"batch":{{{put}}}}}"#),
+        "[]".to_owned(),
+        "{}".to_owned(),
+        format!(r#"{{"batch":[{{{put}}}]}}"#),
+    ];
+    let answers = pipe(dir.path(), &lines.join("\n"));
+    let names: Vec<&str> = answers.iter().filter_map(|a| a["error"]["name"].as_str()).collect();
+    assert_eq!(
+        names,
+        ["unknown_field", "unknown_field", "invalid_value", "invalid_value", "invalid_value"],
+        "{answers:?}"
+    );
+    assert_eq!((answers.len(), &answers[5]["lsn"]), (6, &json!(1)));
+}
+
+#[test]
+fn inspect_shows_every_namespace() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = |n| format!(r#"{{"op":"namespace.create","request":{{"name":"n{n}"}}}}"#);
+    pipe(dir.path(), &(0..150).map(create).collect::<Vec<_>>().join("\n"));
+    assert_eq!(json(dir.path(), &["inspect"])["namespaces"].as_array().unwrap().len(), 151);
+}
+
+#[test]
+fn a_file_without_a_length_is_read_whole_and_a_mistake_is_told_by_its_field() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "a", "k", "@/proc/sys/kernel/pid_max"]);
+    let limit: u64 = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap().trim().parse().unwrap();
+    assert_eq!(json(dir, &["state", "get", "a", "k"])["value"], limit);
+    json(dir, &["collection", "create", "docs", "--dimension", "2"]);
+    for arguments in [
+        &["search", "docs", "--vector", "[1,0]", "--filter", "{"][..],
+        &["record", "search", "docs", "--vector", "[1,0]", "--filter", "{"],
+    ] {
+        let output = agentdb(dir).arg("--json").args(arguments).output().unwrap();
+        let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        assert_eq!(error["error"]["values"]["field"], "filter", "{error}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ const QUESTIONS: [&str; 5] = [
     "What is a lock-free skip list?",
     "How are errors of parsing a command line reported?",
     "Which hash function is fast and cryptographic?",
-    "How is a B-tree file repaired after a crash?",
+    "How does a cache decide what to evict?",
 ];
 const SHOWN: usize = 240;
 

@@ -49,7 +49,7 @@ pub(super) fn run(namespace: &Namespace, encoder: &Arc<MiniLm>, documents: &[Doc
         store(namespace, encoder, &document, &bar)?;
     }
     bar.finish();
-    let rows = namespace.engine().count_rows(namespace.id())?;
+    let rows = namespace.count_rows()?;
     line(&format!("stored: {rows:?}"))
 }
 

@@ -1,14 +1,14 @@
 //! `namespace.list`.
 
-use agentdb_types::{Code, Result};
+use agentdb_types::{Code, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT, Entry};
-use crate::modules::{Paging, page};
+use super::Entry;
+use crate::modules::{Paging, check_page, page};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
-use crate::{Snapshot, Table, row_json};
+use crate::{Snapshot, Table, cursor, row_json};
 
 /// Lists namespaces by name, `default` first.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -47,15 +47,63 @@ impl Request for List {
 impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
         let table = snapshot.key(Table::Namespace);
-        let paging =
-            Paging { prefix: &table, limit: self.limit, cursor: self.cursor.as_deref(), backward: false };
-        let (mut items, cursor) = page(snapshot, &paging, &mut |key, row| {
-            let name = key.components().text()?;
-            Ok(Some(Entry::new(name, row_json::decode(&row)?)))
-        })?;
-        if self.cursor.is_none() && !items.iter().any(|e| e.name == DEFAULT) {
-            items.insert(0, Entry::default_namespace());
+        let rows = |limit: usize| {
+            let paging = Paging {
+                prefix: &table,
+                limit: Some(limit),
+                cursor: self.cursor.as_deref(),
+                backward: false,
+            };
+            page(snapshot, &paging, &mut |key, row| {
+                let name = key.components().text()?;
+                Ok(Some(Entry::new(name, row_json::decode(&row)?)))
+            })
+        };
+        let limit = self.limit.unwrap_or(limits::PAGE_DEFAULT);
+        check_page(limit)?;
+        if self.cursor.is_some() {
+            let (items, cursor) = rows(limit)?;
+            return Ok(Listed { items, cursor });
         }
+        // `default` has no row. It is the first item of the first page, as if its name were the empty one.
+        let (mut items, mut cursor) = rows((limit - 1).max(1))?;
+        if limit == 1 && !items.is_empty() {
+            items.clear();
+            cursor = Some(cursor::encode(&table, &table.clone().text("")));
+        }
+        items.insert(0, Entry::default_namespace());
         Ok(Listed { items, cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::modules::namespace::{Create, List};
+    use crate::modules::testing::TestDb;
+
+    #[test]
+    fn pages_of_any_size_hold_no_more_than_was_asked_for_and_every_namespace_once() {
+        for count in 0..5 {
+            let db = TestDb::new(1);
+            let names: Vec<String> = (0..count).map(|n| format!("n{n}")).collect();
+            for name in &names {
+                db.write(Create { name: name.clone(), description: String::new() }).unwrap();
+            }
+            for limit in 1..8 {
+                let (mut listed, mut cursor) = (Vec::new(), None);
+                loop {
+                    let page = db.read(List { limit: Some(limit), cursor }).unwrap();
+                    assert!((1..=limit).contains(&page.items.len()), "{} of {limit}", page.items.len());
+                    listed.extend(page.items.into_iter().map(|entry| entry.name));
+                    cursor = page.cursor;
+                    if cursor.is_none() {
+                        break;
+                    }
+                }
+                assert_eq!(listed[0], "default");
+                assert_eq!(listed[1..], names, "{count} by {limit}");
+            }
+        }
+        assert!(TestDb::new(1).read(List { limit: Some(0), cursor: None }).is_err());
     }
 }

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::vector::{Given, store_vector};
+use super::vector::{Given, encode, store_vector};
 use super::{Record, check_version, find, key, not_found, schedule, vector_key};
 use crate::encoder::Encoded;
 use crate::modules::state::merge;
@@ -91,10 +91,7 @@ impl Request for Patch {
 
 impl WriteRequest for Patch {
     fn prepare(&mut self, engine: &Engine) -> Result<()> {
-        if let (None, Some(text)) = (&self.vector, &self.text) {
-            check_inline("text", text.len())?;
-            self.encoded = engine.encode(text)?;
-        }
+        self.encoded = encode(engine, self.vector.as_deref(), self.text.as_deref())?;
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 use agentdb_types::{Code, Error, Result};
 
 use super::vector_key;
+use crate::Engine;
 use crate::encoder::Encoded;
+use crate::modules::check_inline;
 use crate::modules::collection::{self, Head};
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
@@ -14,6 +16,17 @@ pub(super) struct Given<'a> {
     pub(super) text: Option<&'a str>,
     /// The text, encoded on the way to the engine.
     pub(super) encoded: Option<&'a Encoded>,
+}
+
+/// Encodes the text of a write that gives no vector, before the sequencer sees it.
+pub(super) fn encode(engine: &Engine, vector: Option<&[f32]>, text: Option<&str>) -> Result<Option<Encoded>> {
+    match (vector, text) {
+        (None, Some(text)) => {
+            check_inline("text", text.len())?;
+            engine.encode(text)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// A vector, and the encoder that made it.
