@@ -36,7 +36,13 @@ pub trait Store: Send + Sync {
     }
 }
 
+/// Arguments, each with a value.
+const ARGUMENTS: [&str; 7] = ["--dir", "--out", "--only", "--rows", "--seconds", "--half-seconds", "--fill"];
+
 fn main() -> Result<()> {
+    if let Some(unknown) = std::env::args().skip(1).step_by(2).find(|a| !ARGUMENTS.contains(&a.as_str())) {
+        bail!("there is no argument {unknown}: {}", ARGUMENTS.join(", "));
+    }
     let argument = |name: &str| {
         let mut arguments = std::env::args().skip_while(|a| a != name);
         arguments.nth(1)

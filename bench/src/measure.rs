@@ -54,6 +54,7 @@ impl Results {
     pub fn add_samples(&mut self, case: &str, system: &'static str, samples: &Samples) {
         self.add(case, "p50_us", "us", false, system, samples.quantile_us(0.5));
         self.add(case, "p99_us", "us", false, system, samples.quantile_us(0.99));
+        self.add(case, "max_us", "us", false, system, samples.quantile_us(1.0));
         self.add(case, "ops_per_s", "1/s", true, system, samples.per_second());
     }
 

@@ -20,6 +20,8 @@ use crate::measure::{Results, Samples};
 
 /// Keys that puts are spread over.
 const KEYS: u64 = 1_000_000;
+/// Bytes that a put adds to our log, about.
+const PUT_BYTES: usize = 128;
 /// Clients at half load.
 const CLIENTS: usize = 64;
 
@@ -47,7 +49,9 @@ pub fn saturated(dir: &Path, times: Times, results: &mut Results) -> Result<()> 
 }
 
 /// Half of what 64 clients do; the floor is the bare loop, in turns with us. The clients are tasks of an asynchronous
-/// program first, then threads that block.
+/// program first, then threads that block. A second floor is the same loop under the same load: what the waits for its
+/// syncs come to if nothing else costs any time. A request falls the likelier into a sync the longer that takes, so even
+/// these waits have a longer tail than the syncs.
 pub fn half_load(dir: &Path, times: Times, results: &mut Results) -> Result<()> {
     let floor = Fdatasync::open(&dir.join("fdatasync"))?;
     let ours = Ours::open(&dir.join("ours"))?;
@@ -56,14 +60,35 @@ pub fn half_load(dir: &Path, times: Times, results: &mut Results) -> Result<()> 
     let part = times.half_load / ROUNDS as u32;
     for _ in 0..ROUNDS {
         let bare = puts(&floor, 1, part / 2, None)?;
+        let grouped = arrivals(&floor, part / 2, rate)?;
         let case = "put half load";
         results.add_samples(case, "fdatasync", &bare);
+        results.add_samples(case, "fdatasync_group_commit", &grouped);
         results.add_samples(case, "ours", &tasks(&ours, CLIENTS, part, Some(rate))?);
         let case = "put half load, blocking threads";
         results.add_samples(case, "fdatasync", &bare);
         results.add_samples(case, "ours", &puts(&ours, CLIENTS, part / 2, Some(threads_rate))?);
     }
     Ok(())
+}
+
+/// Puts that arrive evenly and cost nothing but their share of a sync: the bare loop takes all that have arrived by the
+/// time it writes.
+fn arrivals(floor: &Fdatasync, time: Duration, rate: f64) -> Result<Samples> {
+    let pause = Duration::from_secs_f64(1.0 / rate);
+    let start = Instant::now();
+    let mut due = start;
+    let mut samples = Vec::new();
+    while start.elapsed() < time {
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let (first, now) = (due, Instant::now());
+        let arrived = (now - first).as_nanos() as usize / pause.as_nanos() as usize + 1;
+        floor.write(arrived * PUT_BYTES)?;
+        let ended = Instant::now();
+        samples.extend((0..arrived).map(|n| (ended - first - pause * n as u32).as_nanos() as u64));
+        due = first + pause * arrived as u32;
+    }
+    Ok(Samples::new(samples, start.elapsed().as_secs_f64()))
 }
 
 /// Puts for some time by tasks of one asynchronous thread, as fast as they go or at a rate in all.

@@ -35,20 +35,34 @@ impl Core {
         self.waiting.wait(queued.round, &queued.completion)
     }
 
-    /// Commits once, then sees to it that someone goes on if there is more.
+    /// Commits once, as the leader.
     fn lead(&self, leading: MutexGuard<'_, ()>) {
         // A failure has answered whoever waits.
         let _ = self.guard(|| self.commit_leading());
+        self.end_leading(leading);
+        if self.is_unsynced() {
+            self.signal_driver();
+        }
+    }
+
+    fn begin_leading(&self) -> MutexGuard<'_, ()> {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever led, for whatever purpose, ends so: a caller who found a leader relies on it that someone goes on.
+    fn end_leading(&self, leading: MutexGuard<'_, ()>) {
         drop(leading);
-        if self.queue.is_anything_unanswered() || self.is_unsynced() {
+        if self.queue.is_anything_unanswered() {
             self.signal_driver();
         }
     }
 
     /// Commits what has queued; returns whether there was anything.
     pub(crate) fn commit(&self) -> Result<bool> {
-        let _leading = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.commit_leading()
+        let leading = self.begin_leading();
+        let committed = self.commit_leading();
+        self.end_leading(leading);
+        committed
     }
 
     fn commit_leading(&self) -> Result<bool> {
@@ -96,7 +110,13 @@ impl Core {
 
     /// Syncs what was acknowledged as written; returns whether there was anything.
     pub(crate) fn sync(&self) -> Result<bool> {
-        let _leading = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        let leading = self.begin_leading();
+        let synced = self.sync_leading();
+        self.end_leading(leading);
+        synced
+    }
+
+    fn sync_leading(&self) -> Result<bool> {
         let point = self.lock_sequencer().log.sync_point().filter(|_| !planted::is(Bug::WrittenNeverSynced));
         let Some(point) = point else { return Ok(false) };
         let synced = point.sync();
@@ -127,5 +147,45 @@ impl Pending {
     pub(crate) fn unknown(self, why: &Error) -> Pending {
         let answer = self.answer.and_then(|_| Err(Error::new(Code::OutcomeUnknown).with("reason", why)));
         Pending { answer, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use agentdb_env::Env;
+    use serde_json::json;
+
+    use crate::modules::state::Put;
+    use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
+
+    /// A caller that finds the log being stamped must not wait for the next thing that happens to commit.
+    #[test]
+    fn nobody_waits_for_a_leader_that_has_gone() {
+        const PUTS: usize = 300;
+        let (env, dir) = (Env::real(), tempfile::tempdir().unwrap());
+        let engine = Arc::new(Engine::open(&env, dir.path(), Options::default()).unwrap());
+        let ended = Arc::new(AtomicBool::new(false));
+        let stamper = {
+            let (engine, ended) = (engine.clone(), ended.clone());
+            let stamp = move || {
+                while !ended.load(Ordering::Relaxed) {
+                    engine.step(Task::Stamp).unwrap();
+                }
+            };
+            env.threads.spawn("stamper", Box::new(stamp)).unwrap()
+        };
+        let mut longest_us = 0;
+        for n in 0..PUTS {
+            let began = env.clock.monotonic_us();
+            let put = Put::new("session", format!("k{n}"), json!(n));
+            engine.write(NamespaceId::DEFAULT, put, WriteOptions::default()).unwrap().wait().unwrap();
+            longest_us = longest_us.max(env.clock.monotonic_us() - began);
+        }
+        ended.store(true, Ordering::Relaxed);
+        stamper.join();
+        assert!(longest_us < 1_000_000, "a put took {longest_us} us");
     }
 }
