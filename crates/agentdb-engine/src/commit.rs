@@ -2,7 +2,8 @@
 //!
 //! A thread that waits for an answer leads if nobody does: a single caller pays no thread switch. Otherwise it decides what
 //! has queued, its own request included, into the open group, and waits for the leader to commit that. Two locks: the
-//! leader holds `committing` from the append to the answers, the sequencer's lock only while it decides and appends.
+//! leader holds `committing` from the append to the answers, the sequencer's lock only while it decides and appends. A task
+//! that awaits its answer decides as such a thread does, but never leads: that would block its executor.
 
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 
@@ -15,24 +16,41 @@ use crate::planted::{self, Bug};
 use crate::request::{Ack, Queued};
 use crate::sequencer::Pending;
 
+/// Bytes of queued requests up to which a thread that must not be held up, such as an executor's, decides them.
+const LIGHT_BYTES: usize = 64 << 10;
+
 impl Core {
     /// Waits for an answer; while nobody else commits, this thread does.
     pub(crate) fn drive_until(&self, queued: &Queued) -> Result<Outcome> {
         match self.committing.try_lock() {
             Ok(leading) => self.lead(leading),
             Err(TryLockError::Poisoned(leading)) => self.lead(leading.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                // A failure has answered whoever waits.
-                if let Ok(mut sequencer) = self.sequencer.try_lock() {
-                    let _ = self.guard(|| {
-                        let decided = sequencer.decide_queued(self);
-                        drop(sequencer);
-                        decided
-                    });
-                }
-            }
+            Err(TryLockError::WouldBlock) => self.decide_beside(),
         }
         self.waiting.wait(queued.round, &queued.completion)
+    }
+
+    /// Sees to it that an answer comes, without waiting for it: while the leader waits for the disk this thread decides what
+    /// has queued if that is little, otherwise the thread in the background leads.
+    pub(crate) fn begin_driving(&self) {
+        match self.committing.try_lock() {
+            // Whatever stays undecided, the leader sees to.
+            Err(TryLockError::WouldBlock) if self.queue.bytes() <= LIGHT_BYTES => self.decide_beside(),
+            Err(TryLockError::WouldBlock) => {}
+            Ok(_) | Err(TryLockError::Poisoned(_)) => self.signal_driver(),
+        }
+    }
+
+    /// Decides what has queued, if nobody else is at it.
+    fn decide_beside(&self) {
+        if let Ok(mut sequencer) = self.sequencer.try_lock() {
+            // A failure has answered whoever waits.
+            let _ = self.guard(|| {
+                let decided = sequencer.decide_queued(self);
+                drop(sequencer);
+                decided
+            });
+        }
     }
 
     /// Commits once, as the leader.

@@ -59,6 +59,11 @@ impl Queue {
         Ok(round)
     }
 
+    /// Bytes of what waits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Takes everything that waits, as one round.
     pub(crate) fn take(&self) -> VecDeque<QueuedWrite> {
         let mut inner = self.lock();

@@ -104,7 +104,7 @@ impl<T> Future for Ticket<T> {
         let poll = self.queued.completion.poll(cx.waker());
         if poll.is_pending() && !self.signalled {
             self.signalled = true;
-            self.core.signal_driver();
+            self.core.begin_driving();
         }
         poll.map(|answer| answer.and_then(self.convert))
     }
