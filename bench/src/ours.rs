@@ -5,7 +5,7 @@ use std::path::Path;
 use std::pin::Pin;
 
 use agentdb::modules::state::{Get, Put};
-use agentdb::{Batch, Database, Namespace, Value, WriteOptions};
+use agentdb::{Database, Namespace, Value, WriteBatch};
 use anyhow::Result;
 
 use crate::Store;
@@ -30,11 +30,8 @@ impl Store for Ours {
     }
 
     fn load(&self, pairs: &[(String, String)]) -> Result<()> {
-        let mut batch = Batch::new();
-        for (key, value) in pairs {
-            batch.push(self.db.engine(), Put::new("bench", key.as_str(), Value::String(value.clone())))?;
-        }
-        self.namespace.commit(batch, WriteOptions::default())?;
+        let puts = pairs.iter().map(|(key, value)| Put::new("bench", key.as_str(), Value::String(value.clone())));
+        puts.fold(self.namespace.batch(), WriteBatch::push).wait()?;
         Ok(())
     }
 

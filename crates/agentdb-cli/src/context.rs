@@ -1,17 +1,23 @@
 //! What every command needs: where the database is, and how to write.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use agentdb::{Ack, Database, Lsn, Namespace, Result, WriteOptions};
 use clap::ArgMatches;
+use clap::parser::ValueSource;
 
 /// The global arguments.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) path: PathBuf,
     pub(crate) namespace: String,
     pub(crate) json: bool,
     pub(crate) options: WriteOptions,
     pub(crate) min_lsn: Lsn,
+    /// The database that stays open from one command to the next, once one has opened it.
+    held: Option<Rc<RefCell<Option<Database>>>>,
 }
 
 impl Context {
@@ -29,12 +35,45 @@ impl Context {
                 subject: text("subject"),
             },
             min_lsn: Lsn(matches.get_one::<u64>("min-lsn").copied().unwrap_or_default()),
+            held: None,
+        }
+    }
+
+    /// The same, with a database that stays open.
+    pub(crate) fn held(self) -> Self {
+        Context { held: Some(Rc::default()), ..self }
+    }
+
+    /// What a command of a shell needs: what it says itself, and the shell's for the rest.
+    pub(crate) fn within(&self, matches: &ArgMatches) -> Self {
+        let said = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let (own, shell) = (Context::new(matches), self.clone());
+        Context {
+            namespace: if said("namespace") { own.namespace } else { shell.namespace },
+            json: own.json || shell.json,
+            options: WriteOptions {
+                ack: if said("ack") { own.options.ack } else { shell.options.ack },
+                // A key is for one request.
+                idempotency_key: own.options.idempotency_key,
+                principal: own.options.principal.or(shell.options.principal),
+                subject: own.options.subject.or(shell.options.subject),
+            },
+            min_lsn: own.min_lsn.max(shell.min_lsn),
+            path: shell.path,
+            held: shell.held,
         }
     }
 
     /// Opens the database; `create` tells whether a new one may come into being.
     pub(crate) fn open(&self, create: bool) -> Result<Database> {
-        Database::options().create(create).open(Path::new(&self.path))
+        if let Some(db) = self.held.as_ref().and_then(|held| held.borrow().clone()) {
+            return Ok(db);
+        }
+        let db = Database::options().create(create).open(Path::new(&self.path))?;
+        if let Some(held) = &self.held {
+            held.replace(Some(db.clone()));
+        }
+        Ok(db)
     }
 
     /// The namespace of the command line.

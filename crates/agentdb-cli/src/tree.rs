@@ -40,7 +40,8 @@ pub(crate) fn command() -> Command {
     command.subcommands(own())
 }
 
-fn globals() -> Vec<Arg> {
+/// The arguments that every command has.
+pub(crate) fn globals() -> Vec<Arg> {
     let global = |name: &'static str, value: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name(value).help(help).global(true)
     };
@@ -123,7 +124,8 @@ fn own() -> Vec<Command> {
         Command::new("operations")
             .about("List the operation table")
             .arg(positional("name", "Only this operation, with its fields")),
-        Command::new("shell").about("Type commands one after another"),
+        Command::new("shell")
+            .about("Type commands one after another, on one open database; or run a script from standard input"),
         Command::new("completions")
             .about("Print completions for a shell")
             .arg(positional("shell", "bash, zsh, fish, elvish or powershell").required(true)

@@ -51,7 +51,7 @@ pub use agentdb_engine::{
     Snapshot, Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]
-pub use agentdb_engine::{Batch, Engine, decode};
+pub use agentdb_engine::{Engine, decode};
 pub use agentdb_log::{Verified, verify as verify_log};
 pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as strict_json, limits};
 pub use blobs::{Blobs, PutBlob};

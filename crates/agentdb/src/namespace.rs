@@ -5,7 +5,7 @@ use std::io;
 
 use agentdb_engine::modules::{blob, state};
 use agentdb_engine::{
-    Batch, Committed, Digest, Engine, NamespaceId, ReadRequest, Snapshot, WriteOptions, WriteRequest,
+    Committed, Digest, Engine, NamespaceId, ReadRequest, Snapshot, WriteOptions, WriteRequest,
 };
 use agentdb_types::{Lsn, Result};
 use serde_json::Value;
@@ -252,23 +252,6 @@ impl Namespace {
     /// ```
     pub fn batch(&self) -> WriteBatch {
         WriteBatch::new(self.engine.clone(), self.id)
-    }
-
-    /// Commits a batch that was built beside the engine, for the project's own tests and benchmarks.
-    ///
-    /// # Errors
-    /// Those of a write.
-    ///
-    /// ```
-    /// # use agentdb::{Batch, WriteOptions};
-    /// # let dir = tempfile::tempdir().unwrap();
-    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
-    /// assert!(ns.commit(Batch::new(), WriteOptions::default())?.response.is_empty());
-    /// # Ok::<(), agentdb::Error>(())
-    /// ```
-    #[doc(hidden)]
-    pub fn commit(&self, batch: Batch, options: WriteOptions) -> Result<Committed<Vec<Value>>> {
-        self.engine.write_batch(self.id, batch, options)?.wait()
     }
 
     /// Calls an operation by name, in JSON form. A read waits for nothing but answers at `min_lsn` or later.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb::{Batch, Code, Database, Error, Result, Value, strict_json};
+use agentdb::{Code, Committed, Database, Error, Namespace, Result, Value, strict_json};
 use clap::ArgMatches;
 use serde_json::{Map, json};
 
@@ -12,21 +12,28 @@ use crate::{arguments, output};
 pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let path = matches.get_one::<String>("file").map_or("-", String::as_str);
     let bytes = if path == "-" { arguments::standard_input()? } else { arguments::file(Path::new(path))? };
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = lines.map(|line| strict_json::parse("line", line)).collect::<Result<Vec<Value>>>()?;
     let db = context.open(true)?;
     let namespace = context.namespace(&db)?;
-    let mut batch = Batch::new();
-    for line in bytes.split(|b| *b == b'\n').filter(|l| !l.trim_ascii().is_empty()) {
-        push(&mut batch, &db, strict_json::parse("line", line)?)?;
-    }
-    let answer = namespace.commit(batch, context.options.clone())?;
+    let answer = commit(context, &db, &namespace, lines)?;
     output::answer(&json!({"lsn": answer.lsn, "responses": answer.response}), context.json)
 }
 
-/// Adds `{"op", "request"}` to a batch.
-pub(super) fn push(batch: &mut Batch, db: &Database, line: Value) -> Result<()> {
-    let (operation, request) = operation(line)?;
-    super::search::load_encoder_for(db, &operation, &request)?;
-    batch.push_json(db.engine(), &operation, request)
+/// Commits what the lines say, each `{"op", "request"}`.
+pub(super) fn commit(
+    context: &Context,
+    db: &Database,
+    namespace: &Namespace,
+    lines: Vec<Value>,
+) -> Result<Committed<Vec<Value>>> {
+    let mut batch = namespace.batch().options(context.options.clone());
+    for line in lines {
+        let (operation, request) = operation(line)?;
+        super::search::load_encoder_for(db, &operation, &request)?;
+        batch = batch.push_json(&operation, request);
+    }
+    batch.wait()
 }
 
 /// The operation and the request of `{"op", "request"}`.

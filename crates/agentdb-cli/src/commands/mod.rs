@@ -22,7 +22,10 @@ use crate::tree;
 
 /// Runs the command that was given.
 pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
-    let context = Context::new(matches);
+    dispatch(Context::new(matches), matches)
+}
+
+fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
     match name {
         "search" => search::run(&context, matches)?,
@@ -32,7 +35,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
         "verify" => return verify::run(&context),
         "inspect" => inspect::run(&context)?,
         "operations" => operations::run(&context, matches)?,
-        "shell" => shell::run(&context)?,
+        "shell" => return shell::run(context),
         "completions" => completions(matches),
         "tour" => tour::run(&context, matches)?,
         noun => return operation::run(&context, noun, matches),

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, ErrorKind};
 
-use agentdb::{Batch, Code, Database, Error, Lsn, Namespace, Result, Value, strict_json};
+use agentdb::{Code, Database, Error, Lsn, Namespace, Result, Value, strict_json};
 use serde_json::json;
 
 use crate::context::Context;
@@ -44,11 +44,7 @@ fn answer(context: &Context, db: &Database, namespace: &Namespace, line: &[u8]) 
             let reason = "it is not a list of operations";
             return Err(Error::new(Code::InvalidValue).with("field", "batch").with("reason", reason));
         };
-        let mut batch = Batch::new();
-        for line in lines {
-            super::batch::push(&mut batch, db, line)?;
-        }
-        let answer = namespace.commit(batch, context.options.clone())?;
+        let answer = super::batch::commit(context, db, namespace, lines)?;
         return Ok((answer.lsn, Value::Array(answer.response)));
     }
     let (operation, request) = super::batch::operation(line)?;

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use agentdb::Result;
+use agentdb::modules::database::Progress;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::context::Context;
@@ -10,7 +12,20 @@ use crate::output;
 
 pub(super) fn run(context: &Context) -> Result<ExitCode> {
     let db = context.open(false)?;
-    let report = db.verify(&mut |_| {})?;
+    // Drawn on standard error, and only if that is a terminal.
+    let spinner = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {human_pos} {prefix}") {
+        spinner.set_style(style);
+    }
+    let report = db.verify(&mut |Progress { phase, done, problems }| {
+        spinner.set_message(phase.name());
+        spinner.set_position(done);
+        if problems > 0 {
+            spinner.set_prefix(format!("({problems} problems)"));
+        }
+    });
+    spinner.finish_and_clear();
+    let report = report?;
     let sound = report.problems.is_empty();
     output::answer(&serde_json::to_value(&report).unwrap_or_default(), context.json)?;
     Ok(ExitCode::from(u8::from(!sound)))

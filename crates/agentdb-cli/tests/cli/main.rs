@@ -4,6 +4,7 @@
 mod commands;
 mod errors;
 mod kill;
+mod shell;
 mod strace;
 
 use std::path::Path;

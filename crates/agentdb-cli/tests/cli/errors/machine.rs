@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use agentdb::modules::state;
-use agentdb::{Ack, Batch, Code, Database, Engine, NamespaceId, Result, Value, WriteOptions, json, limits};
+use agentdb::{Ack, Code, Database, Engine, NamespaceId, Result, Value, WriteOptions, json, limits};
+use agentdb_engine::Batch;
 use agentdb_env::sim::World;
 
 use super::simulated::{DIR, Simulated, content, files, open};

@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use agentdb::modules::session::message::Append;
 use agentdb::modules::{blob, namespace, record, session, state};
-use agentdb::{
-    Batch, Engine, Lsn, NamespaceId, Result, TextEncoder, Timestamp, Value, WriteOptions, json, limits,
-};
+use agentdb::{Engine, Lsn, NamespaceId, Result, TextEncoder, Timestamp, Value, WriteOptions, json, limits};
+use agentdb_engine::Batch;
 use agentdb_env::{Env, File, Files, Lock, OpenMode};
 
 use super::simulated::{Simulated, collection, content};

@@ -18,6 +18,17 @@ pub enum Phase {
     Blobs,
 }
 
+impl Phase {
+    /// Its name in JSON form.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Log => "log",
+            Phase::Rows => "rows",
+            Phase::Blobs => "blobs",
+        }
+    }
+}
+
 /// How far a verification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
