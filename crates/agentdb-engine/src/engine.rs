@@ -127,6 +127,8 @@ pub(crate) struct Core {
     pub(crate) sequencer: Mutex<Sequencer>,
     /// Held by the thread that commits; the sequencer's lock is free while the log is synced.
     pub(crate) committing: Mutex<()>,
+    /// Held by whoever removes old segments of the log.
+    trimming: Mutex<()>,
     pub(crate) waiting: WaitingRoom,
     pub(crate) preparer: SegmentPreparer,
     pub(crate) clock: LogClock,
@@ -362,6 +364,7 @@ fn assemble(
         synced: AtomicU64::new(head.lsn.0),
         sequencer: Mutex::new(sequencer),
         committing: Mutex::default(),
+        trimming: Mutex::default(),
         waiting: WaitingRoom::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
         blobs,
@@ -382,10 +385,13 @@ fn assemble(
 impl Core {
     /// Applies what the log holds beyond the base.
     fn replay(&self) -> Result<()> {
-        let sequencer = self.lock_sequencer();
         let from = self.rows.persisted().lsn.next();
-        let head = sequencer.log.head().lsn;
-        sequencer.log.read(from, &mut |group| {
+        let (head, groups) = {
+            let sequencer = self.lock_sequencer();
+            (sequencer.log.head().lsn, sequencer.log.reader(from))
+        };
+        for group in groups {
+            let group = group?;
             if planted::is(Bug::LostTail) && group.last_lsn() == head {
                 return Ok(());
             }
@@ -408,8 +414,8 @@ impl Core {
             if self.rows.active_bytes() >= self.options.memtable_bytes {
                 self.rows.freeze(end);
             }
-            Ok(())
-        })
+        }
+        Ok(())
     }
 
     fn load_dead(&self) -> Result<()> {
@@ -504,16 +510,20 @@ impl Core {
         Ok(drained != Drained::Nothing)
     }
 
-    /// Lets go of log segments that no view needs and that exceed what is kept.
+    /// Lets go of log segments that no view needs and that exceed what is kept. Writers do not wait for it.
     fn trim(&self) -> Result<()> {
-        let mut sequencer = self.lock_sequencer();
+        let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         let drained = self.rows.persisted().lsn;
-        let log = &mut sequencer.log;
-        while log.bytes() > self.options.log_retention_bytes {
-            let Some(second) = log.segment_starts().nth(1).filter(|start| *start <= drained) else { break };
-            log.trim(second)?;
+        loop {
+            let old = {
+                let log = &mut self.lock_sequencer().log;
+                if log.bytes() > self.options.log_retention_bytes { log.let_go(drained) } else { None }
+            };
+            match old {
+                Some(old) => old.remove()?,
+                None => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// Makes room while memory tables are far behind: the threads that drain have the lowest priority, and a machine that

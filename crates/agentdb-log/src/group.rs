@@ -5,6 +5,8 @@ use std::sync::Arc;
 use agentdb_env::File;
 use agentdb_types::{ChainHash, Error, Lsn, Result, Timestamp};
 
+use crate::{LogReader, OldSegment};
+
 /// A group to append.
 #[derive(Clone, Copy, Debug)]
 pub struct NewGroup<'a> {
@@ -124,15 +126,11 @@ pub trait Log: Send {
     /// The LSN up to which the log is durable.
     fn synced(&self) -> Lsn;
 
-    /// Calls `visit` with every group that holds an LSN of at least `from`, in order, until it returns an error.
-    ///
-    /// # Errors
-    /// [`LogCorrupt`](agentdb_types::Code::LogCorrupt), [`Io`](agentdb_types::Code::Io), and what `visit` returns.
-    fn read(&self, from: Lsn, visit: &mut dyn FnMut(Group) -> Result<()>) -> Result<()>;
+    /// Reads every group that holds an LSN of at least `from`, in order, up to the end at this moment. The log may go on
+    /// meanwhile.
+    fn reader(&self, from: Lsn) -> LogReader;
 
-    /// Lets go of what lies wholly below `lsn`. Whoever calls it knows that no view needs it.
-    ///
-    /// # Errors
-    /// [`Io`](agentdb_types::Code::Io).
-    fn trim(&mut self, below: Lsn) -> Result<()>;
+    /// Lets go of the oldest piece of the log if it lies wholly below `lsn`, for the caller to remove it. Whoever calls it
+    /// knows that no view needs it. Readers that have not passed it are refused from now on.
+    fn let_go(&mut self, below: Lsn) -> Option<OldSegment>;
 }

@@ -25,13 +25,15 @@ pub mod decoders;
 mod frame;
 mod group;
 mod local;
+mod reader;
 mod recover;
 mod segment;
 mod verify;
 
 pub use frame::{FRAME_VERSION, Frame, HEADER_BYTES, decode_frame};
 pub use group::{Group, Head, Log, NewGroup, SyncPoint};
-pub use local::{LocalLog, Opened, Options, SegmentPreparer};
+pub use local::{LocalLog, OldSegment, Opened, Options, SegmentPreparer};
+pub use reader::LogReader;
 pub use segment::SEGMENT_VERSION;
 pub use verify::{Verified, verify};
 

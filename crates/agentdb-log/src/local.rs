@@ -1,6 +1,7 @@
 //! The log in a directory.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agentdb_env::{Env, OpenMode};
@@ -9,7 +10,7 @@ use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 use crate::frame;
 use crate::recover::{self, SegmentStart, Tail};
 use crate::segment::{self, DATA_START, NewSegment, Segment};
-use crate::{Group, Head, Log, NewGroup, SyncPoint};
+use crate::{Head, Log, LogReader, NewGroup, SyncPoint};
 
 /// How a local log uses its directory.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +61,8 @@ pub struct LocalLog {
     frame: Vec<u8>,
     failed: Option<Error>,
     prepared: Arc<Prepared>,
+    /// The number of the first segment, for readers.
+    first_kept: Arc<AtomicU64>,
 }
 
 /// The next segment, made ahead by a background thread.
@@ -122,7 +125,9 @@ impl LocalLog {
             }
         };
         let next_number = current.number + 1;
+        let first_kept = Arc::new(AtomicU64::new(segments[0].number));
         Ok(LocalLog {
+            first_kept,
             env: env.clone(),
             dir: dir.to_owned(),
             options,
@@ -258,38 +263,54 @@ impl Log for LocalLog {
         self.synced
     }
 
-    fn read(&self, from: Lsn, visit: &mut dyn FnMut(Group) -> Result<()>) -> Result<()> {
+    fn reader(&self, from: Lsn) -> LogReader {
         let start = self.segments.iter().rposition(|s| s.first_lsn <= from).unwrap_or_default();
-        for segment in &self.segments[start..] {
-            let segment = Segment::open(&self.env, &self.dir, segment.number, OpenMode::Read)?;
-            let end = if segment.number == self.current.number { self.offset } else { segment.len };
-            let mut offset = DATA_START;
-            while offset < end {
-                let Ok(frame) = segment.frame_at(offset)? else { break };
-                offset += frame.bytes as u64;
-                if frame.group.count > 0 && frame.group.last_lsn() >= from {
-                    visit(frame.group)?;
-                }
-            }
+        let segments = self.segments[start..].to_vec();
+        LogReader {
+            env: self.env.clone(),
+            dir: self.dir.clone(),
+            next: segments[0].first_lsn,
+            segments: segments.into_iter(),
+            end: self.offset,
+            from,
+            segment: None,
+            offset: DATA_START,
+            first_kept: self.first_kept.clone(),
         }
-        Ok(())
     }
 
-    fn trim(&mut self, below: Lsn) -> Result<()> {
-        self.check()?;
+    fn let_go(&mut self, below: Lsn) -> Option<OldSegment> {
         // A segment lies wholly below if the one after it starts at or below.
-        while self.segments.len() > 1 && self.segments[1].first_lsn <= below {
-            let path = self.dir.join(segment::file_name(self.segments[0].number));
-            // Emptied first: if the removal fails to reach the disk and comes undone behind a gap, this tells why.
-            let file = self.env.files.open(&path, OpenMode::Write)?;
-            file.set_len(0)?;
-            file.sync_data()?;
-            self.env.files.remove(&path)?;
-            self.segments.remove(0);
-            // One at a time, so that a crash never leaves a gap.
-            self.env.files.sync_dir(&self.dir)?;
+        if self.failed.is_some() || self.segments.len() < 2 || self.segments[1].first_lsn > below {
+            return None;
         }
-        Ok(())
+        let number = self.segments.remove(0).number;
+        self.first_kept.store(number + 1, Ordering::Release);
+        Some(OldSegment { env: self.env.clone(), dir: self.dir.clone(), number })
+    }
+}
+
+/// A segment that the log has let go of, and that is still on the disk.
+#[must_use = "its file stays until it is removed"]
+pub struct OldSegment {
+    env: Env,
+    dir: PathBuf,
+    number: u64,
+}
+
+impl OldSegment {
+    /// Removes it. One at a time, in their order: a crash must never leave a gap.
+    ///
+    /// # Errors
+    /// Errors of files.
+    pub fn remove(self) -> Result<()> {
+        let path = self.dir.join(segment::file_name(self.number));
+        // Emptied first: if the removal fails to reach the disk and comes undone behind a gap, this tells why.
+        let file = self.env.files.open(&path, OpenMode::Write)?;
+        file.set_len(0)?;
+        file.sync_data()?;
+        self.env.files.remove(&path)?;
+        self.env.files.sync_dir(&self.dir)
     }
 }
 

@@ -206,7 +206,7 @@ impl Walk {
     }
 }
 
-fn corrupt(segment: &Segment, offset: u64, lsn: Lsn, reason: &str) -> Error {
+pub(crate) fn corrupt(segment: &Segment, offset: u64, lsn: Lsn, reason: &str) -> Error {
     Error::new(Code::LogCorrupt)
         .with("segment", segment.path.display())
         .with("offset", offset)

@@ -6,6 +6,7 @@ use agentdb_env::sim::{Random, World};
 use agentdb_types::{ChainHash, Code, Lsn, Result, Timestamp};
 use proptest::prelude::*;
 
+use crate::segment::DATA_START;
 use crate::{Group, LocalLog, Log, NewGroup, Options, decode_frame, verify};
 
 const DIR: &str = "/log";
@@ -28,13 +29,14 @@ fn append(log: &mut LocalLog, count: u32, body: &[u8]) -> Result<()> {
 }
 
 fn read(log: &LocalLog) -> Vec<Group> {
-    let mut groups = Vec::new();
-    log.read(Lsn(1), &mut |group| {
-        groups.push(group);
-        Ok(())
-    })
-    .unwrap();
-    groups
+    log.reader(Lsn(1)).collect::<Result<_>>().unwrap()
+}
+
+fn trim(log: &mut LocalLog, below: Lsn) -> Result<()> {
+    while let Some(old) = log.let_go(below) {
+        old.remove()?;
+    }
+    Ok(())
 }
 
 #[derive(Clone, Debug)]
@@ -183,12 +185,55 @@ fn every_flipped_byte_of_a_frame_is_damage_that_is_named() {
 }
 
 #[test]
+fn a_reader_reads_what_was_there_while_the_writer_goes_on() {
+    let world = World::new(12);
+    let (groups, _) = sample(&world);
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    let (all, late) = (log.reader(Lsn(1)), log.reader(groups[1].last_lsn()));
+    append(&mut log, 1, b"later").unwrap();
+    assert!(all.map(Result::unwrap).eq(groups.iter().cloned()));
+    assert!(late.map(Result::unwrap).eq(groups[1..].iter().cloned()));
+    // What is let go of under a reader is told, whether its file is still there or not.
+    let second = log.segment_starts().nth(1).unwrap();
+    let mut begun = log.reader(Lsn(1));
+    begun.next().unwrap().unwrap();
+    let (mut whole, mut at_second) = (log.reader(Lsn(1)), log.reader(second));
+    let old = log.let_go(second).unwrap();
+    assert_eq!(begun.next().unwrap().unwrap_err().code(), Code::InvalidValue);
+    assert!(begun.next().is_none());
+    old.remove().unwrap();
+    assert_eq!(whole.next().unwrap().unwrap_err().code(), Code::InvalidValue);
+    assert_eq!(at_second.next().unwrap().unwrap().first_lsn, second);
+}
+
+#[test]
+fn a_reader_tells_of_damage_and_never_passes_it_over() {
+    let world = World::new(13);
+    let (groups, _) = sample(&world);
+    let log = open(&world, Lsn::ZERO).unwrap();
+    let (count, path) = (groups.len(), Path::new("/log/0000000001.log"));
+    let reader = || log.reader(Lsn(1)).collect::<Result<Vec<Group>>>();
+    assert_eq!(reader().unwrap().len(), count);
+    let mut told = 0;
+    for offset in (DATA_START..8 << 10).step_by(97) {
+        world.flip_bit(path, offset, 3).unwrap();
+        match reader() {
+            Err(err) => told += u32::from(err.code() == Code::LogCorrupt),
+            // Zeros behind the last frame.
+            Ok(read) => assert_eq!(read, groups),
+        }
+        world.flip_bit(path, offset, 3).unwrap();
+    }
+    assert!(told > 20, "{told}");
+}
+
+#[test]
 fn a_trimmed_log_opens_and_goes_on() {
     let world = World::new(10);
     let (groups, _) = sample(&world);
     let mut log = open(&world, Lsn::ZERO).unwrap();
     let second = log.segment_starts().nth(1).unwrap();
-    log.trim(second).unwrap();
+    trim(&mut log, second).unwrap();
     drop(log);
     world.process_kill();
     let view = groups[groups.len() - 2].last_lsn();
@@ -210,12 +255,12 @@ fn a_trimmed_segment_that_comes_back_behind_a_gap_is_no_damage() {
         let starts: Vec<Lsn> = log.segment_starts().collect();
         // The removal is seen, but perhaps no later sync of the directory makes it last.
         world.faults().fail_sync(2);
-        assert!(log.trim(starts[1]).is_err());
+        assert!(trim(&mut log, starts[1]).is_err());
         drop(log);
         world.process_kill();
         let view = groups[groups.len() - 1].last_lsn();
         let mut log = open(&world, view).unwrap();
-        log.trim(starts[2]).unwrap();
+        trim(&mut log, starts[2]).unwrap();
         drop(log);
         world.crash(&mut Random::new(seed));
         came_back += u32::from(world.read_file(Path::new("/log/0000000001.log")).is_ok());

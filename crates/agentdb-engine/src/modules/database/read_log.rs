@@ -1,6 +1,6 @@
 //! `log.read`.
 
-use agentdb_log::Log;
+use agentdb_log::{Log, LogReader};
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,9 +10,6 @@ use crate::key::Key;
 use crate::mutation::{self, Body, Entry, Mutation};
 use crate::operation::{About, Effect, Request, Scope};
 use crate::{Engine, Table, describe};
-
-/// Bytes of groups that are read at once, with the log held still.
-const PIECE: usize = 8 << 20;
 
 /// Reads the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -73,28 +70,31 @@ impl Request for ReadLog {
 }
 
 impl Engine {
-    /// Calls `visit` with every batch committed from `from` on, in order, until it returns false or the end at the time
-    /// of the last piece is reached. `visit` may itself write. Writers wait while a piece of 8 MiB is read.
+    /// Calls `visit` with every batch committed from `from` on, in order, until it returns false or what was visible when
+    /// the call began is read. Writers do not wait, and `visit` may itself write.
     ///
     /// # Errors
-    /// [`Code::InvalidValue`] if the log no longer reaches back to `from`; [`Code::LogCorrupt`]; what `visit` returns.
+    /// [`Code::InvalidValue`] if the log no longer reaches back to `from`, or lets go of what was still to be read;
+    /// [`Code::LogCorrupt`]; what `visit` returns.
     pub fn read_log(&self, from: Option<Lsn>, visit: &mut dyn FnMut(LogEntry) -> Result<bool>) -> Result<()> {
-        let mut next = from;
-        loop {
-            let piece = read_piece(&self.core, next)?;
-            let Some(last) = piece.last() else { return Ok(()) };
-            next = Some(last.lsn.next());
-            for entry in piece {
-                if !visit(entry)? {
+        let (from, end, groups) = begin(&self.core, from)?;
+        for group in groups {
+            let group = group?;
+            let entries = mutation::entries(&group.body, group.count, group.first_lsn)?;
+            for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
+                if lsn > end || (lsn >= from && !visit(LogEntry::new(lsn, group.time, entry))?) {
                     return Ok(());
                 }
             }
         }
+        Ok(())
     }
 }
 
-/// The next published batches; none at the end.
-fn read_piece(core: &Core, from: Option<Lsn>) -> Result<Vec<LogEntry>> {
+/// Where to begin, where to end, and what reads it.
+fn begin(core: &Core, from: Option<Lsn>) -> Result<(Lsn, Lsn, LogReader)> {
+    // What is visible is in the log.
+    let end = core.rows.visible();
     let sequencer = core.lock_sequencer();
     let earliest = sequencer.log.segment_starts().next().unwrap_or(Lsn(1));
     let from = match from {
@@ -107,24 +107,7 @@ fn read_piece(core: &Core, from: Option<Lsn>) -> Result<Vec<LogEntry>> {
         Some(from) => from.max(earliest),
         None => earliest,
     };
-    let end = core.rows.visible();
-    let (mut entries, mut bytes, mut full) = (Vec::new(), 0, false);
-    let read = sequencer.log.read(from, &mut |group| {
-        full = bytes >= PIECE || group.first_lsn > end;
-        if full {
-            return Err(Error::new(Code::Closed));
-        }
-        bytes += group.body.len();
-        let decoded = mutation::entries(&group.body, group.count, group.first_lsn)?;
-        for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(decoded) {
-            if lsn >= from {
-                entries.push(LogEntry::new(lsn, group.time, entry));
-            }
-        }
-        Ok(())
-    });
-    // The error that ends a full piece is our own.
-    if full { Ok(entries) } else { read.map(|()| entries) }
+    Ok((from, end, sequencer.log.reader(from)))
 }
 
 impl LogEntry {
