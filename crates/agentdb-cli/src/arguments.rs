@@ -3,10 +3,14 @@
 use std::io::Read;
 use std::path::Path;
 
-use agentdb::{Code, Error, Operation, Result, Value, strict_json};
+use agentdb::{Code, Error, Operation, Result, Value, limits, strict_json};
 use agentdb_env::{Env, OpenMode};
+use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Map;
+
+/// Bytes of JSON that are read at most: twice the largest batch, for what escapes and blanks add.
+pub(crate) const INPUT_BYTES: usize = 2 * limits::BATCH_BYTES;
 
 /// What a field's argument holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ struct Field {
     name: String,
     kind: Kind,
     required: bool,
+    /// Whether null takes the value away, which leaving the field out does not.
+    clears: bool,
     help: String,
 }
 
@@ -59,6 +65,7 @@ fn fields(operation: &Operation) -> Vec<Field> {
             name: name.clone(),
             kind: kind(name, schema),
             required: required.contains(&name.as_str()),
+            clears: schema["description"].as_str().is_some_and(|d| d.contains("null to have none")),
             help: schema["description"].as_str().unwrap_or_default().replace('\n', " "),
         })
         .collect();
@@ -94,6 +101,12 @@ pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
 /// The request that the arguments make.
 pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Value> {
     if let Some(whole) = matches.get_one::<String>("request") {
+        let said = |field: &Field| matches.value_source(&field.name) == Some(ValueSource::CommandLine);
+        if let Some(field) = fields(operation).into_iter().find(said) {
+            let reason =
+                format_args!("--request holds the whole request, and {} is given besides", field.name);
+            return Err(Error::new(Code::InvalidValue).with("field", "--request").with("reason", reason));
+        }
         return json("request", whole);
     }
     let mut request = Map::new();
@@ -108,6 +121,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
         }
         let Some(text) = matches.get_one::<String>(&field.name) else { continue };
         let value = match field.kind {
+            Kind::Text if field.clears && text == "null" => Value::Null,
             Kind::Text => Value::String(text.clone()),
             Kind::Integer => match (text.parse::<i64>(), text.parse::<u64>()) {
                 (Ok(n), _) => n.into(),
@@ -158,9 +172,11 @@ pub(crate) fn json(field: &str, text: &str) -> Result<Value> {
 /// All of standard input.
 pub(crate) fn standard_input() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    std::io::stdin().read_to_end(&mut bytes).map_err(|e| {
+    let mut input = std::io::stdin().take(INPUT_BYTES as u64 + 1);
+    input.read_to_end(&mut bytes).map_err(|e| {
         Error::new(Code::Io).with("operation", "read").with("path", "standard input").with("reason", e)
     })?;
+    check_input("standard input", bytes.len())?;
     Ok(bytes)
 }
 
@@ -175,5 +191,15 @@ pub(crate) fn file(path: &Path) -> Result<Vec<u8>> {
             return Ok(bytes);
         }
         bytes.extend_from_slice(&piece[..read]);
+        check_input(&path.display().to_string(), bytes.len())?;
     }
+}
+
+/// Refuses input that no request can need, before it fills the memory.
+pub(crate) fn check_input(name: &str, bytes: usize) -> Result<()> {
+    if bytes <= INPUT_BYTES {
+        return Ok(());
+    }
+    let reason = format_args!("it has more than {INPUT_BYTES} bytes, and no request needs as many");
+    Err(Error::new(Code::InvalidValue).with("field", name).with("reason", reason))
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use agentdb::{Ack, Database, Lsn, Namespace, Result, WriteOptions};
+use agentdb::{Ack, Code, Database, Error, Lsn, Namespace, Result, WriteOptions};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -61,6 +61,16 @@ impl Context {
             min_lsn: own.min_lsn.max(shell.min_lsn),
             path: shell.path,
             held: shell.held,
+        }
+    }
+
+    /// Refuses an idempotency key where it would be that of every request.
+    pub(crate) fn refuse_one_key(&self) -> Result<()> {
+        match self.options.idempotency_key {
+            None => Ok(()),
+            Some(_) => Err(Error::new(Code::InvalidValue)
+                .with("field", "--idempotency-key")
+                .with("reason", "a key belongs to one request, and there may be many here")),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agentdb_env::{Join, Lock};
+use agentdb_env::Join;
 use agentdb_types::{Code, Error, Result};
 
 use crate::Task;
@@ -21,13 +21,11 @@ const IDLE: Duration = Duration::from_secs(5);
 pub(crate) struct Background {
     core: Arc<Core>,
     threads: Mutex<Vec<Join>>,
-    /// Released when the threads have ended.
-    _lock: Lock,
 }
 
 impl Background {
-    pub(crate) fn start(core: &Arc<Core>, lock: Lock) -> Result<Self> {
-        let background = Background { core: core.clone(), threads: Mutex::default(), _lock: lock };
+    pub(crate) fn start(core: &Arc<Core>) -> Result<Self> {
+        let background = Background { core: core.clone(), threads: Mutex::default() };
         if core.options.background {
             background.spawn("agentdb-commit", commit)?;
             background.spawn("agentdb-drain", drain)?;
@@ -63,6 +61,7 @@ impl Drop for Background {
             let _ = self.core.step(Task::Sync).and_then(|_| self.core.step(Task::Stamp));
         }
         self.core.shut(&Error::new(Code::Closed));
+        self.core.release_lock();
     }
 }
 

@@ -151,6 +151,7 @@ impl Core {
 
     /// Tells in the log what is synced, if it is idle; returns whether it did.
     pub(crate) fn stamp(&self) -> Result<bool> {
+        self.check_lock()?;
         let stamped = self.lock_sequencer().stamp()?;
         if stamped {
             self.sync()?;
@@ -176,7 +177,9 @@ mod tests {
     use agentdb_env::Env;
     use serde_json::json;
 
-    use crate::modules::state::Put;
+    use agentdb_types::Code;
+
+    use crate::modules::state::{Count, Put};
     use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
     /// A caller that finds the log being stamped must not wait for the next thing that happens to commit.
@@ -205,5 +208,52 @@ mod tests {
         ended.store(true, Ordering::Relaxed);
         stamper.join();
         assert!(longest_us < 1_000_000, "a put took {longest_us} us");
+    }
+
+    /// Whoever removes LOCK, or moves the directory, opens the door for another writer: this one must not write any more.
+    #[test]
+    fn a_handle_that_lost_its_directory_writes_nothing_more() {
+        let (env, dir) = (Env::real(), tempfile::tempdir().unwrap());
+        let put = |engine: &Engine, key: &str| {
+            let put = Put::new("ann", key, json!(key));
+            engine.write(NamespaceId::DEFAULT, put, WriteOptions::default())?.wait()
+        };
+        let count = |engine: &Engine| {
+            let snapshot = engine.snapshot(NamespaceId::DEFAULT).unwrap();
+            engine.read(&snapshot, Count { owner: "ann".into(), prefix: String::new() }).unwrap().count
+        };
+        for moved in [false, true] {
+            let (path, aside) = (dir.path().join(format!("db-{moved}")), dir.path().join("aside"));
+            let first = Engine::open(&env, &path, Options::default()).unwrap();
+            put(&first, "a").unwrap();
+            if moved {
+                env.files.rename(&path, &aside).unwrap();
+            } else {
+                env.files.remove(&path.join("LOCK")).unwrap();
+            }
+            let second = Engine::open(&env, &path, Options::default()).unwrap();
+            put(&second, "b").unwrap();
+            assert!(put(&first, "c").is_err());
+            assert_eq!(put(&first, "d").unwrap_err().code(), Code::Poisoned);
+            drop(first);
+            put(&second, "e").unwrap();
+            drop(second);
+            let held = if moved { vec![(&path, 2), (&aside, 1)] } else { vec![(&path, 3)] };
+            for (path, expected) in held {
+                let engine = Engine::open(&env, path, Options::default()).unwrap();
+                assert_eq!(count(&engine), expected, "{}", path.display());
+                assert!(engine.verify(&mut |_| {}).unwrap().problems.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_handle_does_not_follow_the_working_directory() {
+        let (env, dir) = (Env::real(), tempfile::tempdir().unwrap());
+        let here = std::env::current_dir().unwrap();
+        let up = "../".repeat(here.components().count());
+        let relative = std::path::Path::new(&up).join(dir.path().strip_prefix("/").unwrap());
+        let engine = Engine::open(&env, &relative, Options::default()).unwrap();
+        assert!(engine.dir().is_absolute() && env.files.exists(&dir.path().join("FORMAT")).unwrap());
     }
 }

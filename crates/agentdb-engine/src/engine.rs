@@ -127,6 +127,8 @@ pub(crate) struct Core {
     pub(crate) sequencer: Mutex<Sequencer>,
     /// Held by the thread that commits; the sequencer's lock is free while the log is synced.
     pub(crate) committing: Mutex<()>,
+    /// The lock on the directory, until the threads have ended.
+    lock: Mutex<Option<Lock>>,
     /// Held by whoever removes old segments of the log.
     trimming: Mutex<()>,
     pub(crate) waiting: WaitingRoom,
@@ -188,13 +190,15 @@ impl Engine {
     /// every kind of damage: [`Code::FormatCorrupt`], [`Code::LogCorrupt`], [`Code::RowsCorrupt`], [`Code::ViewAhead`],
     /// [`Code::KeyMissing`].
     pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Self> {
+        let dir = &*env.files.absolute(dir)?;
         let (lock, format) = load_directory(env, dir, options)?;
         let (rows, sequencer) = load_views(env, dir, options)?;
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
         let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
+        core.lock.lock().unwrap_or_else(PoisonError::into_inner).replace(lock);
         core.replay()?;
         core.load_dead()?;
-        let background = Background::start(&core, lock)?;
+        let background = Background::start(&core)?;
         Ok(Engine { core, _background: Arc::new(background) })
     }
 
@@ -364,6 +368,7 @@ fn assemble(
         synced: AtomicU64::new(head.lsn.0),
         sequencer: Mutex::new(sequencer),
         committing: Mutex::default(),
+        lock: Mutex::default(),
         trimming: Mutex::default(),
         waiting: WaitingRoom::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
@@ -487,9 +492,11 @@ impl Core {
             Task::Stamp => self.guard(|| self.stamp()),
             Task::Freeze => self.guard(|| self.lock_sequencer().freeze(self).map(|()| true)),
             Task::Drain => self.guard(|| self.drain()),
-            Task::Merge => self.guard(|| self.rows.compact()),
+            Task::Merge => self.guard(|| self.check_lock().and_then(|()| self.rows.compact())),
             // The log makes the segment itself if this fails: no reason to stop.
-            Task::PrepareSegment => self.check_failed().and_then(|()| self.preparer.step()),
+            Task::PrepareSegment => {
+                self.check_failed().and_then(|()| self.check_lock()).and_then(|()| self.preparer.step())
+            }
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
@@ -498,7 +505,25 @@ impl Core {
         }
     }
 
+    /// Whether the directory is still ours. Its lock keeps nobody out once the file is removed, replaced or moved: whatever
+    /// were written from then on would be lost, or destroy what another handle writes.
+    pub(crate) fn check_lock(&self) -> Result<()> {
+        let lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.as_ref().is_some_and(Lock::is_in_place) {
+            return Ok(());
+        }
+        let path = self.dir.join("LOCK");
+        let reason =
+            format_args!("{} was removed, replaced or moved while the database was open", path.display());
+        Err(Error::new(Code::Poisoned).with("reason", reason))
+    }
+
+    pub(crate) fn release_lock(&self) {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     fn drain(&self) -> Result<bool> {
+        self.check_lock()?;
         // What is drained must be durable in the log, and no reader may still be given an LSN before it.
         let settled = Lsn(self.synced.load(Ordering::Acquire)).min(self.rows.visible());
         let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { settled };

@@ -127,6 +127,7 @@ impl Sequencer {
         self.appended.append(&mut pending);
         self.open.pending = pending;
         if let (Some(time), 1..) = (time, count) {
+            core.check_lock()?;
             let expected_head = self.log.head().lsn;
             self.log.append(NewGroup { epoch: self.epoch, expected_head, count, time, body: &body })?;
             core.counters.groups.fetch_add(1, Ordering::Relaxed);

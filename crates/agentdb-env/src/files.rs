@@ -1,6 +1,6 @@
 //! The file system: positioned reads and writes, explicit syncs, directories whose entries are synced apart.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agentdb_types::Result;
@@ -46,6 +46,11 @@ pub trait Files: Send + Sync {
     /// Makes a directory's entries durable.
     fn sync_dir(&self, dir: &Path) -> Result<()>;
 
+    /// The same place however the process's working directory changes.
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        Ok(path.to_owned())
+    }
+
     /// Takes an exclusive lock on the file at `path` (created if it is missing) until the [`Lock`] is dropped or the
     /// process dies.
     ///
@@ -86,12 +91,23 @@ pub trait File: Send + Sync {
 
 /// An exclusive lock, released when dropped.
 pub struct Lock {
-    _held: Box<dyn Send + Sync>,
+    held: Box<dyn Held>,
+}
+
+/// What a lock is made of; its destructor releases it.
+pub(crate) trait Held: Send + Sync {
+    /// Whether the locked file still has its name.
+    fn is_in_place(&self) -> bool;
 }
 
 impl Lock {
-    /// A lock that runs the destructor of `held` when released.
-    pub(crate) fn new(held: impl Send + Sync + 'static) -> Self {
-        Lock { _held: Box::new(held) }
+    pub(crate) fn new(held: impl Held + 'static) -> Self {
+        Lock { held: Box::new(held) }
+    }
+
+    /// Whether the locked file still has its name. If it was removed, replaced or moved, the lock keeps nobody out who comes
+    /// by that name.
+    pub fn is_in_place(&self) -> bool {
+        self.held.is_in_place()
     }
 }

@@ -18,7 +18,7 @@ use agentdb::Result;
 use clap::ArgMatches;
 
 use crate::context::Context;
-use crate::tree;
+use crate::{output, tree};
 
 /// Runs the command that was given.
 pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
@@ -36,15 +36,17 @@ fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
         "inspect" => inspect::run(&context)?,
         "operations" => operations::run(&context, matches)?,
         "shell" => return shell::run(context),
-        "completions" => completions(matches),
+        "completions" => completions(matches)?,
         "tour" => tour::run(&context, matches)?,
         noun => return operation::run(&context, noun, matches),
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn completions(matches: &ArgMatches) {
-    if let Some(shell) = matches.get_one::<clap_complete::Shell>("shell") {
-        clap_complete::generate(*shell, &mut tree::command(), "agentdb", &mut std::io::stdout());
-    }
+fn completions(matches: &ArgMatches) -> Result<()> {
+    let Some(shell) = matches.get_one::<clap_complete::Shell>("shell") else { return Ok(()) };
+    // Written by us: the library panics if nobody reads.
+    let mut script = Vec::new();
+    clap_complete::generate(*shell, &mut tree::command(), "agentdb", &mut script);
+    output::line(&String::from_utf8_lossy(&script))
 }

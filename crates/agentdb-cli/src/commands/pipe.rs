@@ -1,21 +1,24 @@
 //! `agentdb pipe`: a request a line, an answer a line, in order; for programs without a binding of their own.
 
-use std::io::{BufRead, ErrorKind};
+use std::io::{BufRead, ErrorKind, Read};
 
 use agentdb::{Code, Database, Error, Lsn, Namespace, Result, Value, strict_json};
 use serde_json::json;
 
 use crate::context::Context;
-use crate::output;
+use crate::{arguments, output};
 
 pub(super) fn run(context: &Context) -> Result<()> {
+    context.refuse_one_key()?;
     let db = context.open(true)?;
     let namespace = context.namespace(&db)?;
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
         line.clear();
-        match input.read_until(b'\n', &mut line) {
+        let read = input.by_ref().take(arguments::INPUT_BYTES as u64 + 1).read_until(b'\n', &mut line);
+        arguments::check_input("a line", line.len())?;
+        match read {
             Ok(0) => return Ok(()),
             Ok(_) if line.trim_ascii().is_empty() => {}
             Ok(_) => {

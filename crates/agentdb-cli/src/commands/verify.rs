@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use agentdb::Result;
 use agentdb::modules::database::Progress;
+use agentdb::{Code, Error, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
@@ -34,7 +34,15 @@ pub(super) fn run(context: &Context) -> Result<ExitCode> {
 /// Checks the log alone; damage is an error that names segment, offset and LSN.
 pub(super) fn log(context: &Context) -> Result<ExitCode> {
     let dir = context.path.join("log");
+    let files = agentdb_env::Env::real().files;
+    if !files.exists(&dir)? {
+        return Err(Error::new(Code::DatabaseNotFound).with("path", context.path.display()));
+    }
     let found = agentdb::verify_log(&agentdb_env::Env::real(), &dir, &mut |_| Ok(()))?;
+    if found.segments == 0 {
+        let reason = "the segments of the log are gone";
+        return Err(Error::new(Code::FormatCorrupt).with("path", dir.display()).with("reason", reason));
+    }
     let answer = json!({
         "segments": found.segments,
         "groups": found.groups,

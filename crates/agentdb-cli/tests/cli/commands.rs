@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -144,6 +145,57 @@ fn a_line_with_more_than_is_known_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "ann", "k", "1", "--ttl", "1h"]);
+    let invalid = (10, "invalid_value".to_owned());
+    // One key for many requests would answer the second with the first one's outcome.
+    assert_eq!(refused(dir, &["pipe", "--idempotency-key", "x"]), invalid);
+    assert_eq!(refused(dir, &["shell", "--idempotency-key", "x"]), invalid);
+    let whole = r#"{"owner":"ann","key":"real","value":1}"#;
+    assert_eq!(refused(dir, &["state", "put", "ann", "other", "2", "--request", whole]), invalid);
+    assert_eq!(refused(dir, &["state", "put", "--ttl", "1h", "--request", whole]), invalid);
+    json(dir, &["state", "put", "--request", whole]);
+    assert_eq!(refused(dir, &["state", "expire", "ann", "k"]).0, 2);
+    let no_ttl = r#"{"owner":"ann","key":"k"}"#;
+    assert_eq!(refused(dir, &["state", "expire", "--request", no_ttl]), (10, "missing_field".to_owned()));
+    assert!(json(dir, &["state", "get", "ann", "k"])["expires"].is_string());
+    json(dir, &["state", "expire", "ann", "k", "null"]);
+    assert!(json(dir, &["state", "get", "ann", "k"])["expires"].is_null());
+    json(dir, &["session", "create", "ann", "--session", "s", "--title", "null"]);
+    assert_eq!(json(dir, &["session", "get", "s"])["title"], "null");
+    json(dir, &["session", "update", "s", "--title", "null"]);
+    assert!(json(dir, &["session", "get", "s"])["title"].is_null());
+    assert_eq!(refused(dir, &["state", "put", "ann", "k", "@/dev/zero"]), invalid);
+    assert_eq!(refused(dir, &["batch", "/dev/zero"]), invalid);
+    assert_eq!(json(dir, &["state", "count", "ann"])["count"], 2);
+}
+
+#[test]
+fn the_log_of_no_database_is_not_sound_and_files_are_their_owners() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    assert_eq!(refused(dir, &["log", "verify"]), (12, "database_not_found".to_owned()));
+    json(dir, &["state", "put", "ann", "k", "1", "--subject", "ann"]);
+    let mut files = 0;
+    for place in ["", "log", "keys"] {
+        for entry in std::fs::read_dir(dir.join("db").join(place)).unwrap().map(Result::unwrap) {
+            let about = entry.metadata().unwrap();
+            if about.is_file() {
+                assert_eq!(about.permissions().mode() & 0o777, 0o600, "{:?}", entry.path());
+                files += 1;
+            }
+        }
+    }
+    assert!(files >= 4, "FORMAT, LOCK, a segment, a key");
+    for entry in std::fs::read_dir(dir.join("db/log")).unwrap().map(Result::unwrap) {
+        std::fs::remove_file(entry.path()).unwrap();
+    }
+    assert_eq!(refused(dir, &["log", "verify"]), (16, "format_corrupt".to_owned()));
+}
+
+#[test]
 fn inspect_shows_every_namespace() {
     let dir = tempfile::tempdir().unwrap();
     let create = |n| format!(r#"{{"op":"namespace.create","request":{{"name":"n{n}"}}}}"#);
@@ -193,6 +245,9 @@ fn every_operation_of_the_table_is_a_command_with_its_fields() {
 #[test]
 fn completions_and_help_exist_for_every_shell() {
     let dir = tempfile::tempdir().unwrap();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = agentdb(dir.path()).args(["completions", "bash"]).stdout(full()).output().unwrap();
+    assert_eq!(output.status.code(), Some(15), "{}", String::from_utf8_lossy(&output.stderr));
     for shell in ["bash", "zsh", "fish"] {
         let output = run(dir.path(), &["completions", shell]);
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("agentdb"));

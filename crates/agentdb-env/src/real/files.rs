@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,13 +10,32 @@ use agentdb_types::{Code, Error, Result};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::files::Held;
 use crate::{File, Files, Lock, OpenMode};
 
 pub(super) struct RealFiles;
 
+/// New files are their owner's alone: they hold what agents know, and keys.
+const PRIVATE: u32 = 0o600;
+
 struct RealFile {
     file: fs::File,
     path: PathBuf,
+}
+
+struct RealLock {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl Held for RealLock {
+    fn is_in_place(&self) -> bool {
+        let same = |a: &fs::Metadata, b: &fs::Metadata| (a.dev(), a.ino()) == (b.dev(), b.ino());
+        match (self.file.metadata(), fs::metadata(&self.path)) {
+            (Ok(locked), Ok(named)) => same(&locked, &named),
+            _ => false,
+        }
+    }
 }
 
 /// What an operation was doing: a refusal of permission means "read-only" only to a writer.
@@ -35,6 +54,7 @@ impl Files for RealFiles {
             .read(true)
             .write(writes)
             .create_new(mode == OpenMode::CreateNew)
+            .mode(PRIVATE)
             .open(path)
             .map_err(fail)?;
         // The system opens a directory for reading without complaint.
@@ -84,20 +104,29 @@ impl Files for RealFiles {
         dir.sync_all().map_err(fail)
     }
 
+    fn absolute(&self, path: &Path) -> Result<PathBuf> {
+        std::path::absolute(path).map_err(|e| error("lookup", path, Access::Read, e))
+    }
+
     /// `flock` belongs to the open file, so that it also excludes a second handle of this process, and the system
     /// releases it when the process dies in whatever way.
     fn lock(&self, path: &Path) -> Result<Lock> {
         let fail = |e| error("lock", path, Access::Write, e);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(fail)?;
+        let open = || {
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).mode(PRIVATE).open(path).map_err(fail)
+        };
+        let mut file = open()?;
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock::new(file)),
+                Ok(()) => {
+                    let lock = Lock::new(RealLock { file, path: path.to_owned() });
+                    if lock.is_in_place() {
+                        return Ok(lock);
+                    }
+                    // Somebody removed the file between opening and locking it.
+                    file = open()?;
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::WOULDBLOCK) => {
                     return Err(Error::new(Code::Locked).with("path", path.display()));

@@ -8,6 +8,7 @@ use agentdb_types::{Code, Error, Result};
 use super::Shared;
 use super::disk::EXISTS;
 use super::state::Call;
+use crate::files::Held;
 use crate::{File, Files, Lock, OpenMode};
 
 pub(super) struct SimFiles {
@@ -23,8 +24,9 @@ struct SimFile {
 }
 
 /// Releases a lock of the process that took it.
-struct Held {
+struct SimLock {
     shared: Arc<Shared>,
+    path: PathBuf,
     file: u64,
     holder: u64,
 }
@@ -114,7 +116,7 @@ impl Files for SimFiles {
         let Some(holder) = state.disk.lock(file) else {
             return Err(Error::new(Code::Locked).with("path", path.display()));
         };
-        Ok(Lock::new(Held { shared: self.shared.clone(), file, holder }))
+        Ok(Lock::new(SimLock { shared: self.shared.clone(), path: path.to_owned(), file, holder }))
     }
 }
 
@@ -185,7 +187,13 @@ impl Drop for SimFile {
     }
 }
 
-impl Drop for Held {
+impl Held for SimLock {
+    fn is_in_place(&self) -> bool {
+        matches!(self.shared.state().disk.find_file(&self.path), Ok(file) if file == self.file)
+    }
+}
+
+impl Drop for SimLock {
     fn drop(&mut self) {
         self.shared.state().disk.unlock(self.file, self.holder);
     }

@@ -19,6 +19,7 @@ const ABSENT: [&str; 4] = ["shell", "tour", "pipe", "completions"];
 
 /// Runs the shell. A script's exit code is that of its first failure; what follows a failure is done all the same.
 pub(super) fn run(context: Context) -> Result<ExitCode> {
+    context.refuse_one_key()?;
     let mut context = context.held();
     let mut lines = Lines::new()?;
     let mut failed = None;

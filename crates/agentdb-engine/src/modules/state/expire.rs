@@ -16,7 +16,10 @@ pub struct Expire {
     pub owner: String,
     /// The key among the owner's: 1 to 512 bytes.
     pub key: String,
-    /// Microseconds from now until the value expires; null to keep it for ever.
+    /// Microseconds from now until the value expires; null to keep it for ever. Required: leaving it out would take a time
+    /// to live away by mistake.
+    #[serde(deserialize_with = "Option::deserialize")]
+    #[schemars(required)]
     pub ttl_us: Option<Duration>,
     /// The version that the value must have, 0 for absent; any if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
