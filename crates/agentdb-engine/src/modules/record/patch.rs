@@ -9,7 +9,7 @@ use super::vector::{Given, encode, store_vector};
 use super::{Record, check_version, find, key, not_found, schedule, vector_key};
 use crate::encoder::Encoded;
 use crate::modules::state::merge;
-use crate::modules::{check_inline, collection, encode_value, given};
+use crate::modules::{check_inline, collection, encode_value, given, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -133,7 +133,9 @@ impl WriteRequest for Patch {
 
     fn weight(&self) -> usize {
         let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
-        512 + vector + self.text.as_ref().map_or(0, String::len)
+        let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
+        let payload = self.payload.as_ref().map_or(0, weigh);
+        512 + vector + encoded + self.text.as_ref().map_or(0, String::len) + payload
     }
 }
 

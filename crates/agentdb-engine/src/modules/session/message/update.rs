@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::merge_metadata;
 use super::{Body, not_found, require, row_key, sequence_of, touch};
-use crate::modules::{encode_value, given, given_json};
+use crate::modules::{encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::row_json;
@@ -106,6 +106,6 @@ impl WriteRequest for Update {
     }
 
     fn weight(&self) -> usize {
-        256 + self.content.as_ref().map_or(0, |content| content.as_str().map_or(1024, str::len))
+        256 + self.content.as_ref().map_or(0, weigh) + self.metadata.as_ref().map_or(0, weigh)
     }
 }
