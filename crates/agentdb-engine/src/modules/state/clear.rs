@@ -8,6 +8,7 @@ use super::has_expired;
 use crate::Table;
 use crate::modules::check_page;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::tx::Tx;
 
@@ -65,7 +66,12 @@ impl WriteRequest for Clear {
         Id::check("owner", &self.owner)?;
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         check_page(limit)?;
-        let prefix = tx.key(Table::State).text(&self.owner).text_prefix(&self.prefix);
+        let owner = tx.key(Table::State);
+        let prefix = if self.prefix.is_empty() && planted::is(Bug::OtherOwnersCleared) {
+            owner.text_prefix(&self.owner)
+        } else {
+            owner.text(&self.owner).text_prefix(&self.prefix)
+        };
         let (most, now) = (limit.max(LIMIT_DEFAULT), tx.now());
         let (mut keys, mut expired, mut bytes) = (Vec::new(), Vec::new(), 0);
         let (mut more, mut enough) = (false, false);

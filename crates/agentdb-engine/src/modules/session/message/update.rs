@@ -9,6 +9,7 @@ use super::super::merge_metadata;
 use super::{Body, not_found, require, row_key, sequence_of, touch};
 use crate::modules::{encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::row_json;
 use crate::tx::Tx;
@@ -100,7 +101,9 @@ impl WriteRequest for Update {
         if let Some(patch) = &self.metadata {
             merge_metadata(&mut body.metadata, patch)?;
         }
-        touch(tx, number)?;
+        if !planted::is(Bug::UpdateRenewsNothing) {
+            touch(tx, number)?;
+        }
         tx.put(key, row_json::encode(&body)?)?;
         Ok(Updated { sequence, version: tx.lsn() })
     }
