@@ -51,12 +51,20 @@ pub enum Bug {
     DoubtIsBelieved,
     /// Compaction forgets that a row was deleted although an older version lies below.
     DeletionMergedAway,
+    /// A value that is taken stays.
+    TakenValueStays,
+    /// Clearing all of an owner clears the owners whose names go on from there, too.
+    OtherOwnersCleared,
+    /// A patch with a vector leaves the record's old one.
+    PatchedVectorStays,
+    /// Updating a message does not renew its session.
+    UpdateRenewsNothing,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 23] = [
+    pub const ALL: [Bug; 27] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -80,6 +88,10 @@ impl Bug {
         Bug::BlobNotKept,
         Bug::DoubtIsBelieved,
         Bug::DeletionMergedAway,
+        Bug::TakenValueStays,
+        Bug::OtherOwnersCleared,
+        Bug::PatchedVectorStays,
+        Bug::UpdateRenewsNothing,
     ];
 }
 

@@ -216,7 +216,8 @@ impl State {
     }
 
     /// Deletes the owner's values, up to 1,000 at once or the [`limit`](Write::limit) given; `more` in the answer tells
-    /// whether there are more.
+    /// whether to call again. A call that meets many values that have expired may delete fewer, even none, before the
+    /// last one.
     ///
     /// ```
     /// # use agentdb::json;

@@ -9,6 +9,8 @@ pub mod session;
 pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::sync::LazyLock;
 

@@ -7,6 +7,9 @@ mod refusal;
 mod session;
 mod state;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
 use agentdb_engine::modules::namespace;
 use agentdb_engine::{Engine, ReadRequest, Snapshot, decode};
 use agentdb_env::sim::Random;
@@ -20,6 +23,9 @@ use crate::model::{Model, Namespace};
 /// What a check says: what is wrong, if anything is.
 pub(crate) type Check<T = ()> = std::result::Result<T, String>;
 
+/// How often each operation was answered, and how often it was refused.
+pub(crate) type Reads = BTreeMap<&'static str, [u64; 2]>;
+
 /// A namespace as a snapshot shows it, and as it should be.
 pub(crate) struct View<'a> {
     pub(crate) engine: &'a Engine,
@@ -31,6 +37,8 @@ pub(crate) struct View<'a> {
     pub(crate) latest: Option<&'a Namespace>,
     /// The time by now.
     pub(crate) latest_now: i64,
+    /// What was read.
+    pub(crate) reads: RefCell<Reads>,
 }
 
 impl View<'_> {
@@ -53,8 +61,9 @@ impl View<'_> {
     }
 
     fn read<R: ReadRequest>(&self, request: &Value) -> Result<Value, Error> {
-        let response = self.engine.read(self.snapshot, decode::<R>(request.clone())?)?;
-        serde_json::to_value(&response).map_err(|e| Error::new(Code::InvalidJson).with("reason", e))
+        let response = self.engine.read(self.snapshot, decode::<R>(request.clone())?);
+        self.reads.borrow_mut().entry(R::ABOUT.name).or_default()[usize::from(response.is_err())] += 1;
+        serde_json::to_value(&response?).map_err(|e| Error::new(Code::InvalidJson).with("reason", e))
     }
 
     fn must_read<R: ReadRequest>(&self, request: &Value) -> Check<Value> {

@@ -16,6 +16,9 @@ impl View<'_> {
         self.refuses::<state::List>(&json!({"owner": "ann", "limit": too_many}), Code::PageTooLarge)?;
         self.refuses::<state::List>(&json!({"owner": "ann", "limit": 0}), Code::PageTooLarge)?;
         self.refuses::<state::List>(&json!({"owner": "ann", "cursor": "00112233"}), Code::InvalidCursor)?;
+        self.refuses::<state::Owners>(&json!({"limit": too_many}), Code::PageTooLarge)?;
+        self.refuses::<state::Owners>(&json!({"limit": 0}), Code::PageTooLarge)?;
+        self.refuses::<state::Owners>(&json!({"cursor": "00112233"}), Code::InvalidCursor)?;
         self.refuses::<session::List>(&json!({"cursor": "zz"}), Code::InvalidCursor)?;
         self.refuses::<state::Get>(&json!({"owner": "", "key": "a"}), Code::IdEmpty)?;
         let Some((name, collection)) = self.model.collections.iter().next() else { return Ok(()) };

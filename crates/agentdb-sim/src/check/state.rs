@@ -1,6 +1,6 @@
 //! Reading states.
 
-use agentdb_engine::modules::state::{Count, Get, GetMany, List};
+use agentdb_engine::modules::state::{Count, Get, GetMany, List, Owners};
 use agentdb_env::sim::Random;
 use agentdb_types::Code;
 use serde_json::{Value, json};
@@ -20,6 +20,9 @@ impl View<'_> {
         let request = json!({"owner": owner, "prefix": prefix});
         self.lists::<List>(&request, &expected, dice)?;
         self.expect::<Count>(&request, &json!({"count": expected.len()}))?;
+        self.lists::<Owners>(&json!({}), &self.model.owners("", self.now), dice)?;
+        let start = ["a", "an", "ann", "b", "b\u{0}", "none"][dice.below(6) as usize];
+        self.lists::<Owners>(&json!({"prefix": start}), &self.model.owners(start, self.now), dice)?;
         for key in ["a", "counter"] {
             let request = json!({"owner": owner, "key": key});
             let all = self.model.states_of(owner, "", self.now);

@@ -14,13 +14,15 @@ use serde_json::{Value, json};
 pub(crate) use self::record::{filter, search};
 use crate::model::{Model, Namespace, Request};
 
-pub(crate) const OWNERS: [&str; 3] = ["ann", "b\u{0}b", "\u{4e2d}"];
+pub(crate) const OWNERS: [&str; 4] = ["ann", "an", "b\u{0}b", "\u{4e2d}"];
 const NAMES: [&str; 3] = ["team", "test", "default"];
 const SUBJECTS: [&str; 2] = ["person-1", "person-2"];
 
 /// What the generator knows of the database, so that what it asks for is often there.
 pub(crate) struct Scene<'a> {
     pub(crate) model: &'a Model,
+    /// The time of the last decision.
+    pub(crate) now: i64,
     /// The namespaces that can be written to, deleted ones included.
     pub(crate) namespaces: &'a [u64],
     /// Versions that some row has or had.
@@ -35,6 +37,14 @@ impl Scene<'_> {
             0 => 0,
             _ if dice.chance(1, 4) => 0,
             n => self.versions[dice.below(n) as usize],
+        }
+    }
+
+    /// Mostly the version that something has, if it is there.
+    fn version_of(&self, dice: &mut Random, actual: Option<u64>) -> u64 {
+        match actual {
+            Some(actual) if dice.chance(2, 3) => actual,
+            _ => self.version(dice),
         }
     }
 }
@@ -81,8 +91,8 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
     match dice.below(20) {
-        0..=5 => state::operation(dice, scene),
-        6..=12 => session::operation(dice, namespace),
+        0..=5 => state::operation(dice, scene, namespace),
+        6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),
         _ => blob::delete(dice, namespace),
     }

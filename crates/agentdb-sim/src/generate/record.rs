@@ -30,16 +30,21 @@ pub(super) fn operation(
         1 => create(dice, collection),
         2 => ("collection.delete", json!({"collection": pick(dice, &["none", "a b", "."])})),
         3..=8 => {
-            let record = any(dice, found.records.keys());
-            let record = record.cloned().unwrap_or_else(|| pick(dice, &RECORDS).to_owned());
-            let mut fields = json!({"collection": collection, "record": record});
+            let mut fields = json!({"collection": collection, "record": record(dice, found)});
             if dice.chance(1, 5) {
                 fields["expected_version"] = json!(scene.version(dice));
             }
             ("record.delete", fields)
         }
+        9..=18 => patch(dice, scene, collection, found),
         _ => put(dice, scene, collection, Some(found)),
     }
+}
+
+/// A record, one that is there if any is.
+fn record(dice: &mut Random, collection: &Collection) -> String {
+    let found = any(dice, collection.records.keys());
+    found.cloned().unwrap_or_else(|| pick(dice, &RECORDS).to_owned())
 }
 
 fn create(dice: &mut Random, collection: &str) -> (&'static str, Value) {
@@ -119,6 +124,53 @@ fn put(
         _ => {}
     }
     ("record.put", fields)
+}
+
+fn patch(
+    dice: &mut Random,
+    scene: &Scene<'_>,
+    collection: &str,
+    found: &Collection,
+) -> (&'static str, Value) {
+    let live: Vec<_> = found.live(scene.now).map(|(id, _)| id).collect();
+    let record = match any(dice, live.iter()) {
+        Some(id) if dice.chance(15, 16) => String::clone(id),
+        None if dice.chance(15, 16) => return put(dice, scene, collection, Some(found)),
+        _ => record(dice, found),
+    };
+    let mut fields = json!({"collection": collection, "record": record});
+    if dice.chance(2, 3) {
+        fields["payload"] = match dice.below(16) {
+            0 => json!(["no object"]),
+            1 => Value::Null,
+            2..=5 => json!({"at": {"x": dice.below(9), "y": null}, "n": dice.below(6)}),
+            6..=9 => json!({"at": {"y": {"z": null}}, "kind": pick(dice, &KINDS), "tags": null}),
+            10..=12 => json!({"at": [dice.below(9)], "n": null, "tags": [pick(dice, &KINDS)]}),
+            _ => payload(dice),
+        };
+    }
+    if dice.chance(1, 3) {
+        fields["text"] = json!(words(dice));
+    }
+    match found.dimension {
+        Some(dimension) if dice.chance(1, 2) => fields["vector"] = json!(vector(dice, dimension)),
+        None if dice.chance(1, 20) => fields["vector"] = json!([1.0]),
+        _ => {}
+    }
+    maybe_ttl(dice, &mut fields);
+    if dice.chance(1, 8) {
+        fields["ttl_us"] = Value::Null;
+    }
+    if dice.chance(1, 5) {
+        let version = found.records.get(&record).map(|r| r.version);
+        fields["expected_version"] = json!(scene.version_of(dice, version));
+    }
+    match dice.below(200) {
+        0 => fields["record"] = json!(bad_id(dice)),
+        1 => fields["payload"] = json!({"text": too_large()}),
+        _ => {}
+    }
+    ("record.patch", fields)
 }
 
 /// A search of a collection.

@@ -1,9 +1,11 @@
 //! Writes of states.
 
 use agentdb_env::sim::Random;
+use agentdb_types::limits;
 use serde_json::{Value, json};
 
-use super::{OWNERS, Scene, bad_id, maybe_ttl, pick, words};
+use super::{OWNERS, Scene, any, bad_id, maybe_ttl, pick, words};
+use crate::model::Namespace;
 
 const KEYS: [&str; 6] = ["a", "ab", "b", "plan", "\u{0}", "counter"];
 
@@ -19,12 +21,16 @@ fn value(dice: &mut Random) -> Value {
 }
 
 /// A write of a state.
-pub(super) fn operation(dice: &mut Random, scene: &Scene<'_>) -> (&'static str, Value) {
+pub(super) fn operation(
+    dice: &mut Random,
+    scene: &Scene<'_>,
+    namespace: &Namespace,
+) -> (&'static str, Value) {
     let mut fields = json!({"owner": pick(dice, &OWNERS), "key": pick(dice, &KEYS)});
     if dice.chance(1, 60) {
         fields["key"] = json!(bad_id(dice));
     }
-    match dice.below(10) {
+    match dice.below(13) {
         0..=2 => {
             fields["value"] = value(dice);
             maybe_ttl(dice, &mut fields);
@@ -56,11 +62,50 @@ pub(super) fn operation(dice: &mut Random, scene: &Scene<'_>) -> (&'static str, 
                 if dice.chance(1, 3) { Value::Null } else { json!(1 + dice.below(20_000_000)) };
             ("state.expire", fields)
         }
-        _ => {
+        9 => {
             if dice.chance(1, 4) {
                 fields["expected_version"] = json!(scene.version(dice));
             }
             ("state.delete", fields)
         }
+        10 | 11 => take(dice, scene, namespace, fields),
+        _ => clear(dice),
     }
+}
+
+/// Takes a value, mostly one that is there.
+fn take(
+    dice: &mut Random,
+    scene: &Scene<'_>,
+    namespace: &Namespace,
+    mut fields: Value,
+) -> (&'static str, Value) {
+    let live: Vec<_> = namespace.states.iter().filter(|(_, state)| state.live(scene.now)).collect();
+    let found = any(dice, live.iter()).filter(|_| dice.chance(7, 8));
+    if let Some(((owner, key), _)) = found {
+        (fields["owner"], fields["key"]) = (json!(owner), json!(key));
+    }
+    if dice.chance(1, 4) {
+        let version = found.map(|(_, state)| state.version);
+        fields["expected_version"] = json!(scene.version_of(dice, version));
+    }
+    ("state.take", fields)
+}
+
+/// Clears an owner, mostly not of everything.
+fn clear(dice: &mut Random) -> (&'static str, Value) {
+    let mut fields = json!({"owner": pick(dice, &OWNERS)});
+    if dice.chance(2, 3) {
+        fields["prefix"] = json!(pick(dice, &["a", "p", "\u{0}", "", "none"]));
+    }
+    if dice.chance(2, 3) {
+        fields["limit"] = json!(1 + dice.below(3));
+    }
+    match dice.below(60) {
+        0 => fields["owner"] = json!(bad_id(dice)),
+        1 => fields["limit"] = json!(0),
+        2 => fields["limit"] = json!(limits::PAGE + 1),
+        _ => {}
+    }
+    ("state.clear", fields)
 }

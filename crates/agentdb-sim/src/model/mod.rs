@@ -145,13 +145,17 @@ fn check_map(map: &Map<String, Value>) -> Result<(), Code> {
     if map.is_empty() { Ok(()) } else { check_value(&Value::Object(map.clone())) }
 }
 
-/// A merge patch of objects whose fields are scalars: all that the generator makes.
+/// A merge patch. What it removes need not be there; an object takes the place of what is none.
 fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (name, value) in patch {
-        if value.is_null() {
-            target.remove(name);
-        } else {
-            target.insert(name.clone(), value.clone());
+        match value {
+            Value::Null => drop(target.remove(name)),
+            Value::Object(inner) => {
+                let mut merged = target.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+                merge(&mut merged, inner);
+                target.insert(name.clone(), Value::Object(merged));
+            }
+            _ => drop(target.insert(name.clone(), value.clone())),
         }
     }
 }

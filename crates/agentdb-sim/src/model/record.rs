@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Decision, Moment, Namespace, check_id, check_name, check_size, check_value, given_map, given_text,
-    is_live, text, time, with,
+    is_live, merge, text, time, with,
 };
 
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub(crate) struct Record {
     created: i64,
     updated: i64,
     expires: Option<i64>,
-    pub(super) version: u64,
+    pub(crate) version: u64,
 }
 
 impl Collection {
@@ -49,6 +49,15 @@ impl Collection {
     /// The records that have not expired, by id.
     pub(crate) fn live(&self, now: i64) -> impl Iterator<Item = (&String, &Rc<Record>)> {
         self.records.iter().filter(move |(_, record)| record.live(now))
+    }
+
+    /// Refuses a vector that a record of the collection cannot have.
+    fn check_given(&self, vector: Option<&Vec<f32>>) -> Result<(), Code> {
+        match (vector, self.dimension) {
+            (Some(_), None) => Err(Code::InvalidValue),
+            (Some(vector), Some(dimension)) => self.check(dimension, vector),
+            (None, _) => Ok(()),
+        }
     }
 
     /// Refuses a vector that the collection cannot hold or be searched for.
@@ -149,13 +158,18 @@ impl Namespace {
         if fields["expected_version"].as_u64().is_some_and(|expected| expected != version) {
             return Err(Code::VersionMismatch);
         }
-        let (response, wrote) = if name == "record.delete" {
-            if before.is_some() {
-                Rc::make_mut(&mut collection).records.remove(&id);
+        let (response, wrote) = match name {
+            "record.delete" => {
+                if before.is_some() {
+                    Rc::make_mut(&mut collection).records.remove(&id);
+                }
+                (json!({"deleted": before.is_some()}), before.is_some())
             }
-            (json!({"deleted": before.is_some()}), before.is_some())
-        } else {
-            (put(Rc::make_mut(&mut collection), id, before.as_deref(), fields, moment)?, true)
+            "record.patch" => {
+                let before = Rc::unwrap_or_clone(before.ok_or(Code::RecordNotFound)?);
+                (patch(Rc::make_mut(&mut collection), id, before, fields, moment)?, true)
+            }
+            _ => (put(Rc::make_mut(&mut collection), id, before.as_deref(), fields, moment)?, true),
         };
         if wrote {
             Rc::make_mut(&mut self.collections).insert(called, collection);
@@ -175,11 +189,7 @@ fn put(
     check_size(text.as_ref().map_or(0, String::len))?;
     check_value(&Value::Object(payload.clone()))?;
     let vector = vector(fields);
-    match (&vector, collection.dimension) {
-        (Some(_), None) => return Err(Code::InvalidValue),
-        (Some(vector), Some(dimension)) => collection.check(dimension, vector)?,
-        (None, _) => {}
-    }
+    collection.check_given(vector.as_ref())?;
     let expires = moment.expiry(&fields["ttl_us"])?;
     if vector.is_some() {
         collection.slots += 1;
@@ -197,4 +207,34 @@ fn put(
     let stored = json!({"record": id, "version": moment.lsn, "created": before.is_none()});
     collection.records.insert(id, Rc::new(record));
     Ok(with(stored, &[("expires", expires.map(time))]))
+}
+
+fn patch(
+    collection: &mut Collection,
+    id: String,
+    mut record: Record,
+    fields: &Value,
+    moment: &Moment<'_>,
+) -> Result<Value, Code> {
+    if let Some(patch) = fields.get("payload").filter(|patch| !patch.is_null()) {
+        merge(&mut record.payload, patch.as_object().ok_or(Code::InvalidPatch)?);
+        check_value(&Value::Object(record.payload.clone()))?;
+    }
+    if let Some(text) = given_text(fields, "text") {
+        check_size(text.len())?;
+        record.text = Some(text);
+    }
+    if let Some(vector) = vector(fields) {
+        collection.check_given(Some(&vector))?;
+        collection.slots += 1;
+        (record.vector, record.slot) = (Some(vector), collection.slots);
+    }
+    if let Some(ttl) = fields.get("ttl_us") {
+        record.expires = moment.expiry(ttl)?;
+    }
+    (record.updated, record.version) = (moment.now, moment.lsn);
+    let patched = json!({"payload": record.payload, "version": moment.lsn});
+    let patched = with(patched, &[("expires", record.expires.map(time))]);
+    collection.records.insert(id, Rc::new(record));
+    Ok(patched)
 }

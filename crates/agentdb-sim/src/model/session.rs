@@ -33,7 +33,7 @@ pub(crate) struct Message {
     content: Value,
     metadata: Map<String, Value>,
     created: i64,
-    version: u64,
+    pub(crate) version: u64,
 }
 
 impl Session {
@@ -169,6 +169,7 @@ impl Namespace {
         let id = text(fields, "session");
         match name {
             "message.append" => self.append(id, fields, moment),
+            "message.update" => self.update_message(id, fields, moment),
             "message.clear" => {
                 let mut session = self.required(&id, moment.now)?;
                 let deleted = std::mem::take(&mut session.messages).len();
@@ -189,6 +190,34 @@ impl Namespace {
                 Ok((json!({"deleted": true}), true))
             }
         }
+    }
+
+    fn update_message(&mut self, id: String, fields: &Value, moment: &Moment<'_>) -> Decision {
+        let mut session = self.required(&id, moment.now)?;
+        let called = text(fields, "message");
+        check_id(&called)?;
+        let sequence = session.sequence_of(&called).ok_or(Code::MessageNotFound)?;
+        let mut message = Message::clone(&session.messages[&sequence]);
+        if fields["expected_version"].as_u64().is_some_and(|expected| expected != message.version) {
+            return Err(Code::VersionMismatch);
+        }
+        if let Some(content) = fields.get("content") {
+            check_value(content)?;
+            message.content = content.clone();
+        }
+        if let Some(name) = fields.get("name") {
+            name.as_str().map_or(Ok(()), check_id)?;
+            message.name = name.as_str().map(str::to_owned);
+        }
+        if let Some(patch) = fields.get("metadata").filter(|patch| !patch.is_null()) {
+            merge(&mut message.metadata, patch.as_object().ok_or(Code::InvalidPatch)?);
+            check_map(&message.metadata)?;
+        }
+        message.version = moment.lsn;
+        session.updated = moment.now;
+        session.messages.insert(sequence, Rc::new(message));
+        self.keep(id, session);
+        Ok((json!({"sequence": sequence, "version": moment.lsn}), true))
     }
 
     fn append(&mut self, id: String, fields: &Value, moment: &mut Moment<'_>) -> Decision {

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use agentdb_types::Code;
+use agentdb_types::{Code, limits};
 use serde_json::{Map, Value, json};
 
 use super::{Decision, Moment, Namespace, check_id, check_value, is_live, merge, text, time, with};
@@ -10,7 +10,7 @@ use super::{Decision, Moment, Namespace, check_id, check_value, is_live, merge, 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     value: Value,
-    version: u64,
+    pub(crate) version: u64,
     created: i64,
     updated: i64,
     expires: Option<i64>,
@@ -38,12 +38,44 @@ impl Namespace {
         found.map(|((_, key), state)| state.entry(key)).collect()
     }
 
+    /// The owners whose names start so and that have something that has not expired, in the order of their names.
+    pub(crate) fn owners(&self, prefix: &str, now: i64) -> Vec<Value> {
+        let live = self.states.iter().filter(|(_, state)| state.live(now));
+        let mut owners: Vec<&String> = live.map(|((owner, _), _)| owner).collect();
+        owners.dedup();
+        owners.retain(|owner| owner.starts_with(prefix));
+        owners.into_iter().map(|owner| json!({"owner": owner})).collect()
+    }
+
+    /// Nobody has so many rows that one call would not look at all of them.
+    fn clear(&mut self, fields: &Value, now: i64) -> Decision {
+        let (owner, prefix) = (text(fields, "owner"), text(fields, "prefix"));
+        check_id(&owner)?;
+        let limit = fields["limit"].as_u64().map_or(1_000, |limit| limit as usize);
+        if limit == 0 || limit > limits::PAGE {
+            return Err(Code::PageTooLarge);
+        }
+        let live = self.states.iter().filter(|(_, state)| state.live(now)).map(|(id, _)| id);
+        let mut found: Vec<_> =
+            live.filter(|(o, key)| *o == owner && key.starts_with(&prefix)).cloned().collect();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        if !found.is_empty() {
+            let states = Rc::make_mut(&mut self.states);
+            found.iter().for_each(|id| drop(states.remove(id)));
+        }
+        Ok((json!({"deleted": found.len(), "more": more}), !found.is_empty()))
+    }
+
     pub(super) fn state_operation(
         &mut self,
         name: &str,
         fields: &Value,
         moment: &mut Moment<'_>,
     ) -> Decision {
+        if name == "state.clear" {
+            return self.clear(fields, moment.now);
+        }
         let id = (text(fields, "owner"), text(fields, "key"));
         check_id(&id.0)?;
         check_id(&id.1)?;
@@ -61,6 +93,11 @@ impl Namespace {
                     Rc::make_mut(&mut self.states).remove(&id);
                 }
                 return Ok((json!({"deleted": before.is_some()}), before.is_some()));
+            }
+            "state.take" => {
+                let taken = before.ok_or(Code::StateNotFound)?.entry(&id.1);
+                Rc::make_mut(&mut self.states).remove(&id);
+                return Ok((taken, true));
             }
             "state.expire" => (before.as_ref().ok_or(Code::StateNotFound)?.value.clone(), ttl()?),
             "state.increment" => {

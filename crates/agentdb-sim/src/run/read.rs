@@ -3,7 +3,7 @@
 use agentdb_engine::{Engine, NamespaceId};
 
 use super::{Kept, Sim, options};
-use crate::check::{self, Check, View};
+use crate::check::{self, Check, Reads, View};
 use crate::model::Model;
 
 /// Snapshots that are held at a time.
@@ -53,8 +53,20 @@ impl Sim {
             now: kept.now,
             latest: self.model.namespaces.get(&kept.number),
             latest_now: self.log_time,
+            reads: Default::default(),
         };
-        view.something(&mut self.dice).map_err(|what| format!("in a snapshot of {}: {what}", kept.number))
+        view.something(&mut self.dice).map_err(|what| format!("in a snapshot of {}: {what}", kept.number))?;
+        let reads = view.reads.take();
+        self.count_reads(&reads);
+        Ok(())
+    }
+
+    fn count_reads(&mut self, reads: &Reads) {
+        for (name, [done, refused]) in reads {
+            self.report.count(&format!("op {name}"), done + refused);
+            self.report.count(&format!("done {name}"), *done);
+            self.report.count(&format!("refused {name}"), *refused);
+        }
     }
 
     /// The namespaces that can be written to and are there.
@@ -94,6 +106,7 @@ impl Sim {
                 now: self.log_time,
                 latest: self.model.namespaces.get(number),
                 latest_now: self.log_time,
+                reads: Default::default(),
             };
             if everything { view.everything(&mut self.dice) } else { view.something(&mut self.dice) }
                 .map_err(|what| format!("in {number}: {what}"))?;
@@ -102,6 +115,8 @@ impl Sim {
                 self.report.count("checked the refusals of reads", 1);
                 check::namespaces(engine, &snapshot, &model)?;
             }
+            let reads = view.reads.take();
+            self.count_reads(&reads);
         }
         if !self.armed && self.dice.chance(1, 16) {
             check::of_the_handle(engine, options())?;

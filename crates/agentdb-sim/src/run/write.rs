@@ -40,8 +40,13 @@ impl Sim {
         let namespaces: Vec<u64> = self.handles.keys().copied().collect();
         let reachable = |r: &&Request| self.handles.contains_key(&r.namespace);
         let earlier: Vec<&Request> = self.with_key.iter().filter(reachable).collect();
-        let scene =
-            Scene { model: &self.model, namespaces: &namespaces, versions: &versions, earlier: &earlier };
+        let scene = Scene {
+            model: &self.model,
+            now: self.log_time,
+            namespaces: &namespaces,
+            versions: &versions,
+            earlier: &earlier,
+        };
         let mut request = generate::request(&mut self.dice, &scene);
         request.written |= self.hasty;
         self.say(format!("{request:?}"));
@@ -88,6 +93,19 @@ impl Sim {
         nouns.dedup();
         self.report.count("batches", u64::from(request.operations.len() > 1));
         self.report.count("batches of several nouns", u64::from(nouns.len() > 1));
+    }
+
+    /// Counts what an operation was refused for itself. Of several it is not told which one was.
+    fn count_refusal(&mut self, request: &Request, code: Code) {
+        let [(name, _)] = &request.operations[..] else { return };
+        let of_the_request = match code {
+            Code::ClockJump | Code::IdempotencyConflict => true,
+            Code::NamespaceNotFound => request.namespace != 0,
+            _ => false,
+        };
+        if !of_the_request {
+            self.report.count(&format!("refused {name}"), 1);
+        }
     }
 
     /// Lets the model decide everything that is queued, in order, as the engine is about to.
@@ -243,12 +261,16 @@ impl Sim {
                     return Err(format!("{request:?} was answered {answer:?}, not {lsn} {responses:?}"));
                 }
                 self.report.count(if request.written { "ack written" } else { "ack durable" }, 1);
+                for (name, _) in &request.operations {
+                    self.report.count(&format!("done {name}"), 1);
+                }
                 let acked = if request.written { &mut self.written } else { &mut self.durable };
                 *acked = (*acked).max(lsn);
                 Ok(())
             }
             (Err(err), Err(code)) if err.code() == code => {
                 self.report.count(&format!("refused {code}"), 1);
+                self.count_refusal(request, code);
                 Ok(())
             }
             (Err(err), predicted) => {

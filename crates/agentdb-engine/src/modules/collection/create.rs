@@ -92,4 +92,8 @@ impl WriteRequest for Create {
         tx.put_bookkeeping(key, row_json::encode(&head)?)?;
         Ok(Created { number, created: head.created })
     }
+
+    fn weight(&self) -> usize {
+        256 + self.description.len()
+    }
 }

@@ -54,4 +54,8 @@ impl WriteRequest for Create {
         tx.put_bookkeeping(key(&self.name), row_json::encode(&head)?)?;
         Ok(Created { number })
     }
+
+    fn weight(&self) -> usize {
+        256 + self.description.len()
+    }
 }

@@ -9,8 +9,9 @@ use super::vector::{Given, encode, store_vector};
 use super::{Record, check_version, find, key, not_found, schedule, vector_key};
 use crate::encoder::Encoded;
 use crate::modules::state::merge;
-use crate::modules::{check_inline, collection, encode_value, given};
+use crate::modules::{check_inline, collection, encode_value, given, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
 use crate::{Engine, row_json};
@@ -115,7 +116,7 @@ impl WriteRequest for Patch {
             encoded: self.encoded.as_ref(),
         };
         if let Some(vector) = given.vector_for(&head)? {
-            if let Some(slot) = record.slot {
+            if let Some(slot) = record.slot.filter(|_| !planted::is(Bug::PatchedVectorStays)) {
                 tx.delete(vector_key(tx, number, slot))?;
             }
             record.slot = Some(store_vector(tx, number, &self.record, vector)?);
@@ -133,7 +134,9 @@ impl WriteRequest for Patch {
 
     fn weight(&self) -> usize {
         let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
-        512 + vector + self.text.as_ref().map_or(0, String::len)
+        let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
+        let payload = self.payload.as_ref().map_or(0, weigh);
+        512 + vector + encoded + self.text.as_ref().map_or(0, String::len) + payload
     }
 }
 

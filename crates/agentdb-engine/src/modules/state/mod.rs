@@ -107,8 +107,21 @@ pub(crate) fn recode(row: &Row) -> Result<Vec<u8>> {
     Ok(encode(times, &encode_value("value", &state.value)?))
 }
 
-/// The state of a row, unless its time to live has passed.
-fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
+/// The times in a row.
+struct Times {
+    created: Timestamp,
+    updated: Timestamp,
+    expires: Option<Timestamp>,
+}
+
+impl Times {
+    fn have_ended(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|at| at <= now) && !planted::is(Bug::TtlIgnored)
+    }
+}
+
+/// The times of a row, and its value as JSON.
+fn split(row: &Row) -> Result<(Times, &[u8])> {
     let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a state's row is malformed");
     let (&version, rest) = row.body.split_first().ok_or_else(malformed)?;
     if version != ROW_VERSION {
@@ -123,16 +136,22 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
         Timestamp::from_micros(i64::from_le_bytes(bytes)).map_err(|_| malformed())
     };
     let expires = Some(time(2)?).filter(|t| t.micros() != 0);
-    if expires.is_some_and(|t| t <= now) && !planted::is(Bug::TtlIgnored) {
+    Ok((Times { created: time(0)?, updated: time(1)?, expires }, json))
+}
+
+/// Whether the time to live of a row has passed. Its value is not read.
+fn has_expired(row: &Row, now: Timestamp) -> Result<bool> {
+    Ok(split(row)?.0.have_ended(now))
+}
+
+/// The state of a row, unless its time to live has passed.
+fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
+    let (times, json) = split(row)?;
+    if times.have_ended(now) {
         return Ok(None);
     }
-    Ok(Some(State {
-        version: row.lsn,
-        created: time(0)?,
-        updated: time(1)?,
-        expires,
-        value: decode_value(json)?,
-    }))
+    let Times { created, updated, expires } = times;
+    Ok(Some(State { version: row.lsn, created, updated, expires, value: decode_value(json)? }))
 }
 
 /// The state of this key, if it is there and has not expired.
@@ -179,7 +198,7 @@ fn store(tx: &mut Tx<'_>, key: Key, before: Option<&State>, value: &Value, ttl: 
 /// Deletes the row if its time to live has passed.
 pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     if let Some(row) = tx.get(key)?
-        && decode(&row, tx.now())?.is_none()
+        && has_expired(&row, tx.now())?
     {
         tx.delete(key.clone())?;
     }

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::decode;
+use super::has_expired;
 use crate::key::Key;
 use crate::modules::check_page;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -95,7 +95,7 @@ impl Walk {
         let direction = if self.reverse { Page::Backward } else { Page::Forward };
         let mut found = None;
         snapshot.scan(&self.from, self.to.as_ref(), direction, &mut |key, row| {
-            if decode(&row, snapshot.now())?.is_some() {
+            if !has_expired(&row, snapshot.now())? {
                 found = Some(key.components().text()?);
             }
             Ok(found.is_none())

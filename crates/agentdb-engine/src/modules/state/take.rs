@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, check_version, find, not_found, row_key};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::tx::Tx;
 
 /// Reads a value and deletes it, so that nobody else gets it.
@@ -48,7 +49,9 @@ impl WriteRequest for Take {
         let found = find(tx, &key)?;
         check_version(&self.key, found.as_ref(), self.expected_version)?;
         let state = found.ok_or_else(|| not_found(&self.owner, &self.key))?;
-        tx.delete(key)?;
+        if !planted::is(Bug::TakenValueStays) {
+            tx.delete(key)?;
+        }
         Ok(Entry::new(self.key.clone(), state))
     }
 }

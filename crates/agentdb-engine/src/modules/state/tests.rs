@@ -6,9 +6,9 @@ use agentdb_types::Code;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::{Clear, Delete, Expire, Get, List, Owners, Put, Take};
-use crate::Task;
+use super::{Clear, Cleared, Delete, Expire, Get, List, Owners, Put, Take};
 use crate::modules::testing::TestDb;
+use crate::{Batch, Table, Task, WriteOptions};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -16,7 +16,8 @@ enum Step {
     Delete(u8, u8),
     Take(u8, u8),
     Expire(u8, u8, Option<i64>),
-    Clear { owner: u8, prefix: u8, limit: usize },
+    Clear { owner: u8, prefix: u8, limit: usize, again: bool },
+    Crowd(u8, usize),
     Owners { prefix: u8, limit: usize, reverse: bool },
     Pass(u64),
     Drain,
@@ -33,7 +34,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (owner(), key()).prop_map(|(o, k)| Step::Delete(o, k)),
         3 => (owner(), key()).prop_map(|(o, k)| Step::Take(o, k)),
         1 => (owner(), key(), ttl()).prop_map(|(o, k, t)| Step::Expire(o, k, t)),
-        2 => (owner(), 0u8..4, 1usize..4).prop_map(|(owner, prefix, limit)| Step::Clear { owner, prefix, limit }),
+        4 => (owner(), 0u8..4, 1usize..4, any::<bool>())
+            .prop_map(|(owner, prefix, limit, again)| Step::Clear { owner, prefix, limit, again }),
+        1 => (owner(), 600usize..1_300).prop_map(|(o, n)| Step::Crowd(o, n)),
         4 => (0u8..4, 1usize..4, any::<bool>())
             .prop_map(|(prefix, limit, reverse)| Step::Owners { prefix, limit, reverse }),
         2 => (1u64..1_500).prop_map(Step::Pass),
@@ -86,6 +89,40 @@ fn owners(db: &TestDb, prefix: &str, limit: usize, reverse: bool) -> Vec<String>
     }
 }
 
+/// Puts values that expire at once and are not swept yet, between the keys that start with `a` and the others.
+fn crowd(db: &TestDb, owner: &str, count: usize) {
+    let mut batch = Batch::new();
+    for n in 0..count {
+        let put = Put { ttl_us: Some(1), ..Put::new(owner, format!("a~{n:04}"), json!(n)) };
+        batch.push(db.engine(), put).unwrap();
+    }
+    db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap();
+    db.world.advance_us(1);
+}
+
+/// Clears once. The answer tells what was deleted, from the first key on; whether all is gone; and if there is more, rows
+/// are gone.
+fn clear(db: &TestDb, model: &mut Model, owner: &'static str, prefix: &str, limit: usize) -> Cleared {
+    let matching: Vec<_> =
+        model.0.keys().filter(|(o, k)| *o == owner && k.starts_with(prefix)).copied().collect();
+    let (live, before) = (model.0.len(), db.rows(Table::State));
+    let request = Clear { owner: owner.into(), prefix: prefix.into(), limit: Some(limit) };
+    let cleared = db.write(request).unwrap().response;
+    let (deleted, after) = (cleared.deleted as usize, db.rows(Table::State));
+    assert!(deleted <= limit.min(matching.len()));
+    assert!(cleared.more || deleted == matching.len(), "{cleared:?} of {matching:?}");
+    assert!(!cleared.more || after < before, "{cleared:?} of {before} rows");
+    if before - live < 1_000 - limit {
+        // Too few have expired to be in the way.
+        assert_eq!((deleted, cleared.more), (matching.len().min(limit), matching.len() > limit));
+        assert_eq!(before - after, deleted, "what has expired is the sweeper's");
+    }
+    for at in matching.into_iter().take(deleted) {
+        model.0.remove(&at);
+    }
+    cleared
+}
+
 fn play(db: &mut TestDb, model: &mut Model, now: &mut u64, step: Step) {
     model.forget(*now);
     let until = |ttl: Option<i64>, now: u64| ttl.map(|ttl| now + ttl.unsigned_abs());
@@ -122,19 +159,13 @@ fn play(db: &mut TestDb, model: &mut Model, now: &mut u64, step: Step) {
             let found = model.0.get_mut(&at).map(|(_, expires)| *expires = until(ttl_us, *now));
             assert_eq!(db.write(request).is_ok(), found.is_some());
         }
-        Step::Clear { owner, prefix, limit } => {
+        Step::Clear { owner, prefix, limit, again } => {
             let (owner, prefix) = (name(owner), PREFIXES[usize::from(prefix)]);
-            let request = Clear { owner: owner.into(), prefix: prefix.into(), limit: Some(limit) };
-            let cleared = db.write(request).unwrap().response;
-            let matching: Vec<_> =
-                model.0.keys().filter(|(o, k)| *o == owner && k.starts_with(prefix)).copied().collect();
-            assert_eq!(
-                (cleared.deleted, cleared.more),
-                (matching.len().min(limit) as u64, matching.len() > limit)
-            );
-            for at in matching.into_iter().take(limit) {
-                model.0.remove(&at);
-            }
+            while clear(db, model, owner, prefix, limit).more && again {}
+        }
+        Step::Crowd(owner, count) => {
+            crowd(db, name(owner), count);
+            *now += 1;
         }
         Step::Owners { prefix, limit, reverse } => {
             let prefix = PREFIXES[usize::from(prefix)];
@@ -199,4 +230,44 @@ fn what_cannot_be_taken_cleared_or_listed_is_refused_and_changes_nothing() {
     let taken = db.write(Take { expected_version: Some(version), ..Take::new("ann", "ticket") }).unwrap();
     assert_eq!((taken.response.value, taken.response.version), (json!("t"), version));
     assert_eq!(db.read(Get::new("ann", "ticket")).unwrap_err().code(), Code::StateNotFound);
+}
+
+/// How many values each call deletes, until there are no more.
+fn clear_all(db: &TestDb, clear: &Clear) -> Vec<u64> {
+    let mut deleted = Vec::new();
+    loop {
+        let before = db.rows(Table::State);
+        let cleared = db.write(clear.clone()).unwrap().response;
+        deleted.push(cleared.deleted);
+        assert!(db.rows(Table::State) < before, "each call makes progress");
+        if !cleared.more {
+            return deleted;
+        }
+    }
+}
+
+#[test]
+fn a_clear_looks_at_so_many_rows_at_a_time_expired_ones_included() {
+    let db = TestDb::new(3);
+    for part in ["ann", "bob"] {
+        crowd(&db, part, 2_500);
+        db.write(Put::new(part, "a", json!(0))).unwrap();
+        db.write(Put::new(part, "b", json!(1))).unwrap();
+        db.write(Put::new(part, "c", json!(2))).unwrap();
+    }
+    // Before the first 1,000 rows end there is one value, and behind 2,500 that have expired there are two.
+    assert_eq!(clear_all(&db, &Clear { limit: Some(10), ..Clear::new("ann") }), [1, 0, 2]);
+    // A greater limit looks further.
+    assert_eq!(clear_all(&db, &Clear { limit: Some(2_000), ..Clear::new("bob") }), [1, 2]);
+    db.run(Task::Sweep);
+    assert_eq!(db.rows(Table::State), 0);
+}
+
+#[test]
+fn a_clear_of_large_values_goes_by_their_bytes() {
+    let db = TestDb::new(4);
+    for n in 0..40 {
+        db.write(Put::new("ann", n.to_string(), json!("x".repeat(1_000_000)))).unwrap();
+    }
+    assert_eq!(clear_all(&db, &Clear::new("ann")), [17, 17, 6]);
 }

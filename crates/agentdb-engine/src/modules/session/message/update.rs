@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::super::merge_metadata;
 use super::{Body, not_found, require, row_key, sequence_of, touch};
-use crate::modules::{encode_value, given, given_json};
+use crate::modules::{encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::row_json;
 use crate::tx::Tx;
@@ -100,12 +101,14 @@ impl WriteRequest for Update {
         if let Some(patch) = &self.metadata {
             merge_metadata(&mut body.metadata, patch)?;
         }
-        touch(tx, number)?;
+        if !planted::is(Bug::UpdateRenewsNothing) {
+            touch(tx, number)?;
+        }
         tx.put(key, row_json::encode(&body)?)?;
         Ok(Updated { sequence, version: tx.lsn() })
     }
 
     fn weight(&self) -> usize {
-        256 + self.content.as_ref().map_or(0, |content| content.as_str().map_or(1024, str::len))
+        256 + self.content.as_ref().map_or(0, weigh) + self.metadata.as_ref().map_or(0, weigh)
     }
 }
