@@ -15,7 +15,7 @@ pub(crate) fn fail(err: &Error, json: bool) -> ExitCode {
         writeln!(out, "{}", serde_json::to_string(&serde_json::json!({ "error": err })).unwrap_or_default())
     } else {
         let hint = format!("{} See docs/errors/E{}.md.", err.kind().advice(), err.code().number());
-        writeln!(out, "error: {err}\n{hint}")
+        writeln!(out, "error: {}\n{hint}", harmless(&err.to_string()))
     };
     ExitCode::from(err.kind().exit_code())
 }
@@ -65,18 +65,26 @@ fn table(style: TableStyle) -> Table {
     table
 }
 
+/// Text for people, with what would command their terminal (agents store what others wrote) shown as escapes.
+fn harmless(text: &str) -> String {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let show = |c: char| if commands(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    if text.contains(commands) { text.chars().map(show).collect() } else { text.to_owned() }
+}
+
 fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => harmless(text),
         Value::Null => String::new(),
-        other => other.to_string(),
+        // JSON escapes what is below a blank, and leaves the rest.
+        other => harmless(&other.to_string()),
     }
 }
 
 fn pairs(fields: &serde_json::Map<String, Value>) -> String {
     let mut table = table(NOTHING);
     for (name, value) in fields {
-        table.add_row([name.clone(), text(value)]);
+        table.add_row([harmless(name), text(value)]);
     }
     table.to_string()
 }

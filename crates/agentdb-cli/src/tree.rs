@@ -111,7 +111,7 @@ fn own() -> Vec<Command> {
             .arg(positional("text", "The text; encoded by the local encoder").num_args(0..))
             .arg(Arg::new("vector").long("vector").value_name("JSON").help("A vector instead of a text"))
             .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
-            .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches")),
+            .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches (docs/filters.md)")),
         Command::new("batch")
             .about("Commit operations together: JSON lines {\"op\": …, \"request\": …} from a file or standard input")
             .arg(positional("file", "The file, or - for standard input").default_value("-")),

@@ -172,7 +172,7 @@ codes! {
         "Correct the value as the message says.";
     1008 InvalidJson Invalid "invalid_json"
         "{field} is not valid JSON: {reason}"
-        "The text is not JSON, has a duplicate key, or has a number that cannot be kept exactly."
+        "The text is not JSON, has a duplicate key, an integer that does not fit into 64 bits, or a number beyond the range of a 64-bit float. Fractions are kept as the nearest 64-bit float."
         "Correct the text. Large integers that exceed 64 bits must be given as strings.";
     1009 DepthExceeded Limit "depth_exceeded"
         "{field} is nested {actual} deep or more, the limit is {limit}"
@@ -341,7 +341,7 @@ codes! {
     5005 Locked Unavailable "locked"
         "{path} is in use by another process"
         "Another process has the database open, or another handle in this process has."
-        "Close the other one. Sharing one directory between processes is not built yet.";
+        "Close the other one. Never remove the lock file: the handle that holds it would stop, and its writes in flight be lost. Sharing one directory between processes is not built yet.";
     5006 ClockJump Unavailable "clock_jump"
         "the clock jumped by {actual} microseconds, the limit is {limit}"
         "The machine's clock moved far more than the time that passed; log time would carry the mistake for ever."

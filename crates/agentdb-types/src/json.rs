@@ -10,8 +10,8 @@ use crate::{Code, Error, Result, limits};
 /// Reads JSON text as a value. `field` is the name that an error gives it.
 ///
 /// # Errors
-/// [`Code::InvalidUtf8`]; [`Code::InvalidJson`] for a syntax error, a duplicate key, or an integer beyond 64 bits
-/// (which would lose digits); [`Code::DepthExceeded`].
+/// [`Code::InvalidUtf8`]; [`Code::InvalidJson`] for a syntax error, a duplicate key, an integer beyond 64 bits
+/// (which would lose digits) or a fraction that would become zero; [`Code::DepthExceeded`].
 pub fn parse(field: &str, text: &[u8]) -> Result<Value> {
     let text = std::str::from_utf8(text)
         .map_err(|e| Error::new(Code::InvalidUtf8).with("field", field).with("offset", e.valid_up_to()))?;
@@ -22,8 +22,8 @@ pub fn parse(field: &str, text: &[u8]) -> Result<Value> {
     if depth > limits::JSON_DEPTH {
         return Err(too_deep(field, depth));
     }
-    if let Some(number) = inexact_integer(text) {
-        return Err(fail(&format_args!("the integer {number} does not fit into 64 bits")));
+    if let Some(reason) = lost_number(text) {
+        return Err(fail(&reason));
     }
     let mut de = serde_json::Deserializer::from_str(text);
     let value = Strict.deserialize(&mut de).map_err(|e| fail(&e))?;
@@ -71,18 +71,22 @@ fn nesting(text: &str) -> usize {
     deepest
 }
 
-/// The first integer literal that neither `i64` nor `u64` holds.
-fn inexact_integer(text: &str) -> Option<&str> {
-    Tokens::new(text).find_map(|token| match token {
-        Token::Scalar(s)
-            if s.starts_with(|c: char| c == '-' || c.is_ascii_digit())
-                && !s.contains(['.', 'e', 'E'])
-                && s.parse::<i64>().is_err()
-                && s.parse::<u64>().is_err() =>
-        {
-            Some(s)
+/// What is wrong with the first number that would become another one: an integer that neither `i64` nor `u64` holds, or a
+/// fraction so small that it would become zero. Fractions are rounded to the nearest `f64` otherwise.
+fn lost_number(text: &str) -> Option<String> {
+    Tokens::new(text).find_map(|token| {
+        let Token::Scalar(s) = token else { return None };
+        let digits = s.strip_prefix('-').unwrap_or(s);
+        if !digits.starts_with(|c: char| c.is_ascii_digit()) {
+            return None;
         }
-        _ => None,
+        if digits.bytes().all(|b| b.is_ascii_digit()) {
+            let fits = s.parse::<i64>().is_ok() || s.parse::<u64>().is_ok();
+            return (!fits).then(|| format!("the integer {s} does not fit into 64 bits"));
+        }
+        let mantissa = digits.split(['e', 'E']).next().unwrap_or(digits);
+        let is_zero = mantissa.bytes().all(|b| matches!(b, b'0' | b'.'));
+        (s.parse() == Ok(0.0) && !is_zero).then(|| format!("the number {s} is too small for a 64-bit float"))
     })
 }
 
@@ -212,6 +216,16 @@ mod tests {
             ["{\"a\":1,\"a\":2}", "123456789012345678901234567890", "[1e999]", "{", "", "1 2", "\"\u{1}\""]
         {
             assert_eq!(parse("v", text.as_bytes()).unwrap_err().code(), Code::InvalidJson, "{text}");
+        }
+        for text in ["1e-400", "[-2.5E-330]", "0.000001e-320"] {
+            let err = parse("v", text.as_bytes()).unwrap_err();
+            assert!(err.to_string().contains("too small"), "{err}");
+        }
+        for text in ["0e-400", "-0.0", "5e-324", "\"1e-400\""] {
+            assert!(parse("v", text.as_bytes()).is_ok(), "{text}");
+        }
+        for text in ["1-", "--5"] {
+            assert!(!parse("v", text.as_bytes()).unwrap_err().to_string().contains("64 bits"), "{text}");
         }
         assert_eq!(parse("v", b"\"\xff\"").unwrap_err().code(), Code::InvalidUtf8);
         assert_eq!(parse("v", b"[18446744073709551615,-9223372036854775808]").unwrap()[0], u64::MAX);

@@ -173,7 +173,7 @@ impl Collection {
         self.get_record(record.into(), false)
     }
 
-    /// A record with its vector, bit for bit as it was given; `None` if there is none.
+    /// A record with its vector, as 32-bit floats bit for bit as given; `None` if there is none.
     ///
     /// # Errors
     /// [`Code::CollectionNotFound`].

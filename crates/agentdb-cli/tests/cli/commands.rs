@@ -173,6 +173,23 @@ fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
 }
 
 #[test]
+fn what_was_stored_never_commands_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let value = "\u{1b}[2J\u{9b}31mhi\u{202e}\nthere";
+    json(dir, &["state", "put", "ann", "k", &json!(value).to_string()]);
+    json(dir, &["state", "put", "ann", "l", &json!({"a\u{9b}": value}).to_string()]);
+    for arguments in
+        [&["state", "get", "ann", "k"][..], &["state", "list", "ann"], &["state", "get", "\u{1b}[", "k"]]
+    {
+        let output = run(dir, arguments);
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(!shown.contains(['\u{1b}', '\u{9b}']) && shown.contains("\\u{1b}["), "{shown}");
+    }
+    assert_eq!(json(dir, &["state", "get", "ann", "k"])["value"], value);
+}
+
+#[test]
 fn the_log_of_no_database_is_not_sound_and_files_are_their_owners() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

@@ -18,7 +18,7 @@ use crate::{Snapshot, Table};
 pub struct Count {
     /// The collection.
     pub collection: String,
-    /// Only records whose payload matches.
+    /// Only records whose payload matches (docs/filters.md).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
 }

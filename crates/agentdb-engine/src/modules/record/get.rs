@@ -34,7 +34,7 @@ pub struct Entry {
     pub text: Option<String>,
     /// The payload.
     pub payload: Map<String, Value>,
-    /// The vector, bit for bit as it was given, if it was asked for and there is one.
+    /// The vector as it was given, components rounded to 32-bit floats, if it was asked for and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
     /// The version, which grows with every put.

@@ -30,7 +30,7 @@ pub struct Search {
     /// How many hits at most; 10 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// Only records whose payload matches; filtered inside the search, so that the limit counts matches.
+    /// Only records whose payload matches (docs/filters.md); filtered inside the search, so that the limit counts matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
     /// Only hits at least this good: a least score for cosine and dot product, a greatest distance for Euclidean.
