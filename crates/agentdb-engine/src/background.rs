@@ -14,8 +14,9 @@ use crate::engine::Core;
 const SYNC_AFTER: Duration = Duration::from_millis(5);
 const STAMP_AFTER: Duration = Duration::from_millis(200);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
-/// The pause between two pieces of the log's next segment, which leaves the disk to the log.
-const FILL_PAUSE: Duration = Duration::from_millis(10);
+/// The pause between two pieces of the log's next segment, which leaves the disk to the log. A piece has 256 KiB: the segment
+/// is there in time unless the log grows by more than some 50 MiB a second.
+const FILL_PAUSE: Duration = Duration::from_millis(4);
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
