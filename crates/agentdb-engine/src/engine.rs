@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use agentdb_env::{Env, Lock};
+use agentdb_env::{Env, Lock, entries};
 use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 
@@ -282,11 +282,11 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
     }
     create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;
+    entries::settle(&**files, dir)?;
     let format = Format::read(env, dir)?;
     for name in ["log", "rows", "blobs", "keys"] {
-        files.create_dir_all(&dir.join(name))?;
+        entries::ensure_dir(&**files, dir, name)?;
     }
-    files.sync_dir(dir)?;
     let corrupt = |path: &Path, reason: &str| {
         Err(Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason))
     };
@@ -308,18 +308,9 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
 
 /// Creates a directory so that it survives, with those above it.
 fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
-    let mut missing = Vec::new();
-    for ancestor in dir.ancestors() {
-        if ancestor.as_os_str().is_empty() || env.files.exists(ancestor)? {
-            break;
-        }
-        missing.push(ancestor);
-    }
-    env.files.create_dir_all(dir)?;
-    for created in missing.into_iter().rev() {
-        if let Some(parent) = created.parent() {
-            env.files.sync_dir(if parent.as_os_str().is_empty() { Path::new(".") } else { parent })?;
-        }
+    let parents = dir.ancestors().filter_map(|dir| Some((dir.parent()?, dir.file_name()?)));
+    for (parent, name) in parents.collect::<Vec<_>>().into_iter().rev() {
+        entries::ensure_dir(&*env.files, parent, name)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb_env::{Env, OpenMode};
+use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{Code, Error, Id, Result};
 use serde::{Deserialize, Serialize};
 
@@ -79,8 +79,7 @@ impl Format {
         let file = env.files.open(&new, OpenMode::CreateNew)?;
         file.write_at(0, text.as_bytes())?;
         file.sync_data()?;
-        env.files.rename(&new, &dir.join("FORMAT"))?;
-        env.files.sync_dir(dir)?;
+        entries::make(&*env.files, dir, "FORMAT", || env.files.rename(&new, &dir.join("FORMAT")))?;
         Ok(format)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use agentdb_env::{Env, OpenMode};
+use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{Code, Error, Id, Result};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -74,9 +74,9 @@ impl Keyring {
         Ok(true)
     }
 
-    fn path(&self, subject: &str) -> PathBuf {
+    fn file_name(subject: &str) -> String {
         let name = blake3::hash(subject.as_bytes()).to_hex();
-        self.dir.join(format!("{}.key", &name[..32]))
+        format!("{}.key", &name[..32])
     }
 
     fn find(&self, subject: &str) -> Result<SubjectKey> {
@@ -90,7 +90,10 @@ impl Keyring {
     }
 
     fn load(&self, subject: &str) -> Result<Option<SubjectKey>> {
-        let path = self.path(subject);
+        let name = Self::file_name(subject);
+        let path = self.dir.join(&name);
+        // What is about to be sealed with it must not outlive it.
+        entries::prove(&*self.env.files, &self.dir, &name)?;
         if !self.env.files.exists(&path)? {
             return Ok(None);
         }
@@ -107,7 +110,8 @@ impl Keyring {
     }
 
     fn store(&self, subject: &str, key: &SubjectKey) -> Result<()> {
-        let path = self.path(subject);
+        let name = Self::file_name(subject);
+        let path = self.dir.join(&name);
         let new = path.with_extension("new");
         if self.env.files.exists(&new)? {
             self.env.files.remove(&new)?;
@@ -115,8 +119,7 @@ impl Keyring {
         let file = self.env.files.open(&new, OpenMode::CreateNew)?;
         file.write_at(0, &encode(subject, key))?;
         file.sync_data()?;
-        self.env.files.rename(&new, &path)?;
-        self.env.files.sync_dir(&self.dir)
+        entries::make(&*self.env.files, &self.dir, &name, || self.env.files.rename(&new, &path))
     }
 }
 

@@ -27,6 +27,8 @@ mod cursor;
 #[cfg(any(test, feature = "decoders"))]
 pub mod decoders;
 mod digest;
+#[cfg(test)]
+mod doubt_tests;
 mod encoder;
 mod engine;
 mod filter;

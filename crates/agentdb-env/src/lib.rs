@@ -5,6 +5,7 @@
 //! operating system for any of these; a lint enforces it.
 
 mod clock;
+pub mod entries;
 mod entropy;
 mod env;
 mod files;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentdb_env::{Env, OpenMode};
+use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 
 use crate::frame;
@@ -101,6 +101,7 @@ impl LocalLog {
         for name in env.files.list(dir)?.iter().filter(|n| n.ends_with(".new")) {
             env.files.remove(&dir.join(name))?;
         }
+        entries::settle(&*env.files, dir)?;
         recover::remove_trimmed(env, dir)?;
         let tail = recover::find_tail(env, dir, view, OpenMode::Write)?;
         let (chain_at, first_lsn) = (tail.chain_at, tail.first_lsn);
@@ -112,14 +113,17 @@ impl LocalLog {
         let mut segments = tail.segments;
         let (current, offset) = match tail.end {
             Some((segment, offset)) => {
-                remove_after(env, dir, segment.number)?;
+                remove_after(env, dir, &segment)?;
                 rewrite(&segment, tail.unproven_from, offset)?;
                 zero_from(&segment, offset)?;
                 segment.file.sync_data()?;
                 (segment, offset)
             }
             None => {
-                let segment = Segment::create(env, dir, 1, options.bytes_of(1))?;
+                // Later segments hold no frame, and are removed at opening, if making them fails.
+                let create = || Segment::create(env, dir, 1, options.bytes_of(1)).map(drop);
+                entries::make(&*env.files, dir, segment::file_name(1), create)?;
+                let segment = Segment::open(env, dir, 1, OpenMode::Write)?;
                 segments.push(SegmentStart { number: 1, first_lsn: Lsn(1) });
                 (segment, DATA_START)
             }
@@ -191,13 +195,9 @@ impl LocalLog {
         Ok(self.head)
     }
 
-    /// Moves on to the next segment. What the old one holds is synced first, so that frames of a segment never survive
-    /// while frames of the one before are lost.
+    /// Moves on to the next segment. What the old one holds is synced before a frame is written to it, so that frames of
+    /// a segment never survive while frames of the one before are lost.
     fn roll(&mut self, needed: u64) -> Result<()> {
-        if let Some(point) = self.sync_point() {
-            point.sync()?;
-            self.note_synced(&point);
-        }
         let needed = DATA_START + needed;
         let prepared = self.prepared.clone();
         let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -217,6 +217,9 @@ impl LocalLog {
         };
         slot.next_number = number + 1;
         drop(slot);
+        self.current.set_continued()?;
+        self.current.file.sync_data()?;
+        (self.synced, self.synced_appends) = (self.head.lsn, self.appends);
         self.segments.push(SegmentStart { number, first_lsn: self.head.lsn.next() });
         self.current = segment;
         self.offset = DATA_START;
@@ -345,9 +348,14 @@ impl SegmentPreparer {
 }
 
 /// Removes segments that were made ahead, or that hold only what is being cut; the last one first.
-fn remove_after(env: &Env, dir: &Path, number: u64) -> Result<()> {
-    for later in recover::list(env, dir)?.into_iter().filter(|n| *n > number).rev() {
-        env.files.remove(&dir.join(segment::file_name(later)))?;
+fn remove_after(env: &Env, dir: &Path, current: &Segment) -> Result<()> {
+    let mut later = recover::list(env, dir)?;
+    later.retain(|number| *number > current.number);
+    if !later.is_empty() {
+        current.clear_continued()?;
+    }
+    for number in later.into_iter().rev() {
+        env.files.remove(&dir.join(segment::file_name(number)))?;
         env.files.sync_dir(dir)?;
     }
     Ok(())

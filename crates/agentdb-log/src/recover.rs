@@ -61,12 +61,16 @@ pub(crate) fn list(env: &Env, dir: &Path) -> Result<Vec<u64>> {
     let (_, numbers) = numbers(env, dir)?;
     for pair in numbers.windows(2) {
         if pair[0] + 1 != pair[1] {
-            return Err(Error::new(Code::FormatCorrupt)
-                .with("path", dir.join(segment::file_name(pair[0] + 1)).display())
-                .with("reason", "the segment is missing"));
+            return Err(missing(dir, pair[0] + 1));
         }
     }
     Ok(numbers)
+}
+
+fn missing(dir: &Path, number: u64) -> Error {
+    Error::new(Code::FormatCorrupt)
+        .with("path", dir.join(segment::file_name(number)).display())
+        .with("reason", "the segment is missing")
 }
 
 /// Reads what is needed to find the end of the log and the chain hash at `at`: the segments from the one that holds the
@@ -75,6 +79,11 @@ pub(crate) fn find_tail(env: &Env, dir: &Path, at: Lsn, mode: OpenMode) -> Resul
     let mut open = Vec::new();
     for number in list(env, dir)? {
         open.push(Segment::open(env, dir, number, mode)?);
+    }
+    if let Some(newest) = open.last()
+        && newest.is_continued()?
+    {
+        return Err(missing(dir, newest.number + 1));
     }
     let mut firsts = Vec::with_capacity(open.len());
     for segment in &open {

@@ -1,7 +1,9 @@
 //! A segment: a zero-filled file of frames behind a small header.
 //!
 //! Header, format version 1 (little-endian, in a first block of 4,096 bytes): magic `ADBSEGMT`, version `u32`, zero
-//! `u32`, segment number `u64`, length `u64`, salt `u64`, CRC-32C of those 40 bytes `u32`, then zeros.
+//! `u32`, segment number `u64`, length `u64`, salt `u64`, CRC-32C of those 40 bytes `u32`, then zeros. Once the log goes on
+//! in the next segment, at offset 512 (a sector of its own): `CONTINUE`, salt `u64`, number of the next segment `u64`,
+//! CRC-32C of those 24 bytes `u32`. It tells a newest segment from one whose successor was lost.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +22,9 @@ pub(crate) const DATA_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"ADBSEGMT";
 const HEADER: usize = 44;
+const CONTINUED_AT: u64 = 512;
+const CONTINUED: &[u8; 8] = b"CONTINUE";
+const CONTINUED_BYTES: usize = 28;
 const ZERO_PIECE: usize = 256 << 10;
 static ZEROS: [u8; ZERO_PIECE] = [0; ZERO_PIECE];
 
@@ -114,6 +119,41 @@ impl Segment {
             return Err(corrupt("the segment is shorter than its header says"));
         }
         Ok(Segment { number, salt, len, path, file })
+    }
+
+    /// Notes that the log goes on in the next segment, which is durable already. This becomes so with the next sync.
+    pub(crate) fn set_continued(&self) -> Result<()> {
+        self.file.write_at(CONTINUED_AT, &self.continued())
+    }
+
+    /// Takes that back, durably, before the next segment is removed. It is written even if it is not there: an earlier
+    /// attempt may have changed what is read and not what is on the disk.
+    pub(crate) fn clear_continued(&self) -> Result<()> {
+        self.file.write_at(CONTINUED_AT, &[0; CONTINUED_BYTES])?;
+        self.file.sync_data()
+    }
+
+    /// Whether the log goes on in the next segment.
+    pub(crate) fn is_continued(&self) -> Result<bool> {
+        let mut bytes = [0; CONTINUED_BYTES];
+        self.read_exact(CONTINUED_AT, &mut bytes)?;
+        match bytes {
+            [0, ..] if bytes.iter().all(|b| *b == 0) => Ok(false),
+            _ if bytes == self.continued() => Ok(true),
+            _ => Err(Error::new(Code::FormatCorrupt)
+                .with("path", self.path.display())
+                .with("reason", "the note of where the log goes on is damaged")),
+        }
+    }
+
+    fn continued(&self) -> [u8; CONTINUED_BYTES] {
+        let mut out = [0; CONTINUED_BYTES];
+        out[..8].copy_from_slice(CONTINUED);
+        out[8..16].copy_from_slice(&self.salt.to_le_bytes());
+        out[16..24].copy_from_slice(&(self.number + 1).to_le_bytes());
+        let sum = crc32c::crc32c(&out[..24]);
+        out[24..].copy_from_slice(&sum.to_le_bytes());
+        out
     }
 
     /// The frame at `offset`, or why there is none.

@@ -24,6 +24,11 @@ impl TestDb {
         TestDb { world, namespace: NamespaceId::DEFAULT, engine }
     }
 
+    /// A machine without a database yet: `reopen` makes it.
+    pub(crate) fn absent(seed: u64) -> Self {
+        TestDb { world: World::new(seed), namespace: NamespaceId::DEFAULT, engine: None }
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         self.engine.as_ref().unwrap()
     }

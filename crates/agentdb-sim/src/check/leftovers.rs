@@ -96,7 +96,8 @@ pub(crate) fn files(env: &Env, dir: &Path, number: u64, model: Option<&Namespace
     }
     let dir = dir.join("blobs").join(number.to_string());
     let mut found = BTreeSet::new();
-    for start in list(&dir)? {
+    // The mark of a directory that could not be made stays until it is made.
+    for start in list(&dir)?.into_iter().filter(|name| !name.ends_with(".unproven")) {
         found.extend(list(&dir.join(start))?);
     }
     let mut expected = BTreeSet::new();

@@ -119,6 +119,7 @@ fn snapshot(core: &Arc<Core>, namespace: NamespaceId) -> Result<Snapshot> {
 fn look_at_files(core: &Arc<Core>) -> Result<bool> {
     let next = core.blobs.unseen.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let Some(namespace) = next else { return Ok(false) };
+    core.blobs.settle(namespace)?;
     for address in core.blobs.addresses(namespace)? {
         remove_unreferenced(core, namespace, &address)?;
     }

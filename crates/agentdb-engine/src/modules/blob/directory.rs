@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use agentdb_env::{Env, File, OpenMode};
+use agentdb_env::{Env, File, OpenMode, entries};
 use agentdb_types::{Code, Error, Result, limits};
 
 use super::row::BLOCK;
@@ -17,6 +17,8 @@ const NEW: &str = "new";
 pub(crate) struct Blobs {
     env: Env,
     dir: PathBuf,
+    /// Held while directories are made or synced: whether that failed before.
+    failed: Mutex<bool>,
     /// Uploads under way, by namespace and address.
     uploads: Mutex<HashMap<(NamespaceId, String), usize>>,
     /// Directories of namespaces whose files were not looked at since opening.
@@ -50,12 +52,19 @@ impl Blobs {
         for name in env.files.list(&new)? {
             env.files.remove(&new.join(name))?;
         }
+        entries::settle(&*env.files, dir)?;
         let mut unseen = VecDeque::new();
         for name in env.files.list(dir)? {
             unseen.extend(name.parse().ok().map(NamespaceId));
         }
         let (env, dir) = (env.clone(), dir.to_owned());
-        Ok(Blobs { env, dir, uploads: Mutex::default(), unseen: Mutex::new(unseen) })
+        Ok(Blobs {
+            env,
+            dir,
+            failed: Mutex::default(),
+            uploads: Mutex::default(),
+            unseen: Mutex::new(unseen),
+        })
     }
 
     /// Writes what `source` gives to a new file and syncs it.
@@ -136,6 +145,12 @@ impl Blobs {
         Ok(exists)
     }
 
+    /// Makes the directories in that of a namespace durable that are in doubt.
+    pub(super) fn settle(&self, namespace: NamespaceId) -> Result<()> {
+        let _one = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        entries::settle(&*self.env.files, &self.namespace_dir(namespace))
+    }
+
     /// The addresses of the files of a namespace.
     pub(super) fn addresses(&self, namespace: NamespaceId) -> Result<Vec<String>> {
         let dir = self.namespace_dir(namespace);
@@ -181,23 +196,36 @@ fn fill(source: &mut dyn std::io::Read, out: &mut [u8]) -> Result<usize> {
 impl Received {
     /// Gives the file its place. Its directory entry is durable after [`Blobs::sync`].
     pub(super) fn place(&mut self, blobs: &Blobs, namespace: NamespaceId) -> Result<()> {
-        let to = blobs.path(namespace, &self.address);
-        if let Some(dir) = to.parent() {
-            self.env.files.create_dir_all(dir)?;
-        }
-        self.env.files.rename(&self.path, &to)?;
+        blobs.ensure_dirs(namespace, &self.address)?;
+        self.env.files.rename(&self.path, &blobs.path(namespace, &self.address))?;
         self.placed = true;
         Ok(())
     }
 }
 
 impl Blobs {
-    /// Makes the directory entries that lead to an address durable. A failure must poison the handle.
+    /// Makes the directories that lead to an address, durably.
+    fn ensure_dirs(&self, namespace: NamespaceId, address: &str) -> Result<()> {
+        let _one = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let files = &*self.env.files;
+        entries::ensure_dir(files, &self.dir, namespace.number().to_string())?;
+        entries::ensure_dir(files, &self.namespace_dir(namespace), &address[..2])
+    }
+
+    /// Makes the directory entry of an address durable. A failure must poison the handle. None that comes after it is
+    /// believed: it would succeed without an effect, the system having given up on the entries of both.
     pub(super) fn sync(&self, namespace: NamespaceId, address: &str) -> Result<()> {
-        let dir = self.namespace_dir(namespace);
-        self.env.files.sync_dir(&self.dir)?;
-        self.env.files.sync_dir(&dir)?;
-        self.env.files.sync_dir(&dir.join(&address[..2]))
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = self.namespace_dir(namespace).join(&address[..2]);
+        if *failed {
+            return Err(Error::new(Code::Io)
+                .with("operation", "sync")
+                .with("path", dir.display())
+                .with("reason", "an earlier sync of the directory of blobs failed"));
+        }
+        let synced = self.env.files.sync_dir(&dir);
+        *failed = synced.is_err();
+        synced
     }
 }
 
