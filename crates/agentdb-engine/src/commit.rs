@@ -92,7 +92,7 @@ impl Core {
             let durable =
                 pending.iter().any(|p| p.ack == Ack::Durable) && !planted::is(Bug::AnswerBeforeSync);
             let point = if durable { sequencer.log.sync_point() } else { None };
-            (pending, point, sequencer.log.head().lsn)
+            (pending, point, sequencer.log.head())
         };
         if pending.is_empty() {
             return Ok(false);
@@ -105,7 +105,7 @@ impl Core {
             }
             self.lock_sequencer().note_synced(self, &point);
         }
-        self.rows.publish(head);
+        self.publish(head);
         self.answer(pending);
         self.make_room()?;
         Ok(true)

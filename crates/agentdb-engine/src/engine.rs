@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use agentdb_env::{Env, Lock, entries};
-use agentdb_log::{LocalLog, Log, Opened, SegmentPreparer};
+use agentdb_log::{Head, LocalLog, Log, Opened, SegmentPreparer};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use crate::background::Background;
@@ -23,6 +23,7 @@ use crate::read::Read;
 use crate::rows::{Base, BaseOptions, Drained, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
+use crate::sweep::Sweeper;
 use crate::tx::IdSource;
 use crate::vectors::Vectors;
 use crate::{Snapshot, TextEncoder, sweep};
@@ -149,6 +150,9 @@ pub(crate) struct Core {
     /// Numbers of namespaces that were deleted, and the LSNs that did it.
     dead: RwLock<HashMap<u64, Lsn>>,
     dead_count: AtomicUsize,
+    /// Log time of what is published.
+    pub(crate) published_us: AtomicI64,
+    pub(crate) sweeper: Sweeper,
 }
 
 /// Counts since opening.
@@ -375,6 +379,8 @@ fn assemble(
         failed: OnceLock::new(),
         dead: RwLock::default(),
         dead_count: AtomicUsize::new(0),
+        published_us: AtomicI64::new(0),
+        sweeper: Sweeper::default(),
     }
 }
 
@@ -406,7 +412,7 @@ impl Core {
                 }
             }
             let end = Position { lsn: group.last_lsn(), chain: group.chain, time: group.time };
-            self.rows.publish(end.lsn);
+            self.publish(Head { lsn: end.lsn, chain: end.chain, time: end.time, epoch: group.epoch });
             if self.rows.active_bytes() >= self.options.memtable_bytes {
                 self.rows.freeze(end);
             }
@@ -429,11 +435,20 @@ impl Core {
         {
             self.bury(number, lsn);
         }
+        if body.is_some() {
+            self.sweeper.note(key, lsn);
+        }
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
         if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
             self.fail(&err);
         }
+    }
+
+    /// Lets readers see the log up to here.
+    pub(crate) fn publish(&self, head: Head) {
+        self.rows.publish(head.lsn);
+        self.published_us.fetch_max(head.time.micros(), Ordering::AcqRel);
     }
 
     fn bury(&self, number: u64, lsn: Lsn) {

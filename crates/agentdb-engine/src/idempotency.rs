@@ -72,7 +72,7 @@ pub(crate) fn remember(tx: &mut Tx<'_>, write: &QueuedWrite, responses: &[AnyRes
     };
     sweep::schedule(tx, expires, &key)?;
     // The responses may repeat what the subject wrote: content.
-    tx.put(key, row_json::encode(&remembered)?)
+    tx.put_outcome(key, row_json::encode(&remembered)?)
 }
 
 /// Deletes an outcome whose time has passed.

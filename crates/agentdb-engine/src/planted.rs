@@ -57,6 +57,8 @@ pub enum Bug {
     OtherOwnersCleared,
     /// A patch with a vector leaves the record's old one.
     PatchedVectorStays,
+    /// The sweeper goes on behind expiries that are still to come.
+    ExpiriesPassedOver,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
 }
@@ -64,7 +66,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 27] = [
+    pub const ALL: [Bug; 28] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -91,6 +93,7 @@ impl Bug {
         Bug::TakenValueStays,
         Bug::OtherOwnersCleared,
         Bug::PatchedVectorStays,
+        Bug::ExpiriesPassedOver,
         Bug::UpdateRenewsNothing,
     ];
 }

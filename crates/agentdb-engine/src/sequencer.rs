@@ -142,7 +142,7 @@ impl Sequencer {
 
     /// Answers those who asked for no more than that the operating system has their batch.
     fn answer_early(&mut self, core: &Core) {
-        core.rows.publish(self.log.head().lsn);
+        core.publish(self.log.head());
         let (early, rest) =
             std::mem::take(&mut self.appended).into_iter().partition(|p| p.ack == Ack::Written);
         self.appended = rest;

@@ -1,9 +1,11 @@
 //! Deleting what nobody sees any more: rows whose time to live has passed, and what deleted namespaces, sessions and
 //! collections left. Everything goes through the sequencer, in small batches.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use agentdb_types::{Result, Timestamp};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +37,16 @@ pub(crate) enum Remains {
 }
 
 impl Remains {
+    fn from_number(number: u64) -> Result<Self> {
+        [Remains::Namespace, Remains::Session, Remains::Collection]
+            .into_iter()
+            .find(|kind| *kind as u64 == number)
+            .ok_or_else(|| {
+                Error::new(Code::RowsCorrupt)
+                    .with("reason", format_args!("a note of discarded rows of kind {number}"))
+            })
+    }
+
     fn tables(self) -> &'static [Table] {
         match self {
             Remains::Namespace => &[],
@@ -73,63 +85,200 @@ pub(crate) fn dead_namespaces(rows: &Reader) -> Result<Vec<u64>> {
     Ok(numbers)
 }
 
+/// Where the sweeper stands. What it has deleted lies in the memory tables and the base until they are merged, and every scan
+/// walks over it: so each batch starts where the one before ended.
+#[derive(Default)]
+pub(crate) struct Sweeper {
+    /// The batch after which nothing has been discarded.
+    last_discard: AtomicU64,
+    stand: Mutex<Stand>,
+}
+
+#[derive(Default)]
+struct Stand {
+    /// By namespace: where its notes of expiries start; earlier ones are gone, and none will come.
+    expiries: HashMap<NamespaceId, Key>,
+    discarded: HashMap<NamespaceId, Discarded>,
+    /// The deleted namespace that is being swept, and where its rows start.
+    namespace: Option<(NamespaceId, Key)>,
+}
+
+/// How far the notes of discarded numbers in a namespace were followed.
+#[derive(Clone, Default)]
+struct Discarded {
+    /// All that was noted up to here is swept.
+    done: Option<Lsn>,
+    /// The round under way: the LSN at which it began, the note to go on with, and the table and row of its number.
+    round: Option<(Lsn, Key, usize, Option<Key>)>,
+}
+
+impl Sweeper {
+    /// Learns of a row that was put.
+    pub(crate) fn note(&self, key: &[u8], lsn: Lsn) {
+        if Key::table_of(key) == Some(Table::Garbage as u8) {
+            self.last_discard.fetch_max(lsn.0, Ordering::AcqRel);
+        }
+    }
+}
+
 /// Sweeps one batch, if any namespace has something to sweep.
 pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
+    let mut stand = core.sweeper.stand.lock().unwrap_or_else(PoisonError::into_inner);
+    let published_us = core.published_us.load(Ordering::Acquire);
     let system = core.snapshot(NamespaceId::SYSTEM)?;
     for namespace in modules::namespace::all(&system)? {
-        if is_due(&system.in_namespace(namespace))? {
-            core.submit_internal(namespace, Box::new(Sweep {}))?;
+        let snapshot = system.in_namespace(namespace);
+        let from = stand.expiries.get(&namespace);
+        let (notes, from) = due_notes(&snapshot, Table::Expiry, from, BATCH, published_us)?;
+        let notes: Vec<_> = notes.into_iter().map(Key::into_bytes).collect();
+        let discarded = stand.discarded.get(&namespace).cloned().unwrap_or_default();
+        let (remains, discarded) = remains(core, &snapshot, discarded, BATCH - notes.len())?;
+        let worked = !notes.is_empty() || !remains.is_empty();
+        if worked {
+            core.submit_internal(namespace, Box::new(Sweep { notes, remains }))?;
+        }
+        stand.expiries.insert(namespace, from);
+        stand.discarded.insert(namespace, discarded);
+        if worked {
             return Ok(true);
         }
     }
-    let dead = dead_namespaces(&system.rows)?;
-    if let Some(&number) = dead.first() {
-        core.submit_internal(NamespaceId(number), Box::new(SweepNamespace {}))?;
-        let empty = is_empty(&core.rows.reader(), NamespaceId(number))?;
-        if empty {
-            modules::blob::remove_namespace(core, NamespaceId(number))?;
-            core.submit_internal(NamespaceId::SYSTEM, Box::new(ForgetNamespace { number }))?;
+    match dead_namespaces(&system.rows)?.first() {
+        Some(&number) => sweep_namespace(core, &system, &mut stand, NamespaceId(number)).map(|()| true),
+        None => Ok(false),
+    }
+}
+
+/// Up to `most` of the notes in `table` that are due, and where to look next time. Keys start with the time for which the note
+/// is, which is later than when it was written; `from` is what this told the last time, if the notes are gone.
+pub(crate) fn due_notes(
+    snapshot: &Snapshot,
+    table: Table,
+    from: Option<&Key>,
+    most: usize,
+    published_us: i64,
+) -> Result<(Vec<Key>, Key)> {
+    let table = snapshot.key(table);
+    let from = from.cloned().unwrap_or_else(|| table.clone());
+    let mut notes = Vec::new();
+    snapshot.scan(&from, table.after_prefix().as_ref(), Page::Forward, &mut |key, _| {
+        let due = key.components().u64()? <= snapshot.now().micros().unsigned_abs();
+        if due {
+            notes.push(key);
         }
-        return Ok(true);
-    }
-    Ok(false)
-}
-
-fn is_due(snapshot: &Snapshot) -> Result<bool> {
-    let mut due = false;
-    snapshot.scan_prefix(&snapshot.key(Table::Expiry), Page::Forward, &mut |key, _| {
-        due = key.components().u64()? <= snapshot.now().micros().unsigned_abs();
-        Ok(false)
+        Ok(due && notes.len() < most)
     })?;
-    Ok(due || first_garbage(snapshot)?.is_some())
-}
-
-/// The first note of a discarded session or collection. Namespaces have their own way of being swept.
-fn first_garbage(rows: &dyn Read) -> Result<Option<(Remains, Key)>> {
-    let mut first = None;
-    for kind in [Remains::Session, Remains::Collection] {
-        rows.scan_prefix(&rows.key(Table::Garbage).u64(kind as u64), Page::Forward, &mut |key, _| {
-            first.get_or_insert((kind, key));
-            Ok(false)
-        })?;
+    // What the snapshot does not show yet is not written before what was published.
+    let mut next = table.clone().u64(published_us.unsigned_abs());
+    if let Some(last) = notes.last().filter(|_| notes.len() == most) {
+        next = next.min(last.clone());
     }
-    Ok(first)
+    if planted::is(Bug::ExpiriesPassedOver) && !notes.is_empty() {
+        next = table.u64(u64::MAX);
+    }
+    Ok((notes, next.max(from)))
 }
 
-fn is_empty(rows: &Reader, namespace: NamespaceId) -> Result<bool> {
-    let from = Key::namespace(namespace);
-    let to = from.after_prefix();
-    let mut rows = rows.scan(from.as_bytes(), to.as_ref().map(Key::as_bytes), Page::Forward.direction());
-    rows.next().transpose().map(|first| first.is_none())
+/// Up to `room` keys of what discarded sessions and collections left, each followed by the note that told of it, and how far
+/// that is.
+fn remains(
+    core: &Core,
+    snapshot: &Snapshot,
+    mut discarded: Discarded,
+    room: usize,
+) -> Result<(Vec<Vec<u8>>, Discarded)> {
+    let mut keys = Vec::new();
+    if discarded.round.is_none() {
+        let last = core.sweeper.last_discard.load(Ordering::Acquire);
+        if discarded.done.is_some_and(|done| done.0 >= last) {
+            return Ok((keys, discarded));
+        }
+        let first = snapshot.key(Table::Garbage).u64(Remains::Session as u64);
+        discarded.round = Some((snapshot.lsn(), first, 0, None));
+    }
+    let Some((began, from, mut table, mut row)) = discarded.round.take() else {
+        return Ok((keys, discarded));
+    };
+    let mut notes = Vec::new();
+    let end = snapshot.key(Table::Garbage).u64(Remains::Collection as u64).after_prefix();
+    // One more than there is room for tells where to go on.
+    snapshot.scan(&from, end.as_ref(), Page::Forward, &mut |key, _| {
+        notes.push(key);
+        Ok(notes.len() <= room)
+    })?;
+    for note in notes {
+        let mut parts = note.components();
+        let kind = Remains::from_number(parts.u64()?)?;
+        let number = parts.u64()?;
+        while let Some(&of) = kind.tables().get(table).filter(|_| keys.len() < room) {
+            let prefix = snapshot.key(of).u64(number);
+            let start = row.take().unwrap_or_else(|| prefix.clone());
+            snapshot.scan(&start, prefix.after_prefix().as_ref(), Page::Forward, &mut |key, _| {
+                if keys.len() == room {
+                    row = Some(key);
+                    return Ok(false);
+                }
+                keys.push(key.into_bytes());
+                Ok(true)
+            })?;
+            if row.is_some() {
+                break;
+            }
+            table += 1;
+        }
+        if keys.len() == room {
+            discarded.round = Some((began, note, table, row));
+            return Ok((keys, discarded));
+        }
+        keys.push(note.into_bytes());
+        table = 0;
+    }
+    discarded.done = Some(began);
+    Ok((keys, discarded))
+}
+
+/// Sweeps a batch of a deleted namespace, or forgets it if nothing is left.
+fn sweep_namespace(
+    core: &Arc<Core>,
+    system: &Snapshot,
+    stand: &mut Stand,
+    number: NamespaceId,
+) -> Result<()> {
+    stand.expiries.remove(&number);
+    stand.discarded.remove(&number);
+    let all = Key::namespace(number);
+    let from = match stand.namespace.take() {
+        Some((swept, from)) if swept == number => from,
+        _ => all.clone(),
+    };
+    let (mut keys, mut next) = (Vec::new(), None);
+    system.scan(&from, all.after_prefix().as_ref(), Page::Forward, &mut |key, _| {
+        if keys.len() == BATCH {
+            next = Some(key);
+            return Ok(false);
+        }
+        keys.push(key.into_bytes());
+        Ok(true)
+    })?;
+    if !keys.is_empty() {
+        core.submit_internal(number, Box::new(Sweep { notes: Vec::new(), remains: keys }))?;
+    }
+    if next.is_none() {
+        modules::blob::remove_namespace(core, number)?;
+        core.submit_internal(NamespaceId::SYSTEM, Box::new(ForgetNamespace { number: number.number() }))?;
+    }
+    stand.namespace = next.map(|from| (number, from));
+    Ok(())
 }
 
 /// A batch of the sweeper in one namespace.
 #[derive(Serialize, Deserialize, JsonSchema)]
-struct Sweep {}
-
-/// A batch of the sweeper in a deleted namespace.
-#[derive(Serialize, Deserialize, JsonSchema)]
-struct SweepNamespace {}
+struct Sweep {
+    /// Keys of notes of expiries.
+    notes: Vec<Vec<u8>>,
+    /// Keys of rows that nobody can change any more.
+    remains: Vec<Vec<u8>>,
+}
 
 /// The end of sweeping a deleted namespace.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -152,76 +301,25 @@ pub(crate) const fn internal(name: &'static str) -> About {
 }
 
 impl Request for Sweep {
-    type Response = usize;
+    type Response = ();
     const ABOUT: About = internal("internal.sweep");
 }
 
 impl WriteRequest for Sweep {
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<usize> {
-        let mut due = Vec::new();
-        let now = tx.now();
-        tx.scan_prefix(&tx.key(Table::Expiry), Page::Forward, &mut |key, _| {
-            let mut parts = key.components();
-            let expired = parts.u64()? <= now.micros().unsigned_abs();
-            if expired {
-                let row = Key::from_bytes(parts.rest().to_vec());
-                due.push((key, row));
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
+        for note in &self.notes {
+            let note = Key::from_bytes(note.clone());
+            let mut parts = note.components();
+            if parts.u64()? <= tx.now().micros().unsigned_abs() {
+                modules::expire(tx, &Key::from_bytes(parts.rest().to_vec()))?;
+                tx.delete(note)?;
             }
-            Ok(expired && due.len() < BATCH)
-        })?;
-        let mut swept = due.len();
-        for (entry, row) in due {
-            modules::expire(tx, &row)?;
-            tx.delete(entry)?;
         }
-        if swept < BATCH {
-            swept += sweep_garbage(tx, BATCH - swept)?;
-        }
-        Ok(swept)
+        self.remains.iter().try_for_each(|key| tx.delete(Key::from_bytes(key.clone())))
     }
-}
 
-/// Deletes up to `limit` rows of the first discarded number, or its note once nothing is left.
-fn sweep_garbage(tx: &mut Tx<'_>, limit: usize) -> Result<usize> {
-    let Some((kind, note)) = first_garbage(tx)? else { return Ok(0) };
-    let mut parts = note.components();
-    parts.u64()?;
-    let number = parts.u64()?;
-    let mut keys = Vec::new();
-    for &table in kind.tables() {
-        tx.scan_prefix(&tx.key(table).u64(number), Page::Forward, &mut |key, _| {
-            keys.push(key);
-            Ok(keys.len() < limit)
-        })?;
-    }
-    keys.truncate(limit);
-    if keys.is_empty() {
-        keys.push(note);
-    }
-    let swept = keys.len();
-    for key in keys {
-        tx.delete(key)?;
-    }
-    Ok(swept)
-}
-
-impl Request for SweepNamespace {
-    type Response = usize;
-    const ABOUT: About = internal("internal.sweep_namespace");
-}
-
-impl WriteRequest for SweepNamespace {
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<usize> {
-        let mut keys = Vec::new();
-        tx.scan_prefix(&Key::namespace(tx.namespace()), Page::Forward, &mut |key, _| {
-            keys.push(key);
-            Ok(keys.len() < BATCH)
-        })?;
-        let swept = keys.len();
-        for key in keys {
-            tx.delete(key)?;
-        }
-        Ok(swept)
+    fn weight(&self) -> usize {
+        self.notes.iter().chain(&self.remains).map(|key| 32 + key.len()).sum()
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Tx<'a> {
     lsn: Lsn,
     now: Timestamp,
     writes: BTreeMap<Vec<u8>, Write>,
+    /// Rows that count towards the limit of a batch.
+    counted: usize,
     bytes: usize,
     wrote: bool,
     /// The row that was looked at last: what a decision reads, it mostly writes next.
@@ -42,6 +44,17 @@ struct Write {
     added: Option<i64>,
     /// Whether the body may be sealed with the subject's key.
     content: bool,
+}
+
+/// What a row that is written is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// What the write is about: it counts as a row of the batch, and is sealed with the subject's key.
+    Content,
+    /// What a retry of the batch is answered: sealed, and not counted.
+    Outcome,
+    /// The engine's own: neither.
+    Bookkeeping,
 }
 
 /// A row after a batch: its key, and its body unless it is gone.
@@ -70,6 +83,7 @@ impl<'a> Tx<'a> {
             lsn,
             now,
             writes: BTreeMap::new(),
+            counted: 0,
             bytes: 0,
             wrote: false,
             looked_at: RefCell::default(),
@@ -93,15 +107,23 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`Code::BatchTooLarge`].
     pub fn put(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.write(key, Some(body), true)
+        self.write(key, Some(body), Kind::Content)
     }
 
-    /// Puts a row of the engine's own bookkeeping, which an erasure leaves in place.
+    /// Puts what a retry of the batch will be answered: content, which does not count as a row of the batch.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`] for its bytes.
+    pub(crate) fn put_outcome(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
+        self.write(key, Some(body), Kind::Outcome)
+    }
+
+    /// Puts a row of the engine's own bookkeeping, which an erasure leaves in place. It does not count as a row of the batch.
     ///
     /// # Errors
     /// [`Code::BatchTooLarge`].
     pub fn put_bookkeeping(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.write(key, Some(body), false)
+        self.write(key, Some(body), Kind::Bookkeeping)
     }
 
     /// Deletes a row; no error if there is none.
@@ -109,7 +131,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`Code::BatchTooLarge`].
     pub fn delete(&mut self, key: Key) -> Result<()> {
-        self.write(key, None, true)
+        self.write(key, None, Kind::Content)
     }
 
     /// Adds to a counter, which starts at zero, and returns its value.
@@ -125,17 +147,18 @@ impl<'a> Tx<'a> {
             None => Some(by),
             Some(write) => write.added.and_then(|sum| sum.checked_add(by)),
         };
-        self.write(key.clone(), Some(after), false)?;
+        self.write(key.clone(), Some(after), Kind::Bookkeeping)?;
         if let Some(write) = self.writes.get_mut(key.as_bytes()) {
             write.added = added;
         }
         Ok(value)
     }
 
-    fn write(&mut self, key: Key, body: Option<Vec<u8>>, content: bool) -> Result<()> {
+    fn write(&mut self, key: Key, body: Option<Vec<u8>>, kind: Kind) -> Result<()> {
         self.bytes += key.as_bytes().len() + body.as_ref().map_or(0, Vec::len);
         self.wrote |= body.is_some();
         let after = body.map(Arc::from);
+        let content = kind != Kind::Bookkeeping;
         match self.writes.get_mut(key.as_bytes()) {
             Some(write) => {
                 write.after = after;
@@ -146,6 +169,7 @@ impl<'a> Tx<'a> {
                 let looked_at = self.looked_at.take().filter(|(looked_at, _)| *looked_at == key);
                 let before = looked_at.map(|(_, row)| row);
                 let write = Write { before, after, added: None, content };
+                self.counted += usize::from(kind == Kind::Content);
                 self.writes.insert(key.as_bytes().to_vec(), write);
             }
         }
@@ -155,8 +179,8 @@ impl<'a> Tx<'a> {
                 .with("unit", unit)
                 .with("limit", limit))
         };
-        if self.writes.len() > limits::BATCH_MUTATIONS {
-            return over(self.writes.len(), "mutations", limits::BATCH_MUTATIONS);
+        if self.counted > limits::BATCH_MUTATIONS {
+            return over(self.counted, "mutations", limits::BATCH_MUTATIONS);
         }
         if self.bytes > limits::BATCH_BYTES {
             return over(self.bytes, "bytes", limits::BATCH_BYTES);

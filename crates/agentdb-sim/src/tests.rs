@@ -127,6 +127,7 @@ fn every_seed_holds_and_everything_happens() {
         "fault power loss between operations",
         "fault power loss after hasty writes",
         "fault failed sync",
+        "fault failed sync of a directory",
         "fault failed write",
         "fault disk full",
         "fault read-only disk",

@@ -8,7 +8,7 @@ pub const VALUE_BYTES: usize = 1 << 20;
 pub const BLOB_BYTES: u64 = 5 << 30;
 /// Microseconds for which the file of a deleted blob is kept, for readers of older snapshots: one hour.
 pub const BLOB_KEPT_US: i64 = 3_600 * 1_000_000;
-/// Mutations of one batch, after the operations in it are resolved.
+/// Mutations of one batch, after the operations in it are resolved; those of the engine's own bookkeeping not counted.
 pub const BATCH_MUTATIONS: usize = 10_000;
 /// Bytes of one batch, keys and bodies together.
 pub const BATCH_BYTES: usize = 64 << 20;

@@ -18,7 +18,9 @@ pub(super) struct Plan {
     syncs: u64,
     writes: u64,
     off_after: Option<u64>,
+    dir_syncs: u64,
     failing_syncs: BTreeSet<u64>,
+    failing_dir_syncs: BTreeSet<u64>,
     failing_writes: BTreeSet<u64>,
     pub(super) capacity: Option<u64>,
     pub(super) read_only: bool,
@@ -41,6 +43,12 @@ impl Faults {
         plan.failing_syncs.insert(plan.syncs + n);
     }
 
+    /// Fails the `n`th sync of a directory from now, as [`Faults::fail_sync`] does.
+    pub fn fail_dir_sync(&self, n: u64) {
+        let plan = &mut self.shared.state().plan;
+        plan.failing_dir_syncs.insert(plan.dir_syncs + n);
+    }
+
     /// Fails the `n`th write from now (1 is the next) with an I/O error. A first part of it may have been written.
     pub fn fail_write(&self, n: u64) {
         let plan = &mut self.shared.state().plan;
@@ -61,7 +69,8 @@ impl Faults {
     /// Disarms everything: no capacity, not read-only, nothing to fail.
     pub fn clear(&self) {
         let plan = &mut self.shared.state().plan;
-        *plan = Plan { changes: plan.changes, syncs: plan.syncs, writes: plan.writes, ..Plan::default() };
+        let Plan { changes, syncs, dir_syncs, writes, .. } = *plan;
+        *plan = Plan { changes, syncs, dir_syncs, writes, ..Plan::default() };
     }
 }
 
@@ -80,6 +89,12 @@ impl Plan {
     pub(super) fn sync_fails_now(&mut self) -> bool {
         self.syncs += 1;
         self.failing_syncs.remove(&self.syncs)
+    }
+
+    /// Counts a sync of a directory; true if it fails.
+    pub(super) fn dir_sync_fails_now(&mut self) -> bool {
+        self.dir_syncs += 1;
+        self.failing_dir_syncs.remove(&self.dir_syncs) | self.sync_fails_now()
     }
 
     /// Counts a write; true if it fails.

@@ -162,7 +162,7 @@ impl State {
 
     pub(super) fn sync_dir(&mut self, call: Call<'_>, dir: u64) -> Result<()> {
         self.counters.add("dir_syncs");
-        if self.plan.sync_fails_now() {
+        if self.plan.dir_sync_fails_now() {
             self.disk.fail_sync_dir(dir, &mut self.dice).map_err(|r| call.refused(r))?;
             self.counters.add("failed_syncs");
             return Err(call.refused(BROKEN));

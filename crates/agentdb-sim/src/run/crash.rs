@@ -20,7 +20,7 @@ impl Sim {
         }
         self.armed = true;
         let faults = self.world.faults();
-        let name = match self.dice.below(9) {
+        let name = match self.dice.below(10) {
             0..=2 => {
                 faults.crash_after(self.dice.below(60));
                 "power loss in an operation"
@@ -28,6 +28,12 @@ impl Sim {
             3 => {
                 faults.fail_sync(1 + self.dice.below(6));
                 "failed sync"
+            }
+            9 => {
+                // What it leaves matters to a process that goes on with it.
+                self.doubting = true;
+                faults.fail_dir_sync(1 + self.dice.below(3));
+                "failed sync of a directory"
             }
             4 => {
                 faults.fail_write(1 + self.dice.below(10));
@@ -55,6 +61,14 @@ impl Sim {
         };
         self.say(format!("arm: {name}"));
         self.report.count(&format!("fault {name}"), 1);
+        if self.doubting && self.dice.chance(1, 2) {
+            self.task(Task::Freeze)?;
+            for _ in 0..6 {
+                if !self.broken {
+                    self.task(Task::Drain)?;
+                }
+            }
+        }
         // Give it some operations to strike.
         for _ in 0..30 {
             if self.broken || self.world.is_off() {
@@ -86,7 +100,8 @@ impl Sim {
         self.restarts += 1;
         self.kept.clear();
         self.in_flight.clear();
-        let power_loss = self.world.is_off() || self.dice.chance(2, 3);
+        let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
+        let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
         if self.dice.chance(1, 3) {
             // Trouble while recovering.

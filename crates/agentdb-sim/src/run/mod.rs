@@ -79,6 +79,8 @@ struct Sim {
     broken: bool,
     /// Whether all writes ask for the weaker acknowledgement.
     hasty: bool,
+    /// Whether a directory was made to fail to sync: the process mostly starts again without a power loss.
+    doubting: bool,
     restarts: u64,
     report: Report,
     trace: Vec<String>,
@@ -142,6 +144,7 @@ impl Sim {
             armed: false,
             broken: false,
             hasty: false,
+            doubting: false,
             restarts: 0,
             report: Report::default(),
             trace: Vec::new(),

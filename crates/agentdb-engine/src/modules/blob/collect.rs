@@ -1,5 +1,6 @@
 //! Removing files that nothing refers to: a step of the engine, whose outcome goes through the sequencer.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use agentdb_types::Result;
@@ -11,7 +12,7 @@ use super::{due, due_key, note_key, row_key};
 use crate::engine::Core;
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
-use crate::read::{Page, Read};
+use crate::read::Read;
 use crate::tx::Tx;
 use crate::{NamespaceId, Snapshot, Table, modules, sweep};
 
@@ -20,34 +21,33 @@ const BATCH: usize = 100;
 
 /// Does one piece of collecting; returns whether there was any.
 pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
+    let mut collected_to = core.blobs.collected_to.lock().unwrap_or_else(PoisonError::into_inner);
+    let published_us = core.published_us.load(Ordering::Acquire);
     let system = core.snapshot(NamespaceId::SYSTEM)?;
     for namespace in modules::namespace::all(&system)? {
-        let notes = due_notes(&system.in_namespace(namespace))?;
-        if notes.is_empty() {
-            continue;
+        let snapshot = system.in_namespace(namespace);
+        let from = collected_to.get(&namespace);
+        let (due, next) = sweep::due_notes(&snapshot, Table::BlobGarbage, from, BATCH, published_us)?;
+        let mut notes = Vec::new();
+        for key in &due {
+            let mut parts = key.components();
+            notes.push((parts.u64()?, parts.text()?));
         }
         let collected = collect(core, namespace, notes)?;
-        if !collected.is_empty() {
+        let (some, all) = (!collected.is_empty(), collected.len() == due.len());
+        if some {
             core.submit_internal(namespace, Box::new(Collected { notes: collected }))?;
+        }
+        // A note whose blob is being uploaded again is looked at again.
+        if all {
+            collected_to.insert(namespace, next);
+        }
+        if some {
             return Ok(true);
         }
     }
+    drop(collected_to);
     look_at_files(core)
-}
-
-/// The notes of a namespace whose time has come.
-fn due_notes(snapshot: &Snapshot) -> Result<Vec<(u64, String)>> {
-    let now = snapshot.now().micros().unsigned_abs();
-    let mut notes = Vec::new();
-    snapshot.scan_prefix(&snapshot.key(Table::BlobGarbage), Page::Forward, &mut |key, _| {
-        let mut parts = key.components();
-        let due = parts.u64()?;
-        if due <= now {
-            notes.push((due, parts.text()?));
-        }
-        Ok(due <= now && notes.len() < BATCH)
-    })?;
-    Ok(notes)
 }
 
 /// Removes the files of due notes; returns the notes that are done with.
@@ -56,6 +56,9 @@ fn collect(
     namespace: NamespaceId,
     notes: Vec<(u64, String)>,
 ) -> Result<Vec<(u64, String)>> {
+    if notes.is_empty() {
+        return Ok(notes);
+    }
     let uploads = core.blobs.uploads();
     let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
     let mut collected = Vec::new();
@@ -128,6 +131,7 @@ fn look_at_files(core: &Arc<Core>) -> Result<bool> {
 
 /// Removes the files of a namespace that was deleted and whose last row was swept.
 pub(crate) fn remove_namespace(core: &Arc<Core>, namespace: NamespaceId) -> Result<()> {
+    core.blobs.collected_to.lock().unwrap_or_else(PoisonError::into_inner).remove(&namespace);
     for address in core.blobs.addresses(namespace)? {
         remove_unreferenced(core, namespace, &address)?;
     }

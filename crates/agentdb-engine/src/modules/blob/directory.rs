@@ -10,6 +10,7 @@ use agentdb_types::{Code, Error, Result, limits};
 use super::row::BLOCK;
 use super::{ADDRESS_DIGITS, check_address};
 use crate::NamespaceId;
+use crate::key::Key;
 
 const NEW: &str = "new";
 
@@ -21,6 +22,8 @@ pub(crate) struct Blobs {
     failed: Mutex<bool>,
     /// Uploads under way, by namespace and address.
     uploads: Mutex<HashMap<(NamespaceId, String), usize>>,
+    /// By namespace: where its notes of files to remove start; earlier ones are gone, and none will come.
+    pub(super) collected_to: Mutex<HashMap<NamespaceId, Key>>,
     /// Directories of namespaces whose files were not looked at since opening.
     pub(super) unseen: Mutex<VecDeque<NamespaceId>>,
 }
@@ -63,6 +66,7 @@ impl Blobs {
             dir,
             failed: Mutex::default(),
             uploads: Mutex::default(),
+            collected_to: Mutex::default(),
             unseen: Mutex::new(unseen),
         })
     }

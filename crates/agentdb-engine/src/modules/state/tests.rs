@@ -271,3 +271,24 @@ fn a_clear_of_large_values_goes_by_their_bytes() {
     }
     assert_eq!(clear_all(&db, &Clear::new("ann")), [17, 17, 6]);
 }
+
+#[test]
+fn a_batch_of_the_most_rows_may_have_times_to_live_and_a_key_for_retries() {
+    let db = TestDb::new(5);
+    let batch = |count: usize| {
+        let mut batch = Batch::new();
+        for n in 0..count {
+            let put = Put { ttl_us: Some(1_000_000), ..Put::new("ann", format!("{n}"), json!(n)) };
+            batch.push(db.engine(), put).unwrap();
+        }
+        let options = WriteOptions { idempotency_key: Some("once".into()), ..WriteOptions::default() };
+        db.engine().write_batch(db.namespace, batch, options)?.wait()
+    };
+    let most = agentdb_types::limits::BATCH_MUTATIONS;
+    assert_eq!(batch(most + 1).unwrap_err().code(), Code::BatchTooLarge);
+    assert_eq!(batch(most).unwrap().lsn, batch(most).unwrap().lsn);
+    let options = WriteOptions { idempotency_key: Some("clear".into()), ..WriteOptions::default() };
+    let clear = Clear { limit: Some(most), ..Clear::new("ann") };
+    let cleared = db.engine().write(db.namespace, clear, options).unwrap().wait().unwrap().response;
+    assert_eq!((cleared.deleted, cleared.more), (most as u64, false));
+}
