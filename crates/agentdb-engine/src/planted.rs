@@ -59,6 +59,10 @@ pub enum Bug {
     PatchedVectorStays,
     /// The sweeper goes on behind expiries that are still to come.
     ExpiriesPassedOver,
+    /// A copy of a thread does not count as a reference to the values that it shares.
+    CopyNotCounted,
+    /// Pruning takes away what the delta channels of the latest checkpoint add up from.
+    ChainPruned,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
 }
@@ -66,7 +70,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 28] = [
+    pub const ALL: [Bug; 30] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -94,6 +98,8 @@ impl Bug {
         Bug::OtherOwnersCleared,
         Bug::PatchedVectorStays,
         Bug::ExpiriesPassedOver,
+        Bug::CopyNotCounted,
+        Bug::ChainPruned,
         Bug::UpdateRenewsNothing,
     ];
 }

@@ -1,5 +1,5 @@
-//! Deleting what nobody sees any more: rows whose time to live has passed, and what deleted namespaces, sessions and
-//! collections left. Everything goes through the sequencer, in small batches.
+//! Deleting what nobody sees any more: rows whose time to live has passed, and what deleted namespaces, sessions,
+//! collections and threads left. Everything goes through the sequencer, in small batches.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,11 +34,12 @@ pub(crate) enum Remains {
     Namespace = 1,
     Session = 2,
     Collection = 3,
+    Thread = 4,
 }
 
 impl Remains {
     fn from_number(number: u64) -> Result<Self> {
-        [Remains::Namespace, Remains::Session, Remains::Collection]
+        [Remains::Namespace, Remains::Session, Remains::Collection, Remains::Thread]
             .into_iter()
             .find(|kind| *kind as u64 == number)
             .ok_or_else(|| {
@@ -55,6 +56,7 @@ impl Remains {
             }
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionCounter],
             Remains::Collection => &[Table::Record, Table::Vector],
+            Remains::Thread => &[Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite],
         }
     }
 }
@@ -63,6 +65,11 @@ impl Remains {
 pub(crate) fn discard(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Result<()> {
     let key = tx.key(Table::Garbage).u64(kind as u64).u64(number);
     tx.put_bookkeeping(key, Vec::new())
+}
+
+/// Whether the rows of a number wait to be swept.
+pub(crate) fn is_discarded(rows: &dyn Read, kind: Remains, number: u64) -> Result<bool> {
+    rows.get(&rows.key(Table::Garbage).u64(kind as u64).u64(number)).map(|note| note.is_some())
 }
 
 /// The namespace that a row being written buries, if it is such a row.
@@ -135,7 +142,7 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
         let (remains, discarded) = remains(core, &snapshot, discarded, BATCH - notes.len())?;
         let worked = !notes.is_empty() || !remains.is_empty();
         if worked {
-            core.submit_internal(namespace, Box::new(Sweep { notes, remains }))?;
+            core.submit_internal(namespace, Box::new(Sweep { notes, remains, whole: false }))?;
         }
         stand.expiries.insert(namespace, from);
         stand.discarded.insert(namespace, discarded);
@@ -179,7 +186,7 @@ pub(crate) fn due_notes(
     Ok((notes, next.max(from)))
 }
 
-/// Up to `room` keys of what discarded sessions and collections left, each followed by the note that told of it, and how far
+/// Up to `room` keys of what discarded sessions, collections and threads left, each followed by the note that told of it, and how far
 /// that is.
 fn remains(
     core: &Core,
@@ -200,7 +207,7 @@ fn remains(
         return Ok((keys, discarded));
     };
     let mut notes = Vec::new();
-    let end = snapshot.key(Table::Garbage).u64(Remains::Collection as u64).after_prefix();
+    let end = snapshot.key(Table::Garbage).u64(Remains::Thread as u64).after_prefix();
     // One more than there is room for tells where to go on.
     snapshot.scan(&from, end.as_ref(), Page::Forward, &mut |key, _| {
         notes.push(key);
@@ -261,7 +268,7 @@ fn sweep_namespace(
         Ok(true)
     })?;
     if !keys.is_empty() {
-        core.submit_internal(number, Box::new(Sweep { notes: Vec::new(), remains: keys }))?;
+        core.submit_internal(number, Box::new(Sweep { notes: Vec::new(), remains: keys, whole: true }))?;
     }
     if next.is_none() {
         modules::blob::remove_namespace(core, number)?;
@@ -278,6 +285,8 @@ struct Sweep {
     notes: Vec<Vec<u8>>,
     /// Keys of rows that nobody can change any more.
     remains: Vec<Vec<u8>>,
+    /// Whether everything else goes, too.
+    whole: bool,
 }
 
 /// The end of sweeping a deleted namespace.
@@ -315,7 +324,14 @@ impl WriteRequest for Sweep {
                 tx.delete(note)?;
             }
         }
-        self.remains.iter().try_for_each(|key| tx.delete(Key::from_bytes(key.clone())))
+        for key in &self.remains {
+            let key = Key::from_bytes(key.clone());
+            if !self.whole {
+                modules::checkpoint::forget(tx, &key)?;
+            }
+            tx.delete(key)?;
+        }
+        Ok(())
     }
 
     fn weight(&self) -> usize {

@@ -29,7 +29,7 @@ tables! {
     Counter = 1 "counter",
     /// Namespaces, in the system namespace: (name) to its head.
     Namespace = 2 "namespace",
-    /// Numbers of deleted namespaces, sessions and collections whose rows are still to be swept.
+    /// Numbers of deleted namespaces, sessions, collections and threads whose rows are still to be swept.
     Garbage = 3 "garbage",
     /// Outcomes of writes with an idempotency key: (key).
     Idempotency = 4 "idempotency",
@@ -59,6 +59,20 @@ tables! {
     Record = 41 "record",
     /// Vectors: (collection number, slot) to the record's id and the vector.
     Vector = 42 "vector",
+    /// Threads: (thread).
+    Thread = 48 "thread",
+    /// Checkpoints: (thread number, namespace, checkpoint).
+    Checkpoint = 49 "checkpoint",
+    /// Checkpoints by run: (run, thread number, namespace, checkpoint).
+    CheckpointByRun = 50 "checkpoint_by_run",
+    /// Writes behind checkpoints: (thread number, namespace, checkpoint, task, index).
+    CheckpointWrite = 51 "checkpoint_write",
+    /// Versions of channels: (thread number, namespace, channel, version) to a content.
+    ChannelVersion = 52 "channel_version",
+    /// Contents of channels: (number of the first thread, hash).
+    ChannelContent = 53 "channel_content",
+    /// How often a content is referred to: (number of the first thread, hash) to an `i64`.
+    ChannelContentCount = 54 "channel_content_count",
 }
 
 #[cfg(test)]

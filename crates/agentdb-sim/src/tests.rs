@@ -106,6 +106,8 @@ fn every_seed_holds_and_everything_happens() {
         "refused idempotency_conflict",
         "refused message_exists",
         "refused blob_mismatch",
+        "refused thread_not_found",
+        "refused thread_exists",
         "refused clock_jump",
         "refused no_encoder",
         "checked the handle's refusals",

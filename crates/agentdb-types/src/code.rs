@@ -279,6 +279,14 @@ codes! {
         "there is no model at {path}: {reason}"
         "An encoder's files are not where they were looked for."
         "Run `make models`, or set AGENTDB_MODELS to a model directory.";
+    2010 CheckpointNotFound NotFound "checkpoint_not_found"
+        "thread {thread} has no checkpoint {checkpoint} in its namespace `{namespace}`"
+        "The checkpoint, its thread, or that part of the thread was never put, or was deleted or pruned."
+        "List the thread's checkpoints with checkpoint.list.";
+    2011 ThreadNotFound NotFound "thread_not_found"
+        "there is no thread {thread}"
+        "No checkpoint or write of the thread was ever put, or it was deleted."
+        "List threads with thread.list.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -308,6 +316,10 @@ codes! {
         "the bytes hash to {actual}, the request said {expected}"
         "An upload named a content address that its bytes do not have."
         "Send the bytes again; they were altered on the way.";
+    3008 ThreadExists Conflict "thread_exists"
+        "there is a thread {thread} already"
+        "thread.copy met an existing thread under the name of the copy."
+        "Choose another name, or delete that thread first.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

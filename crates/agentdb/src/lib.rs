@@ -44,6 +44,7 @@ mod page;
 mod query;
 mod session;
 mod state;
+mod thread;
 mod write;
 
 pub use agentdb_engine::{
@@ -65,6 +66,7 @@ pub use query::Query;
 pub use serde_json::{Value, json};
 pub use session::{Session, Sessions};
 pub use state::State;
+pub use thread::{Thread, Threads};
 pub use write::{IntoRequest, Write, WriteBatch};
 
 /// What was found, with the error of this code turned into nothing found.

@@ -10,7 +10,9 @@ use agentdb_engine::{
 use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
-use crate::{Blobs, Collection, Collections, Page, Session, Sessions, State, Write, WriteBatch};
+use crate::{
+    Blobs, Collection, Collections, Page, Session, Sessions, State, Thread, Threads, Write, WriteBatch,
+};
 
 /// A namespace: where every request goes. Clones are the same namespace.
 ///
@@ -111,6 +113,34 @@ impl Namespace {
     /// ```
     pub fn session(&self, session: impl Into<String>) -> Session {
         Session::new(self.clone(), session.into())
+    }
+
+    /// The threads of graphs and workflows.
+    ///
+    /// ```
+    /// # use agentdb::Page;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.thread("t1").put().wait()?;
+    /// assert_eq!(ns.threads().list(Page::default())?.items.len(), 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn threads(&self) -> Threads {
+        Threads::new(self.clone())
+    }
+
+    /// A thread and its checkpoints, whether or not it exists.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.thread("t1").put().channel("messages", 1, json!(["hi"])).wait()?;
+    /// assert_eq!(ns.thread("t1").latest()?.unwrap().values["messages"], json!(["hi"]));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn thread(&self, thread: impl Into<String>) -> Thread {
+        Thread::new(self.clone(), thread.into())
     }
 
     /// The collections.

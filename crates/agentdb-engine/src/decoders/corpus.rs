@@ -218,6 +218,11 @@ fn write_the_corpus() {
                     Table::Collection => "collection_row",
                     Table::Record => "record_row",
                     Table::Vector => "vector_row",
+                    Table::Thread => "thread_row",
+                    Table::Checkpoint => "checkpoint_row",
+                    Table::CheckpointWrite => "checkpoint_write_row",
+                    Table::ChannelVersion => "channel_version_row",
+                    Table::ChannelContent => "channel_content_row",
                     _ => "",
                 };
                 if !decoder.is_empty() {

@@ -23,6 +23,10 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("blob_row", rows::blob),
         ("block", crate::rows::decoders::block),
         ("change", log::change),
+        ("channel_content_row", rows::channel_content),
+        ("channel_version_row", rows::channel_version),
+        ("checkpoint_row", rows::checkpoint),
+        ("checkpoint_write_row", rows::checkpoint_write),
         ("collection_row", rows::collection),
         ("cursor", text::cursor),
         ("entries", log::entries),
@@ -45,6 +49,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("session_row", rows::session),
         ("set_hash", rows::set_hash),
         ("state_row", rows::state),
+        ("thread_row", rows::thread),
         ("timestamp", text::timestamp),
         ("vector_row", rows::vector),
     ]

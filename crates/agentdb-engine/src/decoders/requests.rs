@@ -140,6 +140,49 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
             ],
         ),
         (
+            "checkpoint",
+            vec![
+                line(
+                    "checkpoint.put",
+                    json!({
+                        "thread": "t", "checkpoint": "1", "versions": {"a": 1, "b": "1.5", "c": 1}, "values": {"a": [1]},
+                        "encoded": {"b": {"type": "bytes", "data": "AAH/"}}, "empty": ["c"], "data": {"v": 1},
+                        "metadata": {"run_id": "r", "counters_since_delta_snapshot": {"c": [1, 1]}},
+                    }),
+                ),
+                line(
+                    "checkpoint.put_writes",
+                    json!({
+                        "thread": "t", "checkpoint": "1", "task": "k", "path": "p",
+                        "writes": [{"channel": "c", "value": 7, "index": 3}, {"channel": "__error__", "value": "no"}],
+                    }),
+                ),
+                line(
+                    "checkpoint.put",
+                    json!({
+                        "thread": "t", "checkpoint": "2", "parent": "1", "versions": {"a": 1}, "values": {"a": [2]},
+                        "metadata": {"run_id": "s", "counters_since_delta_snapshot": {"c": [2, 2]}},
+                    }),
+                ),
+                line("checkpoint.get", json!({"thread": "t", "checkpoint": "1"})),
+                line(
+                    "checkpoint.list",
+                    json!({"thread": "t", "namespace": "", "before": "2", "filter": {"run_id": "r"}, "limit": 3, "brief": true}),
+                ),
+                line("checkpoint.history", json!({"thread": "t", "channels": ["c", "a"]})),
+                line("thread.copy", json!({"thread": "t", "to": "u"})),
+                line("thread.list", json!({"prefix": "", "limit": 1, "reverse": true})),
+                line(
+                    "thread.prune",
+                    json!({"threads": ["u", "none"], "strategy": "keep_latest", "limit": 5}),
+                ),
+                json!({"op": "drain"}),
+                line("checkpoint.delete_runs", json!({"runs": ["r", "s"]})),
+                line("thread.delete", json!({"thread": "u"})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
             "session",
             vec![
                 line(

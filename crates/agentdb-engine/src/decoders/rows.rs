@@ -8,9 +8,9 @@ use crate::digest::SetHash;
 use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
-use crate::modules::{collection, namespace, record, session, state};
+use crate::modules::{checkpoint as checkpoints, collection, namespace, record, session, state};
 use crate::vectors::VectorRow;
-use crate::{Row, row_json};
+use crate::{Row, Table, row_json};
 
 fn row(bytes: &[u8]) -> Row {
     Row { lsn: Lsn(1), body: bytes.into() }
@@ -62,6 +62,34 @@ pub(super) fn blob(bytes: &[u8]) -> bool {
     let again = again.expect("a row has a JSON form");
     assert_eq!(recode(&again), Ok(Ok(again)));
     true
+}
+
+/// A row of a thread's tables: what is decoded decodes again to the same.
+fn of_thread(table: Table, bytes: &[u8]) -> bool {
+    let recode = |bytes: &[u8]| checkpoints::recode(table, &row(bytes));
+    let Ok(again) = recode(bytes) else { return false };
+    assert_eq!(recode(&again), Ok(again.clone()));
+    true
+}
+
+pub(super) fn thread(bytes: &[u8]) -> bool {
+    of_thread(Table::Thread, bytes)
+}
+
+pub(super) fn checkpoint(bytes: &[u8]) -> bool {
+    of_thread(Table::Checkpoint, bytes)
+}
+
+pub(super) fn checkpoint_write(bytes: &[u8]) -> bool {
+    of_thread(Table::CheckpointWrite, bytes)
+}
+
+pub(super) fn channel_version(bytes: &[u8]) -> bool {
+    of_thread(Table::ChannelVersion, bytes)
+}
+
+pub(super) fn channel_content(bytes: &[u8]) -> bool {
+    of_thread(Table::ChannelContent, bytes)
 }
 
 pub(super) fn vector(bytes: &[u8]) -> bool {

@@ -90,14 +90,27 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
-    use crate::modules::{blob::row::BlobRow, collection, namespace, record, session, state};
+    use crate::modules::{blob::row::BlobRow, checkpoint, collection, namespace, record, session, state};
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
     }
     let number = || Some(u64::from_le_bytes(row.body[..].try_into().ok()?).to_le_bytes().to_vec());
     match table {
-        Table::Counter | Table::SessionCounter | Table::MessageById | Table::BlobDue => number(),
-        Table::Garbage | Table::Expiry | Table::SessionByOwner | Table::BlobGarbage => Some(Vec::new()),
+        Table::Counter
+        | Table::SessionCounter
+        | Table::MessageById
+        | Table::BlobDue
+        | Table::ChannelContentCount => number(),
+        Table::Garbage
+        | Table::Expiry
+        | Table::SessionByOwner
+        | Table::BlobGarbage
+        | Table::CheckpointByRun => Some(Vec::new()),
+        Table::Thread
+        | Table::Checkpoint
+        | Table::CheckpointWrite
+        | Table::ChannelVersion
+        | Table::ChannelContent => checkpoint::recode(table, row).ok(),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

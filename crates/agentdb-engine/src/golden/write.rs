@@ -93,6 +93,11 @@ fn drained(world: &World, engine: &Engine) {
         collection.create {"collection": "far", "dimension": 2, "metric": "euclidean"}
         collection.create {"collection": "gone"}
         collection.delete {"collection": "gone"}
+        checkpoint.put {"thread": "t", "checkpoint": "c1", "versions": {"said": 1}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once"]}, "data": {"v": 1}, "metadata": {"run_id": "r1", "step": 0}}
+        checkpoint.put {"thread": "t", "checkpoint": "c2", "parent": "c1", "versions": {"said": 2}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once", "then"]}, "encoded": {"packed": {"type": "msgpack", "data": "3AABwA=="}}, "metadata": {"run_id": "r1", "step": 1}}
+        checkpoint.put {"thread": "t", "namespace": "child", "checkpoint": "c3", "versions": {"said": 2}, "empty": ["said"]}
+        checkpoint.put_writes {"thread": "t", "checkpoint": "c1", "task": "t1", "path": "p", "writes": [{"channel": "said", "value": null}, {"channel": "__error__", "encoded": {"type": "msgpack", "data": "wA=="}}]}
+        thread.copy {"thread": "t", "to": "copied"}
         record.put {"collection": "dot", "record": "r1", "vector": [1, 2], "text": "a note", "payload": {"kind": "note", "pages": 3}}
         record.put {"collection": "dot", "record": "r2", "vector": [0.5, -1], "payload": {"kind": "list"}, "ttl_us": 31536000000000}
         record.put {"collection": "far", "record": "f1", "vector": [0, 0]}

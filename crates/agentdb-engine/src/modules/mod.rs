@@ -1,6 +1,7 @@
 //! The nouns, a folder each: its operations, its rows, its rules.
 
 pub mod blob;
+pub mod checkpoint;
 pub mod collection;
 pub mod database;
 pub mod namespace;
@@ -27,6 +28,7 @@ use crate::{Row, Table, cursor};
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut operations = Vec::new();
     operations.extend(blob::operations());
+    operations.extend(checkpoint::operations());
     operations.extend(collection::operations());
     operations.extend(database::operations());
     operations.extend(namespace::operations());

@@ -36,7 +36,14 @@ pub(crate) fn rows(
     let counted = |table: Table| keys(snapshot, &Key::new(namespace, table)).map(|found| found.len());
     let messages: usize = model.sessions.values().map(|session| session.messages.len()).sum();
     let records = || model.collections.values().flat_map(|collection| collection.records.values());
+    let threads = || model.threads.values();
+    let runs = threads().flat_map(|thread| thread.checkpoints.values()).filter(|found| found.run().is_some());
     let exact = [
+        (Table::Thread, model.threads.len()),
+        (Table::Checkpoint, threads().map(|thread| thread.checkpoints.len()).sum()),
+        (Table::CheckpointByRun, runs.count()),
+        (Table::CheckpointWrite, threads().flat_map(|t| t.writes.values()).map(|writes| writes.len()).sum()),
+        (Table::ChannelVersion, threads().map(|thread| thread.versions.len()).sum()),
         (Table::Garbage, 0),
         (Table::Idempotency, model.remembered()),
         (Table::State, model.states.len()),
@@ -59,7 +66,7 @@ pub(crate) fn rows(
     let (sessions, collections) = (model.sessions.len(), model.collections.len());
     let bounded = [
         (Table::SessionCounter, sessions, 3 * sessions),
-        (Table::Counter, 0, 2 + 2 * collections),
+        (Table::Counter, 0, 3 + 2 * collections),
         (Table::BlobDue, 0, model.dues.len()),
     ];
     for (table, least, most) in bounded {
@@ -67,6 +74,15 @@ pub(crate) fn rows(
         if !(least..=most).contains(&found) {
             return Err(format!("{found} rows of {} in {number}, not {least} to {most}", table.name()));
         }
+    }
+    // What nothing refers to any more is there only as the base of something else.
+    let contents: usize = threads().map(|thread| thread.contents().len()).max().unwrap_or_default();
+    let found = counted(Table::ChannelContent)?;
+    if found != counted(Table::ChannelContentCount)?
+        || found < contents
+        || (found > 0 && threads().all(|thread| thread.contents().is_empty()))
+    {
+        return Err(format!("{found} contents of channels in {number}, not {contents} or some more"));
     }
     if counted(Table::BlobDue)? != counted(Table::BlobGarbage)? {
         return Err(format!("the notes of deleted blobs in {number} do not belong together"));

@@ -1,6 +1,7 @@
 //! Comparing everything that can be read with the model, noun by noun.
 
 mod blob;
+mod checkpoint;
 mod leftovers;
 mod record;
 mod refusal;
@@ -47,15 +48,17 @@ impl View<'_> {
         self.states(dice)?;
         self.sessions(dice, true)?;
         self.records(dice, true)?;
+        self.threads(dice, true)?;
         self.blobs(dice)
     }
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(8) {
+        match dice.below(10) {
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),
+            7 | 8 => self.threads(dice, false),
             _ => self.blobs(dice),
         }
     }

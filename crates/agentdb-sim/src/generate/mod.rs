@@ -2,6 +2,7 @@
 //! now and then a mistake.
 
 mod blob;
+mod checkpoint;
 mod malformed;
 mod record;
 mod session;
@@ -11,6 +12,7 @@ use agentdb_env::sim::Random;
 use agentdb_types::limits;
 use serde_json::{Value, json};
 
+pub(crate) use self::checkpoint::CHANNELS;
 pub(crate) use self::record::{filter, search};
 use crate::model::{Model, Namespace, Request};
 
@@ -90,10 +92,11 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
-    match dice.below(20) {
+    match dice.below(25) {
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),
+        19..=23 => checkpoint::operation(dice, namespace),
         _ => blob::delete(dice, namespace),
     }
 }

@@ -3,6 +3,7 @@
 //! Maps are shared between the models of successive LSNs and copied when they change.
 
 pub(crate) mod blob;
+pub(crate) mod checkpoint;
 mod filter;
 pub(crate) mod record;
 mod search;
@@ -17,6 +18,7 @@ use agentdb_types::{Code, Id, Timestamp, limits};
 use serde_json::{Map, Value, json};
 
 use self::blob::Blob;
+use self::checkpoint::Thread;
 use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
@@ -50,6 +52,7 @@ pub(crate) struct Namespace {
     pub(crate) collections: Rc<BTreeMap<String, Rc<Collection>>>,
     collections_created: u64,
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
+    pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
@@ -267,6 +270,7 @@ impl Namespace {
             Some("message") => self.message_operation(name, fields, moment),
             Some("collection") => self.collection_operation(name, fields, moment),
             Some("record") => self.record_operation(name, fields, moment),
+            Some("checkpoint" | "thread") => self.thread_operation(name, fields, moment),
             _ => self.blob_operation(name, fields, moment),
         }
     }

@@ -439,6 +439,32 @@ pub(super) fn session_not_found() -> Vec<Value> {
     ]
 }
 
+pub(super) fn checkpoint_not_found() -> Vec<Value> {
+    let db = Simulated::new();
+    db.call("checkpoint.put", json!({"thread": "t", "checkpoint": "c"})).unwrap();
+    let missing = |thread, checkpoint| [("thread", thread), ("namespace", ""), ("checkpoint", checkpoint)];
+    vec![
+        db.refuses_call(&missing("none", "(the latest)"), "checkpoint.get", json!({"thread": "none"})),
+        db.refuses_call(&missing("t", "d"), "checkpoint.get", json!({"thread": "t", "checkpoint": "d"})),
+        db.refuses_call(
+            &missing("none", "(the latest)"),
+            "checkpoint.history",
+            json!({"thread": "none", "channels": ["a"]}),
+        ),
+    ]
+}
+
+pub(super) fn thread_not_found() -> Vec<Value> {
+    let db = Simulated::new();
+    vec![db.refuses_call(&[("thread", "none")], "thread.copy", json!({"thread": "none", "to": "copy"}))]
+}
+
+pub(super) fn thread_exists() -> Vec<Value> {
+    let db = Simulated::new();
+    db.call("checkpoint.put", json!({"thread": "t"})).unwrap();
+    vec![db.refuses_call(&[("thread", "t")], "thread.copy", json!({"thread": "t", "to": "t"}))]
+}
+
 pub(super) fn message_not_found() -> Vec<Value> {
     let db = Simulated::new();
     let get = json!({"session": "s", "message": "none"});

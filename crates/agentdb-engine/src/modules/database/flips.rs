@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Report;
 use crate::modules::session::{self, message::Append};
 use crate::modules::testing::{TestDb, open};
-use crate::modules::{blob, collection, record, state};
+use crate::modules::{blob, checkpoint, collection, record, state};
 use crate::read::{Page, Read};
 use crate::rows::decoders::place;
 use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
@@ -49,6 +49,7 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
         ..record::Put::new("docs")
     };
     db.write(note).unwrap();
+    put_thread(&db);
     for bytes in [&b"kept"[..], b"deleted"] {
         let (put, options) = (blob::Put::default(), WriteOptions::default());
         let stored = db.engine().put_blob(db.namespace, &mut &bytes[..], put, options).unwrap();
@@ -58,6 +59,24 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     }
     db.drain();
     db
+}
+
+/// A thread of two checkpoints, the second of which repeats a long value and adds to it, with a write.
+fn put_thread(db: &TestDb) {
+    let (mut said, mut parent) = (vec!["what was said in the first turn".repeat(8)], None);
+    for (number, id) in ["c1", "c2"].into_iter().enumerate() {
+        let fields = json!({
+            "thread": "t", "checkpoint": id, "parent": parent, "versions": {"said": number}, "values": {"said": said},
+            "metadata": {"run_id": "r1"},
+        });
+        db.write(serde_json::from_value::<checkpoint::Put>(fields).unwrap()).unwrap();
+        said.push("and then".into());
+        parent = Some(id);
+    }
+    let write = json!({
+        "thread": "t", "checkpoint": "c2", "task": "task", "writes": [{"channel": "said", "value": [1]}],
+    });
+    db.write(serde_json::from_value::<checkpoint::PutWrites>(write).unwrap()).unwrap();
 }
 
 /// One row of each table, with its namespace's rows in view.

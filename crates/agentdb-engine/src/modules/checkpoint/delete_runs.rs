@@ -1,0 +1,114 @@
+//! `checkpoint.delete_runs`.
+
+use std::collections::BTreeSet;
+
+use agentdb_types::{Id, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::history;
+use super::rows::{self, Head, Place};
+use crate::Table;
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::read::{Page, Read};
+use crate::row_json;
+use crate::sweep::{self, Remains};
+use crate::tx::Tx;
+
+/// Deletes the checkpoints of runs with their writes, in all threads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeleteRuns {
+    /// The runs, as `run_id` in the metadata of checkpoints names them.
+    pub runs: Vec<String>,
+}
+
+/// The answer to [`DeleteRuns`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunsDeleted {
+    /// How many checkpoints were deleted.
+    pub deleted: u64,
+    /// How many stay because delta channels of other checkpoints need them.
+    pub kept: u64,
+}
+
+impl Request for DeleteRuns {
+    type Response = RunsDeleted;
+    const ABOUT: About = About {
+        name: "checkpoint.delete_runs",
+        doc: "Deletes the checkpoints of runs with their writes, in all threads and their parts. Those that delta channels of other checkpoints need stay, and are counted. Runs that are not there are no error.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "checkpoint.write",
+        resource: &["runs"],
+        sensitive: &[],
+        errors: &[],
+    };
+}
+
+impl WriteRequest for DeleteRuns {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<RunsDeleted> {
+        let mut doomed = BTreeSet::new();
+        for run in &self.runs {
+            Id::check("runs", run)?;
+            tx.scan_prefix(&tx.key(Table::CheckpointByRun).text(run), Page::Forward, &mut |key, _| {
+                let mut parts = key.components();
+                parts.text()?;
+                doomed.insert((parts.u64()?, parts.text()?, parts.text()?));
+                Ok(true)
+            })?;
+        }
+        let parts: BTreeSet<(u64, String)> =
+            doomed.iter().map(|(number, namespace, _)| (*number, namespace.clone())).collect();
+        let (mut kept, mut found) = (0, 0);
+        for (number, namespace) in parts {
+            if sweep::is_discarded(tx, Remains::Thread, number)? {
+                continue;
+            }
+            let of_part = |(n, part, _): &&(u64, String, String)| *n == number && *part == namespace;
+            let going: BTreeSet<String> =
+                doomed.iter().filter(of_part).map(|(_, _, checkpoint)| checkpoint.clone()).collect();
+            found += going.len() as u64;
+            kept += delete(tx, number, &namespace, going)?;
+        }
+        Ok(RunsDeleted { deleted: found - kept, kept })
+    }
+}
+
+/// Deletes checkpoints of a part and the versions that no other names; returns how many had to stay.
+fn delete(tx: &mut Tx<'_>, number: u64, namespace: &str, mut going: BTreeSet<String>) -> Result<u64> {
+    let mut staying: Vec<(String, Head)> = Vec::new();
+    let mut heads: Vec<(String, Head)> = Vec::new();
+    let prefix = rows::namespace_key(tx, Table::Checkpoint, number, namespace);
+    tx.scan_prefix(&prefix, Page::Forward, &mut |key, row| {
+        let (_, checkpoint) = rows::parts(&key)?;
+        let head = row_json::decode(&row)?;
+        if going.contains(&checkpoint) { &mut heads } else { &mut staying }.push((checkpoint, head));
+        Ok(true)
+    })?;
+    let place = Place { number, namespace, checkpoint: "" };
+    let count = going.len();
+    for (checkpoint, head) in &staying {
+        if head.delta_channels().next().is_some() {
+            let needed = history::needed(tx, place.at(checkpoint), head)?;
+            going.retain(|checkpoint| !needed.contains(checkpoint));
+        }
+    }
+    let mut unused = BTreeSet::new();
+    for (checkpoint, head) in &heads {
+        if going.contains(checkpoint) {
+            unused.extend(rows::versions(tx, place, head).map(crate::Key::into_bytes));
+            rows::delete(tx, place.at(checkpoint), head)?;
+        }
+    }
+    for (_, head) in staying.iter().chain(heads.iter().filter(|(checkpoint, _)| !going.contains(checkpoint)))
+    {
+        for key in rows::versions(tx, place, head) {
+            unused.remove(key.as_bytes());
+        }
+    }
+    for key in unused {
+        rows::delete_version(tx, crate::Key::from_bytes(key))?;
+    }
+    Ok((count - going.len()) as u64)
+}

@@ -1,0 +1,166 @@
+//! `checkpoint.history`: what the value of a delta channel adds up to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use agentdb_types::{Code, Id, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::content::{self, Encoded};
+use super::get::{PendingWrite, present};
+use super::rows::{self, Head, Place, check_namespace, not_found};
+use super::thread;
+use crate::Snapshot;
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
+use crate::read::Read;
+
+/// Reads the histories of channels up to a checkpoint.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    /// The thread.
+    pub thread: String,
+    /// The part of the thread; empty is the root.
+    #[serde(default)]
+    pub namespace: String,
+    /// The checkpoint; the latest if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint: Option<String>,
+    /// The channels.
+    pub channels: Vec<String>,
+}
+
+/// The answer to [`History`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Histories {
+    /// The history of each channel.
+    pub channels: BTreeMap<String, ChannelHistory>,
+}
+
+/// What the value of a channel in a checkpoint adds up to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelHistory {
+    /// The value that the nearest ancestor has.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "present")]
+    pub seed: Option<Value>,
+    /// The same, if it was given in a serializer's form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoded_seed: Option<Encoded>,
+    /// The writes behind that ancestor and those that follow, up to the checkpoint's parent, oldest first. What is pending
+    /// behind the checkpoint itself is not among them.
+    pub writes: Vec<PendingWrite>,
+}
+
+impl Request for History {
+    type Response = Histories;
+    const ABOUT: About = About {
+        name: "checkpoint.history",
+        doc: "Reads what the values of channels in a checkpoint add up to: the value of the nearest ancestor that has one, and the writes since, oldest first. It follows parents, so that of a fork only its own line counts.",
+        effect: Effect::Read,
+        scope: Scope::Namespace,
+        permission: "checkpoint.read",
+        resource: &["thread"],
+        sensitive: &["channels"],
+        errors: &[Code::CheckpointNotFound],
+    };
+}
+
+impl ReadRequest for History {
+    fn read(&self, snapshot: &Snapshot) -> Result<Histories> {
+        check_namespace(&self.namespace)?;
+        self.channels.iter().try_for_each(|channel| Id::check("channel", channel).map(drop))?;
+        let missing = || not_found(&self.thread, &self.namespace, self.checkpoint.as_deref());
+        let thread = thread::find(snapshot, &self.thread)?.ok_or_else(missing)?;
+        let target = match &self.checkpoint {
+            Some(checkpoint) => checkpoint.clone(),
+            None => rows::latest(snapshot, thread.number, &self.namespace)?.ok_or_else(missing)?,
+        };
+        let place = Place { number: thread.number, namespace: &self.namespace, checkpoint: &target };
+        let (head, _) = place.find(snapshot)?.ok_or_else(missing)?;
+        let mut channels: BTreeMap<String, ChannelHistory> =
+            self.channels.iter().map(|channel| (channel.clone(), ChannelHistory::default())).collect();
+        let mut open: BTreeSet<String> = channels.keys().cloned().collect();
+        for (checkpoint, head) in Ancestors::new(snapshot, place, &head) {
+            if open.is_empty() {
+                break;
+            }
+            let (head, place) = (head?, place.at(&checkpoint));
+            for write in rows::writes(snapshot, place)?.into_iter().rev() {
+                if let Some(history) =
+                    channels.get_mut(&write.channel).filter(|_| open.contains(&write.channel))
+                {
+                    history.writes.push(write.shown()?);
+                }
+            }
+            for (channel, history) in channels.iter_mut().filter(|(channel, _)| open.contains(*channel)) {
+                if let Some(hash) = rows::channel(snapshot, place, &head, channel)? {
+                    let seed = content::load(snapshot, head.root, &hash)?;
+                    (history.seed, history.encoded_seed) = seed.shown()?;
+                }
+            }
+            open.retain(|channel| {
+                channels[channel].seed.is_none() && channels[channel].encoded_seed.is_none()
+            });
+        }
+        channels.values_mut().for_each(|history| history.writes.reverse());
+        Ok(Histories { channels })
+    }
+}
+
+/// The ancestors of a checkpoint that are there, nearest first. A line that meets itself ends.
+pub(super) struct Ancestors<'a> {
+    rows: &'a dyn Read,
+    place: Place<'a>,
+    next: Option<String>,
+    seen: BTreeSet<String>,
+}
+
+impl<'a> Ancestors<'a> {
+    pub(super) fn new(rows: &'a dyn Read, place: Place<'a>, head: &Head) -> Self {
+        let seen = BTreeSet::from([place.checkpoint.to_owned()]);
+        Ancestors { rows, place, next: head.parent.clone(), seen }
+    }
+}
+
+impl Iterator for Ancestors<'_> {
+    type Item = (String, Result<Head>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let checkpoint = self.next.take().filter(|checkpoint| self.seen.insert(checkpoint.clone()))?;
+        match self.place.at(&checkpoint).find(self.rows).transpose()? {
+            Ok((head, _)) => {
+                self.next = head.parent.clone();
+                Some((checkpoint, Ok(head)))
+            }
+            Err(err) => Some((checkpoint, Err(err))),
+        }
+    }
+}
+
+/// The checkpoints that the values of delta channels in a checkpoint add up from: it and its ancestors back to the nearest
+/// that has a value, for each of them.
+pub(super) fn needed(rows: &dyn Read, place: Place<'_>, head: &Head) -> Result<BTreeSet<String>> {
+    let mut needed = BTreeSet::from([place.checkpoint.to_owned()]);
+    let mut open: Vec<&String> = Vec::new();
+    for channel in head.delta_channels() {
+        if rows::channel(rows, place, head, channel)?.is_none() {
+            open.push(channel);
+        }
+    }
+    for (checkpoint, ancestor) in Ancestors::new(rows, place, head) {
+        if open.is_empty() {
+            break;
+        }
+        let ancestor = ancestor?;
+        let mut left = Vec::new();
+        for channel in open {
+            if rows::channel(rows, place.at(&checkpoint), &ancestor, channel)?.is_none() {
+                left.push(channel);
+            }
+        }
+        open = left;
+        needed.insert(checkpoint);
+    }
+    Ok(needed)
+}

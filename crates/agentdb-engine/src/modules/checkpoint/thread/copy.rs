@@ -1,0 +1,54 @@
+//! `thread.copy`.
+
+use agentdb_types::{Code, Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::super::rows;
+use super::{create, find};
+use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::tx::Tx;
+
+/// Copies a thread with all its checkpoints and writes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Copy {
+    /// The thread to copy.
+    pub thread: String,
+    /// The copy, which must not exist: 1 to 512 bytes.
+    pub to: String,
+}
+
+/// The answer to [`Copy`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Copied {
+    /// How many checkpoints the copy has.
+    pub checkpoints: u64,
+}
+
+impl Request for Copy {
+    type Response = Copied;
+    const ABOUT: About = About {
+        name: "thread.copy",
+        doc: "Copies a thread with all its checkpoints and writes, in one batch; the values of channels are shared. From then on the two are apart.",
+        effect: Effect::Batchable,
+        scope: Scope::Namespace,
+        permission: "checkpoint.write",
+        resource: &["thread", "to"],
+        sensitive: &[],
+        errors: &[Code::ThreadNotFound, Code::ThreadExists, Code::BatchTooLarge],
+    };
+}
+
+impl WriteRequest for Copy {
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<Copied> {
+        let from = find(tx, &self.thread)?
+            .ok_or_else(|| Error::new(Code::ThreadNotFound).with("thread", &self.thread))?;
+        if find(tx, &self.to)?.is_some() {
+            return Err(Error::new(Code::ThreadExists).with("thread", &self.to));
+        }
+        let to = create(tx, &self.to, Some(from.root))?;
+        let checkpoints = rows::copy(tx, &from, to.number)? as u64;
+        Ok(Copied { checkpoints })
+    }
+}

@@ -1,0 +1,71 @@
+//! Threads: lines of checkpoints with a name.
+
+mod copy;
+mod delete;
+mod list;
+mod prune;
+
+pub use copy::{Copied, Copy};
+pub use delete::{Delete, Deleted};
+pub use list::{Entry, List, Listed};
+pub use prune::{Prune, Pruned, Strategy};
+
+use agentdb_types::{Id, Result, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::key::Key;
+use crate::operation::Operation;
+use crate::read::Read;
+use crate::sweep::{self, Remains};
+use crate::tx::Tx;
+use crate::{Table, row_json};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::write::<Copy>(),
+        Operation::write::<Delete>(),
+        Operation::read::<List>(),
+        Operation::write::<Prune>(),
+    ]
+}
+
+/// A thread as its row holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Thread {
+    pub(super) number: u64,
+    /// The number whose contents its values are: its own, or that of the thread that it was copied from.
+    pub(super) root: u64,
+    created: Timestamp,
+}
+
+fn key(rows: &dyn Read, thread: &str) -> Result<Key> {
+    Id::check("thread", thread)?;
+    Ok(rows.key(Table::Thread).text(thread))
+}
+
+pub(super) fn find(rows: &dyn Read, thread: &str) -> Result<Option<Thread>> {
+    rows.get(&key(rows, thread)?)?.map(|row| row_json::decode(&row)).transpose()
+}
+
+/// The thread of this name, which is created if there is none.
+pub(super) fn ensure(tx: &mut Tx<'_>, thread: &str) -> Result<Thread> {
+    match find(tx, thread)? {
+        Some(found) => Ok(found),
+        None => create(tx, thread, None),
+    }
+}
+
+fn create(tx: &mut Tx<'_>, thread: &str, root: Option<u64>) -> Result<Thread> {
+    let number = tx.add(tx.counter("threads"), 1)?.unsigned_abs();
+    let created = Thread { number, root: root.unwrap_or(number), created: tx.now() };
+    tx.put(key(tx, thread)?, row_json::encode(&created)?)?;
+    Ok(created)
+}
+
+/// Removes a thread; what hangs on its number is swept later. Returns whether there was one.
+fn remove(tx: &mut Tx<'_>, thread: &str) -> Result<bool> {
+    let Some(found) = find(tx, thread)? else { return Ok(false) };
+    tx.delete(key(tx, thread)?)?;
+    sweep::discard(tx, Remains::Thread, found.number)?;
+    Ok(true)
+}
