@@ -42,15 +42,16 @@ pub(super) fn run(context: &Context) -> Result<()> {
 fn answer(context: &Context, db: &Database, namespace: &Namespace, line: &[u8]) -> Result<(Lsn, Value)> {
     let mut line = strict_json::parse("line", line)?;
     if let Some(lines) = line.as_object_mut().and_then(|fields| fields.remove("batch")) {
-        line.as_object().map_or(Ok(()), |fields| super::batch::nothing_else(fields, "batch"))?;
+        line.as_object().map_or(Ok(()), |fields| super::batch::nothing_else("line", fields, "batch"))?;
         let Value::Array(lines) = lines else {
             let reason = "it is not a list of operations";
             return Err(Error::new(Code::InvalidValue).with("field", "batch").with("reason", reason));
         };
-        let answer = super::batch::commit(context, db, namespace, lines)?;
+        let lines = (0..).zip(lines).map(|(i, line)| super::batch::operation(&format!("batch[{i}]"), line));
+        let answer = super::batch::commit(context, db, namespace, lines.collect::<Result<_>>()?)?;
         return Ok((answer.lsn, Value::Array(answer.response)));
     }
-    let (operation, request) = super::batch::operation(line)?;
+    let (operation, request) = super::batch::operation("line", line)?;
     super::search::load_encoder_for(db, &operation, &request)?;
     let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;
     Ok((answer.lsn, answer.response))

@@ -145,6 +145,40 @@ fn a_line_with_more_than_is_known_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_refused_batch_says_which_operation_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let put = r#"{"op":"state.put","request":{"owner":"a","key":"k","value":1}}"#;
+    // In the order of the steps: the form, the fields, the preparation, the decision.
+    for (bad, operation, name) in [
+        (r#"{"op":"state.fly"}"#, "state.fly", "unknown_operation"),
+        (r#"{"op":"state.put","request":{"owner":"a"}}"#, "state.put", "missing_field"),
+        (r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#, "state.get", "not_batchable"),
+        (r#"{"op":"state.take","request":{"owner":"a","key":"none"}}"#, "state.take", "state_not_found"),
+        (r#"{"op":"state.put","request":{"owner":"","key":"k","value":1}}"#, "state.put", "id_empty"),
+    ] {
+        let error = pipe(dir, &format!(r#"{{"batch":[{put},{bad},{put}]}}"#))[0]["error"].take();
+        let expected = json!([name, "1", operation]);
+        let values = &error["values"];
+        assert_eq!(json!([error["name"], values["batch_position"], values["batch_operation"]]), expected);
+        std::fs::write(dir.join("lines"), format!("{put}\n\n{bad}\n")).unwrap();
+        let output = run(dir, &["batch", dir.join("lines").to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("operation 1 of the batch") && told.contains(operation), "{told}");
+    }
+    for (bad, place) in [("[]", "batch[1]"), (r#"{"op":1}"#, "batch[1]")] {
+        let error = pipe(dir, &format!(r#"{{"batch":[{put},{bad}]}}"#))[0]["error"].take();
+        assert_eq!(error["values"]["field"], place, "{error}");
+        std::fs::write(dir.join("lines"), format!("\n{put}\n{bad}\n")).unwrap();
+        let output = run(dir, &["batch", dir.join("lines").to_str().unwrap()]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("line 3"), "{output:?}");
+    }
+    // An operation by itself is of no batch.
+    let alone = pipe(dir, r#"{"op":"state.take","request":{"owner":"a","key":"none"}}"#)[0]["error"].take();
+    assert!(alone["values"]["batch_position"].is_null(), "{alone}");
+}
+
+#[test]
 fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
