@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use agentdb::{Code, Error, Operation, Result, Value, limits, strict_json};
-use agentdb_env::{Env, OpenMode};
+use agentdb_env::{Env, File, OpenMode};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Map;
@@ -180,9 +181,24 @@ pub(crate) fn standard_input() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// All of a file.
+/// A file that the command line names.
+pub(crate) fn open(path: &Path) -> Result<Arc<dyn File>> {
+    let files = Env::real().files;
+    let refuse = |reason: &str| {
+        Err(Error::new(Code::InvalidValue).with("field", path.display()).with("reason", reason))
+    };
+    if path.is_dir() {
+        return refuse("it is a directory, not a file");
+    }
+    if !files.exists(path)? {
+        return refuse("there is no such file");
+    }
+    files.open(path, OpenMode::Read)
+}
+
+/// All of a file that the command line names.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>> {
-    let file = Env::real().files.open(path, OpenMode::Read)?;
+    let file = open(path)?;
     // Its length says nothing of a file that the system makes up as it is read.
     let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 << 10]);
     loop {

@@ -79,6 +79,14 @@ fn every_kind_of_error_has_its_exit_code() {
     assert_eq!(refused(&elsewhere, &["inspect"]), (12, "database_not_found".to_owned()));
     assert_eq!(refused(&elsewhere, &["state", "get", "a", "k"]), (12, "database_not_found".to_owned()));
     assert!(!elsewhere.exists(), "a read made a database");
+    // Half of a database is told of alike by what reads and what writes.
+    std::fs::rename(dir.join("db/FORMAT"), dir.join("FORMAT")).unwrap();
+    for arguments in
+        [&["state", "get", "ann", "plan"][..], &["state", "put", "ann", "plan", "1"], &["verify"]]
+    {
+        assert_eq!(refused(dir, arguments), (16, "format_corrupt".to_owned()), "{arguments:?}");
+    }
+    std::fs::rename(dir.join("FORMAT"), dir.join("db/FORMAT")).unwrap();
     let output = agentdb(dir)
         .args(["--json", "state", "get"])
         .arg(OsStr::from_bytes(b"a\xff"))
@@ -202,6 +210,12 @@ fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
     json(dir, &["session", "update", "s", "--title", "null"]);
     assert!(json(dir, &["session", "get", "s"])["title"].is_null());
     assert_eq!(refused(dir, &["state", "put", "ann", "k", "@/dev/zero"]), invalid);
+    for no_file in [dir.join("none"), dir.to_owned()] {
+        let no_file = no_file.to_str().unwrap();
+        assert_eq!(refused(dir, &["blob", "put", no_file]), invalid);
+        assert_eq!(refused(dir, &["batch", no_file]), invalid);
+        assert_eq!(refused(dir, &["state", "put", "ann", "k", &format!("@{no_file}")]), invalid);
+    }
     assert_eq!(refused(dir, &["batch", "/dev/zero"]), invalid);
     assert_eq!(json(dir, &["state", "count", "ann"])["count"], 2);
 }

@@ -58,6 +58,10 @@ pub(super) fn format_corrupt() -> Vec<Value> {
     }));
     let second = [("path", "0000000002.log"), ("reason", "missing")];
     errors.push(db.refuses_to_open(&second, |w, f| remove(w, f, "0000000002.log")));
+    errors.push(db.refuses_to_open(&[("path", ".log"), ("reason", "missing")], |w, f| {
+        let last = f.iter().rfind(|(p, _)| p.extension().is_some_and(|e| e == "log")).unwrap();
+        w.env().files.remove(&last.0).unwrap();
+    }));
     errors.push(db.refuses_to_open(&[("path", "log"), ("reason", "gone")], |w, f| {
         f.iter().filter(|(p, _)| p.to_string_lossy().ends_with(".log")).for_each(|(p, _)| {
             w.env().files.remove(p).unwrap();
@@ -100,7 +104,10 @@ pub(super) fn rows_corrupt() -> Vec<Value> {
     let mut db = Simulated::new();
     db.drain();
     let mut errors = vec![
-        db.refuses_to_open(&[], |w, f| flip(w, f, ".run", 0)),
+        db.refuses_to_open(&[("path", "0000000001.run")], |w, f| flip(w, f, ".run", 0)),
+        db.refuses_to_open(&[("path", "/db/rows/0000000001.run"), ("reason", "missing")], |w, f| {
+            remove(w, f, ".run");
+        }),
         db.refuses_to_open(&[], |w, f| {
             let path = path_of(f, ".run");
             w.write_file(&path, &bytes_of(f, &path)[..100]).unwrap();
@@ -139,8 +146,11 @@ pub(super) fn blob_corrupt() -> Vec<Value> {
     let mut errors = vec![db.refuses(&values, read)];
     let report = db.engine().verify(&mut |_| {}).unwrap();
     errors.extend(report.problems.iter().map(|p| serde_json::to_value(p).unwrap()));
+    db.world.write_file(&path, b"byte").unwrap();
+    errors.push(db.refuses(&[("reason", "4 bytes, not 5")], read));
     db.world.env().files.remove(&path).unwrap();
-    errors.push(db.refuses(&values, read));
+    let missing = [("blob", address.as_str()), ("reason", path.to_str().unwrap()), ("reason", "missing")];
+    errors.push(db.refuses(&missing, read));
     // Putting the same bytes again mends it.
     db.put_blob(b"bytes").unwrap();
     assert_eq!(read(&db).unwrap(), b"bytes");
@@ -164,10 +174,6 @@ pub(super) fn view_ahead() -> Vec<Value> {
     vec![
         db.refuses_to_open(&[("rows", "68"), ("reason", "ends before")], |w, f| replace(w, f, &earlier)),
         db.refuses_to_open(&[("reason", "another chain hash")], |w, f| replace(w, f, &other)),
-        db.refuses_to_open(&[("reason", "ends before")], |w, f| {
-            let last = f.iter().rfind(|(p, _)| is_log(p)).unwrap();
-            w.env().files.remove(&last.0).unwrap();
-        }),
     ]
 }
 
