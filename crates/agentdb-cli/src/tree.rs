@@ -100,6 +100,13 @@ fn own_verbs(noun: &str) -> Option<Command> {
     (noun == "log").then(verify)
 }
 
+/// Which operations a line of the pipe cannot ask for.
+fn not_for_pipe() -> String {
+    let shaped = Database::operations().iter().filter(|o| o.shape != Shape::Unary);
+    let names: Vec<&str> = shaped.map(|o| o.about.name).collect();
+    format!("Not by a line, but by commands of their own: {}.", names.join(", "))
+}
+
 /// The commands of the tool itself.
 fn own() -> Vec<Command> {
     let positional =
@@ -118,7 +125,7 @@ fn own() -> Vec<Command> {
         Command::new("pipe").about(
             "Answer requests line by line: each line of standard input is {\"op\", \"request\"} or {\"batch\": [...]}, \
              each line of standard output its answer",
-        ),
+        ).after_help(not_for_pipe()),
         Command::new("verify").about("Check everything stored: log, rows, digests, blobs (database.verify)"),
         Command::new("inspect").about("Show what a database is and holds"),
         Command::new("operations")

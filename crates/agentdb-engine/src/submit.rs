@@ -128,7 +128,7 @@ impl Engine {
     /// answered at `min_lsn` or later.
     ///
     /// # Errors
-    /// [`Code::UnknownOperation`], those of a malformed request, those of the operation.
+    /// [`Code::UnknownOperation`], [`Code::NotUnary`], those of a malformed request, those of the operation.
     pub fn call_json(
         &self,
         namespace: NamespaceId,
@@ -138,6 +138,7 @@ impl Engine {
         min_lsn: Lsn,
     ) -> Result<Committed<Value>> {
         let operation = modules::operation(operation)?;
+        operation.check_unary()?;
         operation.check(&request)?;
         let namespace = scoped(&operation.about.scope, namespace);
         match operation.call {
@@ -152,8 +153,8 @@ impl Engine {
                 let response = committed.response.into_iter().next().map_or_else(|| encode_json(&()), Ok)?;
                 Ok(Committed { lsn: committed.lsn, response })
             }
-            Call::Shaped => Err(Error::new(Code::UnknownOperation)
-                .with("name", format_args!("{} with a request and a response alone", operation.about.name))),
+            // None that is unary is.
+            Call::Shaped => Err(Error::new(Code::UnknownOperation).with("name", operation.about.name)),
         }
     }
 

@@ -246,6 +246,10 @@ codes! {
         "collection {collection} has no encoder, so that no text can be searched for in it: search with a vector"
         "A collection that was created without an encoder was searched by text."
         "Search with a vector, or keep the records in a collection that is created with an encoder (`collection.create`).";
+    1027 NotUnary Invalid "not_unary"
+        "{operation} cannot be called with a request alone: {reason}"
+        "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
+        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

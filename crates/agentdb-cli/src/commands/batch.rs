@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb::{Code, Committed, Database, Error, Namespace, Result, Value, strict_json};
+use agentdb::{Code, Committed, Database, Effect, Error, Namespace, Operation, Result, Value, strict_json};
 use clap::ArgMatches;
 use serde_json::{Map, json};
 
@@ -19,7 +19,8 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
             operations.push(operation(&place, strict_json::parse(&place, line)?)?);
         }
     }
-    let db = context.open(true)?;
+    check(&operations)?;
+    let db = context.open(!operations.is_empty())?;
     let namespace = context.namespace(&db)?;
     let answer = commit(context, &db, &namespace, operations)?;
     output::answer(&json!({"lsn": answer.lsn, "responses": answer.response}), context.json)
@@ -27,6 +28,18 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
 
 /// What a line says: an operation and its request.
 pub(super) type Line = (String, Value);
+
+/// Checks what lines say before there is a database.
+pub(super) fn check(lines: &[Line]) -> Result<()> {
+    let one = |(operation, request): &Line| {
+        let operation = Operation::named(operation)?;
+        match operation.about.effect {
+            Effect::Batchable => operation.check_types(request),
+            _ => Err(Error::new(Code::NotBatchable).with("operation", operation.about.name)),
+        }
+    };
+    lines.iter().enumerate().try_for_each(|(at, line)| one(line).map_err(|err| err.in_batch(at, &line.0)))
+}
 
 /// Commits what lines say.
 pub(super) fn commit(

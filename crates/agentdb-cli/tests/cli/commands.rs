@@ -153,6 +153,56 @@ fn a_line_with_more_than_is_known_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_request_that_is_refused_for_its_form_makes_no_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for arguments in [
+        &["state", "put", "ann", "k", "{"][..],
+        &["state", "put", "--request", r#"{"owner":"a"}"#],
+        &["state", "put", "--request", r#"{"owner":7,"key":"k","value":1}"#],
+        &["-n", "none", "state", "put", "ann", "k", "1"],
+        &["blob", "put", "/none"],
+        &["batch"],
+    ] {
+        assert_ne!(run(dir, arguments).status.code(), Some(0), "{arguments:?}");
+        assert!(!dir.join("db").exists(), "{arguments:?}");
+    }
+    for (line, name) in [
+        (r#"{"op":"state.fly"}"#, "unknown_operation"),
+        (r#"{"op":"state.put","request":{"owner":7,"key":"k","value":1}}"#, "invalid_value"),
+        (r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#, "database_not_found"),
+        (r#"{"op":"blob.put"}"#, "not_unary"),
+        (r#"{"batch":[{"op":"state.put","request":{}}]}"#, "missing_field"),
+        (r#"{"batch":[{"op":"namespace.create","request":{"name":"n"}}]}"#, "not_batchable"),
+        (r#"{"batch":[]}"#, "database_not_found"),
+        ("{", "invalid_json"),
+    ] {
+        assert_eq!(pipe(dir, line)[0]["error"]["name"], name, "{line}");
+        let lines = line.trim_start_matches(r#"{"batch":["#).trim_end_matches("]}");
+        std::fs::write(dir.join("lines"), lines).unwrap();
+        assert_ne!(run(dir, &["batch", dir.join("lines").to_str().unwrap()]).status.code(), Some(0));
+        assert!(!dir.join("db").exists(), "{line}");
+    }
+    assert!(pipe(dir, "").is_empty() && !dir.join("db").exists());
+    // What is refused first does not keep the next line from being done.
+    let put = r#"{"op":"state.put","request":{"owner":"a","key":"k","value":1}}"#;
+    let get = r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#;
+    let answers = pipe(dir, &[get, "{", put, get].join("\n"));
+    assert_eq!((answers.len(), &answers[3]["response"]["value"]), (4, &json!(1)), "{answers:?}");
+}
+
+#[test]
+fn the_help_of_the_pipe_tells_what_it_cannot_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = run(dir.path(), &["pipe", "--help"]).stdout;
+    for name in ["blob.get", "blob.put", "log.read", "database.verify"] {
+        assert!(String::from_utf8_lossy(&help).contains(name), "{name}");
+        let line = format!(r#"{{"op":"{name}"}}"#);
+        assert_eq!(pipe(dir.path(), &line)[0]["error"]["values"]["operation"], name);
+    }
+}
+
+#[test]
 fn a_refused_batch_says_which_operation_it_was() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

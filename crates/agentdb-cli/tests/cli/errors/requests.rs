@@ -196,10 +196,14 @@ pub(super) fn invalid_cursor() -> Vec<Value> {
 
 pub(super) fn unknown_operation() -> Vec<Value> {
     let db = Simulated::new();
-    vec![
-        db.refuses_call(&[("name", "state.steal")], "state.steal", json!({})),
-        db.refuses_call(&[("name", "blob.put")], "blob.put", json!({})),
-    ]
+    vec![db.refuses_call(&[("name", "state.steal")], "state.steal", json!({}))]
+}
+
+pub(super) fn not_unary() -> Vec<Value> {
+    let db = Simulated::new();
+    let shaped = Engine::operations().iter().filter(|o| o.shape != agentdb::Shape::Unary);
+    let call = |name| db.refuses_call(&[("operation", name)], name, json!({}));
+    shaped.map(|o| call(o.about.name)).collect()
 }
 
 pub(super) fn not_batchable() -> Vec<Value> {
