@@ -108,7 +108,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
                 format_args!("--request holds the whole request, and {} is given besides", field.name);
             return Err(Error::new(Code::InvalidValue).with("field", "--request").with("reason", reason));
         }
-        return json("request", whole);
+        return json_around("request", whole, 1);
     }
     let mut request = Map::new();
     for field in fields(operation) {
@@ -161,11 +161,17 @@ fn duration_us(text: &str) -> Option<Value> {
 
 /// A JSON value: the text itself, `@file`, or `-` for standard input.
 pub(crate) fn json(field: &str, text: &str) -> Result<Value> {
+    json_around(field, text, 0)
+}
+
+/// The same of JSON in which the values of a request lie `envelope` deep.
+fn json_around(field: &str, text: &str, envelope: usize) -> Result<Value> {
+    let parse = |bytes: &[u8]| strict_json::parse_around(field, bytes, envelope);
     match text {
-        "-" => strict_json::parse(field, &standard_input()?),
+        "-" => parse(&standard_input()?),
         _ => match text.strip_prefix('@') {
-            Some(path) => strict_json::parse(field, &file(Path::new(path))?),
-            None => strict_json::parse(field, text.as_bytes()),
+            Some(path) => parse(&file(Path::new(path))?),
+            None => parse(text.as_bytes()),
         },
     }
 }

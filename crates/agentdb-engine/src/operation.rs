@@ -304,13 +304,13 @@ impl Operation {
     /// # Errors
     /// [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidValue`], [`Code::DepthExceeded`].
     pub fn check(&self, request: &Value) -> Result<()> {
-        json::check_depth("request", request)?;
         let name = self.about.name;
         let Value::Object(given) = request else {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", name)
                 .with("reason", "the request is not a JSON object"));
         };
+        given.iter().try_for_each(|(field, value)| json::check_depth(field, value))?;
         let fields = self.fields.get_or_init(|| Fields::of(&(self.schemas)().0));
         if let Some(field) = given.keys().find(|f| !fields.known.contains(f)) {
             return Err(Error::new(Code::UnknownField)

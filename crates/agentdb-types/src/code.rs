@@ -347,7 +347,7 @@ codes! {
         "The directory is on a read-only mount, or permissions forbid writing."
         "Mount it writable or correct the permissions.";
     5005 Locked Unavailable "locked"
-        "{path} is in use by another process"
+        "{path} is in use by another handle, of this process or of another one"
         "Another process has the database open, or another handle in this process has."
         "Close the other one. Never remove the lock file: the handle that holds it would stop, and its writes in flight be lost. Sharing one directory between processes is not built yet.";
     5006 ClockJump Unavailable "clock_jump"

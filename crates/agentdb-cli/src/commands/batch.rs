@@ -16,7 +16,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     for (number, line) in (1..).zip(bytes.split(|b| *b == b'\n')) {
         if !line.trim_ascii().is_empty() {
             let place = format!("line {number}");
-            operations.push(operation(&place, strict_json::parse(&place, line)?)?);
+            operations.push(operation(&place, strict_json::parse_around(&place, line, ENVELOPE)?)?);
         }
     }
     check(&operations)?;
@@ -25,6 +25,9 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let answer = commit(context, &db, &namespace, operations)?;
     output::answer(&json!({"lsn": answer.lsn, "responses": answer.response}), context.json)
 }
+
+/// How deep the values of a request lie in `{"op", "request"}`.
+pub(super) const ENVELOPE: usize = 2;
 
 /// What a line says: an operation and its request.
 pub(super) type Line = (String, Value);

@@ -80,7 +80,7 @@ fn answer(context: &Context, opened: &mut Option<Opened>, line: &[u8]) -> Result
 }
 
 fn parse(line: &[u8]) -> Result<Asked> {
-    let mut line = strict_json::parse("line", line)?;
+    let mut line = strict_json::parse_around("line", line, 2 + super::batch::ENVELOPE)?;
     let Some(lines) = line.as_object_mut().and_then(|fields| fields.remove("batch")) else {
         return super::batch::operation("line", line).map(Asked::One);
     };

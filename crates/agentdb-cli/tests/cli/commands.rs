@@ -62,6 +62,7 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["state", "list", "ann", "--limit", "10001"], (11, "page_too_large")),
         (&["state", "list", "ann", "--cursor", "zz"], (10, "invalid_cursor")),
         (&["state", "get", "ann", "none"], (12, "state_not_found")),
+        (&["-n", "", "state", "get", "ann", "plan"], (10, "id_empty")),
         (&["--namespace", "none", "state", "get", "ann", "plan"], (12, "namespace_not_found")),
         (&["state", "compare-and-set", "ann", "plan", "99", "2"], (13, "version_mismatch")),
         (&["record", "put", "docs", "--vector", "[1]"], (10, "dimension_mismatch")),
@@ -189,6 +190,30 @@ fn a_request_that_is_refused_for_its_form_makes_no_database() {
     let get = r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#;
     let answers = pipe(dir, &[get, "{", put, get].join("\n"));
     assert_eq!((answers.len(), &answers[3]["response"]["value"]), (4, &json!(1)), "{answers:?}");
+}
+
+#[test]
+fn the_limit_of_depth_is_that_of_the_value_whatever_lies_around_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (depth, sound) in [(32, true), (33, false)] {
+        let value = format!("{}1{}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let request = format!(r#"{{"owner":"a","key":"k","value":{value}}}"#);
+        let line = format!(r#"{{"op":"state.put","request":{request}}}"#);
+        std::fs::write(dir.join("lines"), &line).unwrap();
+        for arguments in [
+            &["state", "put", "a", "k", &value][..],
+            &["state", "put", "--request", &request],
+            &["batch", dir.join("lines").to_str().unwrap()],
+        ] {
+            assert_eq!(run(dir, arguments).status.success(), sound, "{depth} deep: {arguments:?}");
+        }
+        for line in [&line, &format!(r#"{{"batch":[{line}]}}"#)] {
+            let answer = &pipe(dir, line)[0];
+            assert_eq!(answer["error"].is_null(), sound, "{answer}");
+            assert!(sound || answer["error"]["values"]["actual"] == "33", "{answer}");
+        }
+    }
 }
 
 #[test]

@@ -132,7 +132,7 @@ pub(super) fn depth_exceeded() -> Vec<Value> {
         db.refuses(&[("field", "metadata")], |db| db.write(append)),
         db.refuses(&[("field", "payload")], |db| db.write(record)),
         db.refuses_call(
-            &[("field", "request")],
+            &[("field", "value"), ("limit", "32")],
             "state.put",
             json!({"owner": "ann", "key": "k", "value": deep}),
         ),
