@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     if !words.is_empty() {
         request["text"] = json!(words.join(" "));
     }
-    for field in ["vector", "filter"] {
+    for field in ["vector", "filter", "threshold"] {
         if let Some(text) = matches.get_one::<String>(field) {
             request[field] = arguments::json(field, text)?;
         }

@@ -25,6 +25,8 @@ fn state_sessions_records_and_blobs_round_trip() {
     json(dir, &["record", "put", "docs", "--record", "a", "--vector", "[0,1]", "--payload", r#"{"k":1}"#]);
     let hits = json(dir, &["search", "docs", "--vector", "[0,2]", "--filter", r#"{"k":{"$gte":1}}"#]);
     assert_eq!((&hits["hits"][0]["record"], hits["hits"][0]["score"].as_f64()), (&json!("a"), Some(1.0)));
+    let near = |threshold| json(dir, &["search", "docs", "--vector", "[0,2]", "--threshold", threshold]);
+    assert_eq!((&near("0.5")["hits"], near("1")["hits"].as_array().unwrap().len()), (&json!([]), 1));
     std::fs::write(dir.join("file"), b"\x00\xffbytes").unwrap();
     let stored = json(dir, &["blob", "put", dir.join("file").to_str().unwrap()]);
     let output = run(dir, &["blob", "get", stored["blob"].as_str().unwrap()]);
@@ -214,6 +216,21 @@ fn the_limit_of_depth_is_that_of_the_value_whatever_lies_around_it() {
             assert!(sound || answer["error"]["values"]["actual"] == "33", "{answer}");
         }
     }
+}
+
+#[test]
+fn help_tells_what_is_required_and_that_durations_have_units() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = String::from_utf8(run(dir.path(), &["state", "put", "--help"]).stdout).unwrap();
+    assert!(help.contains("Usage: agentdb state put [OPTIONS] <OWNER> <KEY> <JSON>\n"), "{help}");
+    assert!(help.contains("agentdb state put [OPTIONS] --request <JSON>\n"), "{help}");
+    assert!(help.contains("1h30m") && !help.to_lowercase().contains("microseconds"), "{help}");
+    let missing = String::from_utf8(run(dir.path(), &["state", "put", "ann"]).stderr).unwrap();
+    assert!(missing.contains("<KEY>") && missing.contains("<OWNER> <KEY> <JSON>"), "{missing}");
+    let help = String::from_utf8(run(dir.path(), &["blob", "put", "--help"]).stdout).unwrap();
+    assert!(help.contains("Usage: agentdb blob put [OPTIONS] <FILE>\n"), "{help}");
+    json(dir.path(), &["state", "put", "ann", "k", "1", "--ttl", "1w2d1h30m"]);
+    assert!(json(dir.path(), &["state", "get", "ann", "k"])["expires"].is_string());
 }
 
 #[test]
