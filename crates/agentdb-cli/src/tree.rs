@@ -146,7 +146,8 @@ fn own() -> Vec<Command> {
                 .value_parser(clap::value_parser!(clap_complete::Shell))),
         Command::new("tour")
             .about("Do the main job on real documents: store, search, crash, recover")
-            .arg(Arg::new("docs").long("docs").value_name("DIR").help("Your own Markdown and text files"))
+            .arg(Arg::new("docs").long("docs").value_name("PATH")
+                .help("A text file of your own, or a directory of Markdown and text files; else those of this workspace's dependencies"))
             .arg(Arg::new("crash").long("crash").hide(true).action(ArgAction::SetTrue)),
     ]
 }

@@ -400,6 +400,32 @@ fn every_operation_of_the_table_is_a_command_with_its_fields() {
 }
 
 #[test]
+fn the_tour_tells_where_documents_come_from_and_needs_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let tour = |docs: &str| {
+        let mut tour = agentdb(dir);
+        tour.env("AGENTDB_MODELS", dir.join("none")).env_remove("ORT_DYLIB_PATH");
+        tour.args(["tour", "--docs", docs]).output().unwrap()
+    };
+    let docs = dir.join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("empty.md"), " ").unwrap();
+    for nothing in [docs.clone(), docs.join("empty.md"), dir.join("none")] {
+        let output = tour(nothing.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(10), "{output:?}");
+    }
+    // A single file will do; what is missing is the model alone.
+    std::fs::write(docs.join("notes.rst"), "Notes\n").unwrap();
+    let file = docs.join("notes.rst").to_str().unwrap().to_owned();
+    let output = tour(&file);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains(&format!("1 documents, from {file}")), "{told}");
+    assert_eq!(output.status.code(), Some(12), "{output:?}");
+    assert!(!dir.join("db").exists());
+}
+
+#[test]
 fn completions_and_help_exist_for_every_shell() {
     let dir = tempfile::tempdir().unwrap();
     let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
