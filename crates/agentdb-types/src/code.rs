@@ -345,7 +345,7 @@ codes! {
     5004 ReadOnly Unavailable "read_only"
         "{path} cannot be written: {reason}"
         "The directory is on a read-only mount, or permissions forbid writing."
-        "Mount it writable or correct the permissions.";
+        "Mount it writable or correct the permissions: reading needs it too, for the lock and for what a crash left. `agentdb log verify` checks a log without writing; for the rows, open a copy of the directory.";
     5005 Locked Unavailable "locked"
         "{path} is in use by another handle, of this process or of another one"
         "Another process has the database open, or another handle in this process has."
@@ -388,8 +388,8 @@ codes! {
         "The row store belongs to another log, or the log lost its end."
         "Restore log and rows from the same copy.";
     6006 KeyMissing Corruption "key_missing"
-        "the key of subject {subject} is missing, and was not destroyed by an erasure"
-        "A file under keys/ is gone: sealed bodies cannot be read."
+        "{path}, the key of subject {subject}, is missing, and was not destroyed by an erasure"
+        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read."
         "Restore keys/ from its own copy.";
     6007 DigestMismatch Corruption "digest_mismatch"
         "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agentdb::modules::state;
-use agentdb::{Database, Engine, Value, json};
+use agentdb::{Database, Engine, NamespaceId, Value, WriteOptions, json};
 use agentdb_engine::Task;
 use agentdb_engine::decoders::rewrite_run;
 use agentdb_env::sim::World;
@@ -69,8 +69,21 @@ pub(super) fn format_corrupt() -> Vec<Value> {
     }));
     // The entry that is sealed with the key is not in the base yet.
     for offset in [0, 8, 20, 30, 60] {
-        errors.push(db.refuses_to_open(&[("path", ".key")], |w, f| flip(w, f, ".key", offset)));
+        let values = [("path", ".key"), ("reason", "subject ann"), ("subject", "ann")];
+        errors.push(db.refuses_to_open(&values, |w, f| flip(w, f, ".key", offset)));
     }
+    // Once it is, only a write for the subject needs the key.
+    db.drain();
+    db.kill();
+    let saved = files(&db.world);
+    flip(&db.world, &saved, ".key", 20);
+    let engine = open(&db.world).unwrap();
+    let write = |subject: &str| {
+        let options = WriteOptions { subject: Some(subject.into()), ..WriteOptions::default() };
+        engine.write(NamespaceId::DEFAULT, state::Put::new("ann", "more", json!(1)), options)?.wait()
+    };
+    write("bob").unwrap();
+    errors.push(told(&write("ann").unwrap_err(), &[("path", ".key"), ("subject", "ann")]));
     errors
 }
 
@@ -179,7 +192,7 @@ pub(super) fn view_ahead() -> Vec<Value> {
 
 pub(super) fn key_missing() -> Vec<Value> {
     let mut db = Simulated::new();
-    let missing = db.refuses_to_open(&[("subject", "ann")], |w, f| remove(w, f, ".key"));
+    let missing = db.refuses_to_open(&[("subject", "ann"), ("path", ".key")], |w, f| remove(w, f, ".key"));
     // What the base holds already needs no key.
     db.drain();
     db.kill();
