@@ -2,9 +2,10 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use agentdb::{Code, Error, Operation, Result, Value, limits, strict_json};
-use agentdb_env::{Env, OpenMode};
+use agentdb::{Code, Error, Operation, Result, Shape, Value, limits, strict_json};
+use agentdb_env::{Env, File, OpenMode};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Map;
@@ -29,6 +30,16 @@ struct Field {
     /// Whether null takes the value away, which leaving the field out does not.
     clears: bool,
     help: String,
+}
+
+impl Field {
+    fn value_name(&self) -> String {
+        match self.kind {
+            Kind::Json => "JSON".to_owned(),
+            Kind::Duration => "DURATION".to_owned(),
+            _ => self.name.to_uppercase(),
+        }
+    }
 }
 
 fn kind(name: &str, schema: &Value) -> Kind {
@@ -61,12 +72,16 @@ fn fields(operation: &Operation) -> Vec<Field> {
     let properties = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut fields: Vec<Field> = properties
         .iter()
-        .map(|(name, schema)| Field {
-            name: name.clone(),
-            kind: kind(name, schema),
-            required: required.contains(&name.as_str()),
-            clears: schema["description"].as_str().is_some_and(|d| d.contains("null to have none")),
-            help: schema["description"].as_str().unwrap_or_default().replace('\n', " "),
+        .map(|(name, schema)| {
+            let description = schema["description"].as_str().unwrap_or_default();
+            let kind = kind(name, schema);
+            Field {
+                name: name.clone(),
+                kind,
+                required: required.contains(&name.as_str()),
+                clears: description.contains("null to have none"),
+                help: help(kind, description),
+            }
         })
         .collect();
     let rank = |field: &Field| {
@@ -77,15 +92,33 @@ fn fields(operation: &Operation) -> Vec<Field> {
     fields
 }
 
+/// What a field's argument is for. Requests count microseconds, the command line takes units.
+fn help(kind: Kind, description: &str) -> String {
+    let description = description.replace('\n', " ");
+    match kind {
+        Kind::Duration => {
+            let description =
+                description.replacen("Microseconds", "Time", 1).replace(", in microseconds", "");
+            format!("{description} Like 90s, 1h30m, 7d or 2w")
+        }
+        _ => description,
+    }
+}
+
+/// How an operation's command is used: by its fields, or with the whole request.
+pub(crate) fn usage(operation: &Operation, command: &str) -> String {
+    let required =
+        fields(operation).into_iter().filter(|field| field.required && field.kind != Kind::Boolean);
+    let names: Vec<String> = required.map(|field| format!(" <{}>", field.value_name())).collect();
+    let file = if operation.shape == Shape::Upload { " <FILE>" } else { "" };
+    format!("{command} [OPTIONS]{}{file}\n       {command} [OPTIONS] --request <JSON>{file}", names.concat())
+}
+
 /// The arguments of an operation: required fields by position, the others as flags.
 pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
     let to_arg = |field: Field| {
         let arg = Arg::new(field.name.clone()).help(field.help.clone());
-        let value_name = match field.kind {
-            Kind::Json => "JSON".to_owned(),
-            Kind::Duration => "DURATION".to_owned(),
-            _ => field.name.to_uppercase(),
-        };
+        let value_name = field.value_name();
         let flag = field.name.trim_end_matches("_us").replace('_', "-");
         let arg = arg.allow_hyphen_values(matches!(field.kind, Kind::Integer | Kind::Json));
         match (field.required && field.kind != Kind::Boolean, field.kind) {
@@ -107,7 +140,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
                 format_args!("--request holds the whole request, and {} is given besides", field.name);
             return Err(Error::new(Code::InvalidValue).with("field", "--request").with("reason", reason));
         }
-        return json("request", whole);
+        return json_around("request", whole, 1);
     }
     let mut request = Map::new();
     for field in fields(operation) {
@@ -130,7 +163,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
             },
             Kind::Duration => match duration_us(text) {
                 Some(us) => us,
-                None => return Err(invalid(format!("{text:?} is not a duration like 90s, 15m, 2h or 7d"))),
+                None => return Err(invalid(format!("{text:?} is not a duration like 90s, 1h30m, 7d or 2w"))),
             },
             Kind::Json | Kind::Boolean => json(&field.name, text)?,
         };
@@ -139,32 +172,50 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
     Ok(Value::Object(request))
 }
 
-/// A duration in microseconds: digits and one of us, ms, s, m, h, d; `null` takes a time to live away.
+/// Units of durations in microseconds, the longest first.
+const UNITS: [(&str, i64); 7] = [
+    ("w", 604_800_000_000),
+    ("d", 86_400_000_000),
+    ("h", 3_600_000_000),
+    ("m", 60_000_000),
+    ("s", 1_000_000),
+    ("ms", 1_000),
+    ("us", 1),
+];
+
+/// A duration in microseconds: digits and a unit, once or more often, the longer units first; `null` takes a time to live
+/// away.
 fn duration_us(text: &str) -> Option<Value> {
     if text == "null" {
         return Some(Value::Null);
     }
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let number: i64 = text.get(..digits)?.parse().ok()?;
-    let unit: i64 = match text.get(digits..)? {
-        "us" => 1,
-        "ms" => 1_000,
-        "s" => 1_000_000,
-        "m" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
-        _ => return None,
-    };
-    Some(number.checked_mul(unit)?.into())
+    let (mut rest, mut units, mut total) = (text, &UNITS[..], 0i64);
+    loop {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let at = units.iter().position(|(unit, _)| *unit == &rest[digits..end])?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        total = total.checked_add(number.checked_mul(units[at].1)?)?;
+        (rest, units) = (&rest[end..], &units[at + 1..]);
+        if rest.is_empty() {
+            return Some(total.into());
+        }
+    }
 }
 
 /// A JSON value: the text itself, `@file`, or `-` for standard input.
 pub(crate) fn json(field: &str, text: &str) -> Result<Value> {
+    json_around(field, text, 0)
+}
+
+/// The same of JSON in which the values of a request lie `envelope` deep.
+fn json_around(field: &str, text: &str, envelope: usize) -> Result<Value> {
+    let parse = |bytes: &[u8]| strict_json::parse_around(field, bytes, envelope);
     match text {
-        "-" => strict_json::parse(field, &standard_input()?),
+        "-" => parse(&standard_input()?),
         _ => match text.strip_prefix('@') {
-            Some(path) => strict_json::parse(field, &file(Path::new(path))?),
-            None => strict_json::parse(field, text.as_bytes()),
+            Some(path) => parse(&file(Path::new(path))?),
+            None => parse(text.as_bytes()),
         },
     }
 }
@@ -180,9 +231,24 @@ pub(crate) fn standard_input() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// All of a file.
+/// A file that the command line names.
+pub(crate) fn open(path: &Path) -> Result<Arc<dyn File>> {
+    let files = Env::real().files;
+    let refuse = |reason: &str| {
+        Err(Error::new(Code::InvalidValue).with("field", path.display()).with("reason", reason))
+    };
+    if path.is_dir() {
+        return refuse("it is a directory, not a file");
+    }
+    if !files.exists(path)? {
+        return refuse("there is no such file");
+    }
+    files.open(path, OpenMode::Read)
+}
+
+/// All of a file that the command line names.
 pub(crate) fn file(path: &Path) -> Result<Vec<u8>> {
-    let file = Env::real().files.open(path, OpenMode::Read)?;
+    let file = open(path)?;
     // Its length says nothing of a file that the system makes up as it is read.
     let (mut bytes, mut piece) = (Vec::new(), vec![0; 64 << 10]);
     loop {
@@ -202,4 +268,39 @@ pub(crate) fn check_input(name: &str, bytes: usize) -> Result<()> {
     }
     let reason = format_args!("it has more than {INPUT_BYTES} bytes, and no request needs as many");
     Err(Error::new(Code::InvalidValue).with("field", name).with("reason", reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration_us;
+
+    #[test]
+    fn durations_are_sums_of_units_the_longest_first() {
+        for (text, us) in [
+            ("0s", 0),
+            ("90s", 90_000_000),
+            ("1h30m", 5_400_000_000),
+            ("2w1d", 1_296_000_000_000),
+            ("1s5ms7us", 1_005_007),
+            ("9223372036854775807us", i64::MAX),
+        ] {
+            assert_eq!(duration_us(text), Some(us.into()), "{text}");
+        }
+        for text in [
+            "",
+            "90",
+            "s",
+            "1x",
+            "1h 30m",
+            "30m1h",
+            "1h1h",
+            "-1h",
+            "1.5h",
+            "9223372036854775807us1",
+            "1h30",
+            "99999999w",
+        ] {
+            assert_eq!(duration_us(text), None, "{text}");
+        }
+    }
 }

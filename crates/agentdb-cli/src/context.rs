@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use agentdb::modules::namespace::DEFAULT;
 use agentdb::{Ack, Code, Database, Error, Lsn, Namespace, Result, WriteOptions};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
@@ -76,6 +77,8 @@ impl Context {
 
     /// Opens the database; `create` tells whether a new one may come into being.
     pub(crate) fn open(&self, create: bool) -> Result<Database> {
+        // A new one has no other namespace.
+        let create = create && self.namespace == DEFAULT;
         if let Some(db) = self.held.as_ref().and_then(|held| held.borrow().clone()) {
             return Ok(db);
         }

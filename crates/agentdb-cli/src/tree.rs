@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
   agentdb blob put photo.png --media-type image/png
   agentdb tour
 
-Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 15m, 2h, 7d.
+Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 1h30m, 7d, 2w.
 Exit codes: 0 done, 1 a check found something, 2 a mistake on the command line, 10 invalid, 11 limit, 12 not found,
 13 conflict, 14 busy, 15 unavailable, 16 corruption, 17 unsupported.";
 
@@ -33,7 +33,7 @@ pub(crate) fn command() -> Command {
         .args(globals());
     for (noun, operations) in nouns() {
         let about = format!("Operations on a {noun}");
-        let verbs = operations.into_iter().map(operation).chain(own_verbs(noun));
+        let verbs = operations.into_iter().map(|o| operation(noun, o)).chain(own_verbs(noun));
         command =
             command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
     }
@@ -75,9 +75,14 @@ pub(crate) fn verb(operation: &Operation) -> String {
     operation.about.name.split_once('.').map_or("", |(_, verb)| verb).replace('_', "-")
 }
 
-fn operation(operation: &'static Operation) -> Command {
-    let command =
-        Command::new(verb(operation)).about(operation.about.doc).args(arguments::of(operation)).arg(
+fn operation(noun: &str, operation: &'static Operation) -> Command {
+    let verb = verb(operation);
+    let usage = arguments::usage(operation, &format!("agentdb {noun} {verb}"));
+    let command = Command::new(verb)
+        .about(operation.about.doc)
+        .override_usage(usage)
+        .args(arguments::of(operation))
+        .arg(
             Arg::new("request")
                 .long("request")
                 .value_name("JSON")
@@ -100,6 +105,13 @@ fn own_verbs(noun: &str) -> Option<Command> {
     (noun == "log").then(verify)
 }
 
+/// Which operations a line of the pipe cannot ask for.
+fn not_for_pipe() -> String {
+    let shaped = Database::operations().iter().filter(|o| o.shape != Shape::Unary);
+    let names: Vec<&str> = shaped.map(|o| o.about.name).collect();
+    format!("Not by a line, but by commands of their own: {}.", names.join(", "))
+}
+
 /// The commands of the tool itself.
 fn own() -> Vec<Command> {
     let positional =
@@ -111,6 +123,8 @@ fn own() -> Vec<Command> {
             .arg(positional("text", "The text; encoded by the local encoder").num_args(0..))
             .arg(Arg::new("vector").long("vector").value_name("JSON").help("A vector instead of a text"))
             .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
+            .arg(Arg::new("threshold").long("threshold").value_name("SCORE").allow_hyphen_values(true)
+                .help("Only records whose score is this good: at least this similarity, or at most this distance"))
             .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches (docs/filters.md)")),
         Command::new("batch")
             .about("Commit operations together: JSON lines {\"op\": …, \"request\": …} from a file or standard input")
@@ -118,7 +132,7 @@ fn own() -> Vec<Command> {
         Command::new("pipe").about(
             "Answer requests line by line: each line of standard input is {\"op\", \"request\"} or {\"batch\": [...]}, \
              each line of standard output its answer",
-        ),
+        ).after_help(not_for_pipe()),
         Command::new("verify").about("Check everything stored: log, rows, digests, blobs (database.verify)"),
         Command::new("inspect").about("Show what a database is and holds"),
         Command::new("operations")
@@ -132,7 +146,8 @@ fn own() -> Vec<Command> {
                 .value_parser(clap::value_parser!(clap_complete::Shell))),
         Command::new("tour")
             .about("Do the main job on real documents: store, search, crash, recover")
-            .arg(Arg::new("docs").long("docs").value_name("DIR").help("Your own Markdown and text files"))
+            .arg(Arg::new("docs").long("docs").value_name("PATH")
+                .help("A text file of your own, or a directory of Markdown and text files; else those of this workspace's dependencies"))
             .arg(Arg::new("crash").long("crash").hide(true).action(ArgAction::SetTrue)),
     ]
 }

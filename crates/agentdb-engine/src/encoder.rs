@@ -28,6 +28,11 @@ pub struct Encoded {
     pub(crate) vector: Vec<f32>,
 }
 
+/// The error of a handle that has `own`, where another encoder is needed.
+pub(crate) fn no_encoder(needed: &str, own: Option<&str>) -> Error {
+    Error::new(Code::NoEncoder).with("encoder", needed).with("actual", own.unwrap_or("none"))
+}
+
 impl Engine {
     /// Gives the handle a text encoder; records and searches with text use it from then on. The first one stays.
     pub fn set_text_encoder(&self, encoder: Arc<dyn TextEncoder>) {

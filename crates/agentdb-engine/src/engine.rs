@@ -280,9 +280,10 @@ impl Engine {
 
 /// The lock, then the files that make the directory a database.
 fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Format)> {
-    let files = &env.files;
-    if !files.exists(&dir.join("FORMAT"))? && !options.create {
-        return Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
+    let (files, log) = (&env.files, dir.join("log"));
+    let not_found = || Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
+    if !options.create && !files.exists(&dir.join("FORMAT"))? && !LocalLog::exists(env, &log)? {
+        return not_found();
     }
     create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;
@@ -294,7 +295,6 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
     let corrupt = |path: &Path, reason: &str| {
         Err(Error::new(Code::FormatCorrupt).with("path", path.display()).with("reason", reason))
     };
-    let log = dir.join("log");
     match format {
         // The first segment is made before FORMAT: a database without one has lost it.
         Some(_) if files.list(&log)?.is_empty() => corrupt(&log, "the segments of the log are gone"),
@@ -303,6 +303,9 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
             let head = LocalLog::open(env, &log, options.log, Lsn::ZERO)?.log.head();
             if head.lsn > Lsn::ZERO {
                 return corrupt(&dir.join("FORMAT"), "it is missing beside a log");
+            }
+            if !options.create {
+                return not_found();
             }
             let format = Format::create(env, dir)?;
             Ok((lock, format))

@@ -79,12 +79,17 @@ impl Keyring {
         format!("{}.key", &name[..32])
     }
 
+    fn missing(&self, subject: &str) -> Error {
+        let path = self.dir.join(Self::file_name(subject));
+        Error::new(Code::KeyMissing).with("subject", subject).with("path", path.display())
+    }
+
     fn find(&self, subject: &str) -> Result<SubjectKey> {
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(key) = cache.get(subject) {
             return Ok(key.clone());
         }
-        let key = self.load(subject)?.ok_or_else(|| Error::new(Code::KeyMissing).with("subject", subject))?;
+        let key = self.load(subject)?.ok_or_else(|| self.missing(subject))?;
         cache.insert(subject.to_owned(), key.clone());
         Ok(key)
     }
@@ -100,13 +105,20 @@ impl Keyring {
         let file = self.env.files.open(&path, OpenMode::Read)?;
         let mut bytes = vec![0; usize::try_from(file.len()?.min(4096)).unwrap_or_default()];
         let read = file.read_at(0, &mut bytes)?;
-        let (name, key) = decode(&bytes[..read], &path)?;
-        if name != subject {
-            return Err(Error::new(Code::FormatCorrupt)
+        let corrupt = |what: &str| {
+            Error::new(Code::FormatCorrupt)
                 .with("path", path.display())
-                .with("reason", "the key is that of another subject"));
+                .with("reason", format_args!("the key file of subject {subject} {what}"))
+                .with("subject", subject)
+        };
+        match decode(&bytes[..read], &path) {
+            Ok((name, key)) if name == subject => Ok(Some(key)),
+            Ok(_) => Err(corrupt("holds the key of another one")),
+            Err(err) if err.code() == Code::FormatCorrupt => {
+                Err(corrupt("has a checksum or a form that does not hold"))
+            }
+            Err(err) => Err(err.with("subject", subject)),
         }
-        Ok(Some(key))
     }
 
     fn store(&self, subject: &str, key: &SubjectKey) -> Result<()> {
@@ -179,13 +191,13 @@ fn decode_fields(rest: &[u8]) -> Option<(String, SubjectKey)> {
 impl Seal for Keyring {
     fn seal(&self, subject: &str, context: &[u8], body: &[u8]) -> Result<Vec<u8>> {
         let found = self.find(subject)?;
-        let key = found.key.ok_or_else(|| Error::new(Code::KeyMissing).with("subject", subject))?;
+        let key = found.key.ok_or_else(|| self.missing(subject))?;
         let mut nonce = [0; NONCE_BYTES];
         self.env.entropy.fill(&mut nonce);
         let cipher = XChaCha20Poly1305::new(&key.into());
         let sealed = cipher
             .encrypt(&XNonce::from(nonce), Payload { msg: body, aad: context })
-            .map_err(|_| Error::new(Code::KeyMissing).with("subject", subject))?;
+            .map_err(|_| self.missing(subject))?;
         Ok([&found.id[..], &nonce, &sealed].concat())
     }
 

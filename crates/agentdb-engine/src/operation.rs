@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Engine;
 use crate::tx::Tx;
+use crate::{Engine, modules};
 
 /// How an operation is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -201,6 +201,7 @@ pub struct Operation {
     /// How it is called.
     pub shape: Shape,
     pub(crate) call: Call,
+    decodes: fn(Value) -> Result<()>,
     schemas: fn() -> (Schema, Schema),
     fields: OnceLock<Fields>,
 }
@@ -216,6 +217,7 @@ impl Operation {
                 request.prepare(engine)?;
                 encode_json(&request.read(snapshot)?)
             }),
+            decodes: |request| decode::<R>(request).map(drop),
             schemas: schemas::<R>,
             fields: OnceLock::new(),
         }
@@ -231,6 +233,7 @@ impl Operation {
                 request.prepare(engine)?;
                 Ok(Box::new(request))
             }),
+            decodes: |request| decode::<R>(request).map(drop),
             schemas: schemas::<R>,
             fields: OnceLock::new(),
         }
@@ -242,9 +245,18 @@ impl Operation {
             about: R::ABOUT,
             shape,
             call: Call::Shaped,
+            decodes: |request| decode::<R>(request).map(drop),
             schemas: schemas::<R>,
             fields: OnceLock::new(),
         }
+    }
+
+    /// The row of the table of this name.
+    ///
+    /// # Errors
+    /// [`Code::UnknownOperation`].
+    pub fn named(name: &str) -> Result<&'static Operation> {
+        modules::operation(name)
     }
 
     /// The row of the table in its JSON form.
@@ -292,13 +304,13 @@ impl Operation {
     /// # Errors
     /// [`Code::UnknownField`], [`Code::MissingField`], [`Code::InvalidValue`], [`Code::DepthExceeded`].
     pub fn check(&self, request: &Value) -> Result<()> {
-        json::check_depth("request", request)?;
         let name = self.about.name;
         let Value::Object(given) = request else {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", name)
                 .with("reason", "the request is not a JSON object"));
         };
+        given.iter().try_for_each(|(field, value)| json::check_depth(field, value))?;
         let fields = self.fields.get_or_init(|| Fields::of(&(self.schemas)().0));
         if let Some(field) = given.keys().find(|f| !fields.known.contains(f)) {
             return Err(Error::new(Code::UnknownField)
@@ -310,6 +322,31 @@ impl Operation {
             Some(field) => Err(Error::new(Code::MissingField).with("operation", name).with("field", field)),
             None => Ok(()),
         }
+    }
+}
+
+impl Operation {
+    /// Checks a request in JSON form as far as that goes without a database: its shape, and the types of its fields.
+    ///
+    /// # Errors
+    /// Those of [`Operation::check`]; [`Code::InvalidValue`] with the path of the field.
+    pub fn check_types(&self, request: &Value) -> Result<()> {
+        self.check(request)?;
+        (self.decodes)(request.clone())
+    }
+
+    /// Refuses an operation that takes more than a request, or answers with more than a response.
+    ///
+    /// # Errors
+    /// [`Code::NotUnary`].
+    pub fn check_unary(&self) -> Result<()> {
+        let reason = match self.shape {
+            Shape::Unary => return Ok(()),
+            Shape::Stream => "it answers with one thing after another",
+            Shape::Upload => "it takes bytes besides",
+            Shape::Job => "it tells how far it is before it answers",
+        };
+        Err(Error::new(Code::NotUnary).with("operation", self.about.name).with("reason", reason))
     }
 }
 

@@ -48,14 +48,24 @@ pub struct Committed<T> {
     pub response: T,
 }
 
+/// Where a write comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A caller, one operation.
+    Call,
+    /// A caller's batch.
+    Batch,
+    /// The engine itself, which may write where nobody else may any more.
+    Engine,
+}
+
 pub(crate) struct QueuedWrite {
     pub(crate) namespace: NamespaceId,
     pub(crate) writes: Vec<Box<dyn AnyWrite>>,
     pub(crate) options: WriteOptions,
     pub(crate) completion: Promise,
     pub(crate) weight: usize,
-    /// A request of the engine itself, which may write where nobody else may any more.
-    pub(crate) internal: bool,
+    pub(crate) origin: Origin,
     /// Which round of the queue it is taken in; set by the queue.
     pub(crate) round: Round,
 }

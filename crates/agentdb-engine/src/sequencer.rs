@@ -12,7 +12,7 @@ use crate::idempotency;
 use crate::mutation::{Entry, put_entry};
 use crate::operation::AnyResponse;
 use crate::planted::{self, Bug};
-use crate::request::{Ack, QueuedWrite};
+use crate::request::{Ack, Origin, QueuedWrite};
 use crate::rows::Position;
 use crate::tx::{Decided, Tx};
 
@@ -79,7 +79,7 @@ impl Sequencer {
             Some(time) => time,
             None => *self.open.time.insert(core.clock.advance()?),
         };
-        if !write.internal {
+        if write.origin != Origin::Engine {
             core.check_alive(write.namespace, Lsn(u64::MAX))?;
         }
         let rows = if planted::is(Bug::StaleDecision) { core.rows.reader() } else { core.rows.latest() };
@@ -88,7 +88,13 @@ impl Sequencer {
         if let Some(outcome) = idempotency::recall(&tx, write)? {
             return Ok(outcome);
         }
-        let decided: Result<Vec<AnyResponse>> = write.writes.iter().map(|w| w.decide(&mut tx)).collect();
+        let parts = write.writes.iter().enumerate();
+        let decided: Result<Vec<AnyResponse>> = parts
+            .map(|(position, w)| match w.decide(&mut tx) {
+                Err(err) if write.origin == Origin::Batch => Err(err.in_batch(position, w.name())),
+                decided => decided,
+            })
+            .collect();
         if decided.is_err() && planted::is(Bug::RefusalLeavesSomething) {
             for (key, body) in tx.finish(None, &core.keyring)?.rows {
                 core.apply(&key, lsn, body);

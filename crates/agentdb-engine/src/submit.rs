@@ -10,7 +10,7 @@ use crate::engine::Core;
 use crate::key::NamespaceId;
 use crate::modules;
 use crate::operation::{AnyWrite, Call, Effect, Operation, ReadRequest, Scope, WriteRequest, encode_json};
-use crate::request::{Committed, Queued, QueuedWrite, Ticket, WriteOptions, typed, untyped};
+use crate::request::{Committed, Origin, Queued, QueuedWrite, Ticket, WriteOptions, typed, untyped};
 use crate::{Engine, Snapshot};
 
 /// Writes of one namespace that are committed together, or not at all.
@@ -28,12 +28,14 @@ impl Batch {
     /// Adds a write. It is decided after those before it, and sees what they do.
     ///
     /// # Errors
-    /// [`Code::NotBatchable`], and those of preparing the request.
+    /// [`Code::NotBatchable`], and those of preparing the request; each says which operation of the batch it is about.
     pub fn push<R: WriteRequest>(&mut self, engine: &Engine, mut request: R) -> Result<()> {
-        if R::ABOUT.effect != Effect::Batchable {
-            return Err(Error::new(Code::NotBatchable).with("operation", R::ABOUT.name));
-        }
-        request.prepare(engine)?;
+        let name = R::ABOUT.name;
+        let prepared = match R::ABOUT.effect {
+            Effect::Batchable => request.prepare(engine),
+            Effect::Read | Effect::Write => Err(Error::new(Code::NotBatchable).with("operation", name)),
+        };
+        prepared.map_err(|err| err.in_batch(self.len(), name))?;
         self.writes.push(Box::new(request));
         Ok(())
     }
@@ -43,15 +45,10 @@ impl Batch {
     /// # Errors
     /// Those of [`Batch::push`], [`Code::UnknownOperation`], and those of a malformed request.
     pub fn push_json(&mut self, engine: &Engine, operation: &str, request: Value) -> Result<()> {
-        let operation = modules::operation(operation)?;
-        operation.check(&request)?;
-        match operation.call {
-            Call::Write(make) if operation.about.effect == Effect::Batchable => {
-                self.writes.push(make(engine, request)?);
-                Ok(())
-            }
-            _ => Err(Error::new(Code::NotBatchable).with("operation", operation.about.name)),
-        }
+        let write =
+            batchable(engine, operation, request).map_err(|err| err.in_batch(self.len(), operation))?;
+        self.writes.push(write);
+        Ok(())
     }
 
     /// How many writes it has.
@@ -62,6 +59,16 @@ impl Batch {
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
+    }
+}
+
+/// The write that an operation in JSON form is, for a batch.
+fn batchable(engine: &Engine, operation: &str, request: Value) -> Result<Box<dyn AnyWrite>> {
+    let operation = modules::operation(operation)?;
+    operation.check(&request)?;
+    match operation.call {
+        Call::Write(make) if operation.about.effect == Effect::Batchable => make(engine, request),
+        _ => Err(Error::new(Code::NotBatchable).with("operation", operation.about.name)),
     }
 }
 
@@ -87,7 +94,7 @@ impl Engine {
     ) -> Result<Ticket<R::Response>> {
         request.prepare(self)?;
         let namespace = scoped(&R::ABOUT.scope, namespace);
-        let queued = self.core.enqueue(namespace, vec![Box::new(request)], options, false)?;
+        let queued = self.core.enqueue(namespace, vec![Box::new(request)], options, Origin::Call)?;
         Ok(typed::<R>(self.core.clone(), queued))
     }
 
@@ -101,7 +108,7 @@ impl Engine {
         batch: Batch,
         options: WriteOptions,
     ) -> Result<Ticket<Vec<Value>>> {
-        let queued = self.core.enqueue(namespace, batch.writes, options, false)?;
+        let queued = self.core.enqueue(namespace, batch.writes, options, Origin::Batch)?;
         Ok(untyped(self.core.clone(), queued))
     }
 
@@ -121,7 +128,7 @@ impl Engine {
     /// answered at `min_lsn` or later.
     ///
     /// # Errors
-    /// [`Code::UnknownOperation`], those of a malformed request, those of the operation.
+    /// [`Code::UnknownOperation`], [`Code::NotUnary`], those of a malformed request, those of the operation.
     pub fn call_json(
         &self,
         namespace: NamespaceId,
@@ -131,6 +138,7 @@ impl Engine {
         min_lsn: Lsn,
     ) -> Result<Committed<Value>> {
         let operation = modules::operation(operation)?;
+        operation.check_unary()?;
         operation.check(&request)?;
         let namespace = scoped(&operation.about.scope, namespace);
         match operation.call {
@@ -139,13 +147,14 @@ impl Engine {
                 Ok(Committed { lsn: snapshot.lsn(), response: read(self, &snapshot, request)? })
             }
             Call::Write(make) => {
-                let queued = self.core.enqueue(namespace, vec![make(self, request)?], options, false)?;
+                let writes = vec![make(self, request)?];
+                let queued = self.core.enqueue(namespace, writes, options, Origin::Call)?;
                 let committed = untyped(self.core.clone(), queued).wait()?;
                 let response = committed.response.into_iter().next().map_or_else(|| encode_json(&()), Ok)?;
                 Ok(Committed { lsn: committed.lsn, response })
             }
-            Call::Shaped => Err(Error::new(Code::UnknownOperation)
-                .with("name", format_args!("{} with a request and a response alone", operation.about.name))),
+            // None that is unary is.
+            Call::Shaped => Err(Error::new(Code::UnknownOperation).with("name", operation.about.name)),
         }
     }
 
@@ -168,10 +177,10 @@ impl Core {
         namespace: NamespaceId,
         writes: Vec<Box<dyn AnyWrite>>,
         options: WriteOptions,
-        internal: bool,
+        origin: Origin,
     ) -> Result<Queued> {
         self.check_failed()?;
-        if !internal {
+        if origin != Origin::Engine {
             self.check_room()?;
         }
         if let Some(subject) = &options.subject {
@@ -179,8 +188,7 @@ impl Core {
         }
         let weight = 256 + writes.iter().map(|w| w.weight()).sum::<usize>();
         let (promise, completion) = Promise::new();
-        let write =
-            QueuedWrite { namespace, writes, options, completion: promise, weight, internal, round: 0 };
+        let write = QueuedWrite { namespace, writes, options, completion: promise, weight, origin, round: 0 };
         let round = self.queue.push(write)?;
         Ok(Queued { completion, round })
     }

@@ -14,7 +14,7 @@ use crate::key::{Key, NamespaceId};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
-use crate::request::WriteOptions;
+use crate::request::{Origin, WriteOptions};
 use crate::rows::Reader;
 use crate::tx::Tx;
 use crate::{Snapshot, Table, modules};
@@ -358,7 +358,7 @@ impl Core {
         namespace: NamespaceId,
         write: Box<dyn crate::operation::AnyWrite>,
     ) -> Result<()> {
-        let queued = self.enqueue(namespace, vec![write], WriteOptions::default(), true)?;
+        let queued = self.enqueue(namespace, vec![write], WriteOptions::default(), Origin::Engine)?;
         self.drive_until(&queued).map(drop)
     }
 }

@@ -91,6 +91,15 @@ pub struct SegmentPreparer {
 }
 
 impl LocalLog {
+    /// Whether `dir` holds a segment of a log.
+    ///
+    /// # Errors
+    /// Errors of files.
+    pub fn exists(env: &Env, dir: &Path) -> Result<bool> {
+        Ok(env.files.exists(dir)?
+            && env.files.list(dir)?.iter().any(|name| segment::parse_name(name).is_some()))
+    }
+
     /// Opens the log in `dir` (which must exist), creating it if it is empty, and cuts a torn tail. `view` is the LSN up
     /// to which every view is durable: what lies before it is not read.
     ///

@@ -187,9 +187,9 @@ codes! {
         "A batch has too many mutations or too many bytes."
         "Split the batch where its parts need not be atomic together.";
     1012 PageTooLarge Limit "page_too_large"
-        "a page of {actual} was asked for, the limit is {limit}"
+        "a page of {actual} was asked for; it must be between 1 and {limit}"
         "A list operation was asked for more rows than one page may hold, or for none."
-        "Ask for a smaller page and follow its cursor.";
+        "Ask for a page within the limit and follow its cursor.";
     1013 InvalidCursor Invalid "invalid_cursor"
         "the cursor is not one that this list returned: {reason}"
         "A page cursor was altered, or belongs to another list."
@@ -242,6 +242,14 @@ codes! {
         "the blob has more than {limit} bytes"
         "An upload has more bytes than a blob may have."
         "Split the bytes into several blobs.";
+    1026 CollectionWithoutEncoder Invalid "collection_without_encoder"
+        "collection {collection} has no encoder, so that no text can be searched for in it: search with a vector"
+        "A collection that was created without an encoder was searched by text."
+        "Search with a vector, or keep the records in a collection that is created with an encoder (`collection.create`).";
+    1027 NotUnary Invalid "not_unary"
+        "{operation} cannot be called with a request alone: {reason}"
+        "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
+        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"
@@ -273,7 +281,7 @@ codes! {
         "Put it first.";
     2008 DatabaseNotFound NotFound "database_not_found"
         "there is no database at {path}"
-        "The directory does not exist, or holds no FORMAT file, and creating one was not asked for."
+        "The directory does not exist, or holds no database, and creating one was not asked for."
         "Correct the path, or open with creation allowed.";
     2009 ModelNotFound NotFound "model_not_found"
         "there is no model at {path}: {reason}"
@@ -349,9 +357,9 @@ codes! {
     5004 ReadOnly Unavailable "read_only"
         "{path} cannot be written: {reason}"
         "The directory is on a read-only mount, or permissions forbid writing."
-        "Mount it writable or correct the permissions.";
+        "Mount it writable or correct the permissions: reading needs it too, for the lock and for what a crash left. `agentdb log verify` checks a log without writing; for the rows, open a copy of the directory.";
     5005 Locked Unavailable "locked"
-        "{path} is in use by another process"
+        "{path} is in use by another handle, of this process or of another one"
         "Another process has the database open, or another handle in this process has."
         "Close the other one. Never remove the lock file: the handle that holds it would stop, and its writes in flight be lost. Sharing one directory between processes is not built yet.";
     5006 ClockJump Unavailable "clock_jump"
@@ -384,16 +392,16 @@ codes! {
         "A small file of the directory (FORMAT, a key, a segment's header) fails its checksum."
         "Restore the file from a copy.";
     6004 BlobCorrupt Corruption "blob_corrupt"
-        "blob {blob} does not hash to its address"
-        "The bytes of a blob on disk were altered."
+        "blob {blob} is damaged: {reason}"
+        "The file of a blob was altered, or is gone."
         "Upload the same bytes again: that replaces the damaged file.";
     6005 ViewAhead Corruption "view_ahead"
         "the row store is at LSN {rows} with chain {rows_chain}, which the log does not contain: {reason}"
         "The row store belongs to another log, or the log lost its end."
         "Restore log and rows from the same copy.";
     6006 KeyMissing Corruption "key_missing"
-        "the key of subject {subject} is missing, and was not destroyed by an erasure"
-        "A file under keys/ is gone: sealed bodies cannot be read."
+        "{path}, the key of subject {subject}, is missing, and was not destroyed by an erasure"
+        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read."
         "Restore keys/ from its own copy.";
     6007 DigestMismatch Corruption "digest_mismatch"
         "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"
@@ -409,9 +417,9 @@ codes! {
         "The log was written by a newer version with a feature that must not be ignored."
         "Open it with that version or a newer one.";
     7003 NoEncoder Unsupported "no_encoder"
-        "this handle has no text encoder: give a vector, or open the database with an encoder"
-        "A text search or a record without a vector needs an encoder, and none was configured."
-        "Open with a text encoder (`make models` fetches one), or send vectors.";
+        "the text encoder {encoder} is needed, and this handle has {actual}: give a vector, or open the database with that encoder"
+        "A text is to be encoded, or a collection created, with an encoder that the handle does not have; its name may be misspelt."
+        "Correct the name, or open with that encoder (`make models` fetches minilm-l6-int8), or send vectors.";
 }
 
 impl fmt::Display for Code {

@@ -1,11 +1,14 @@
 //! The error type: a code from the table, the values involved, and where it came from.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::{Code, ErrorKind};
+
+const BATCH_POSITION: &str = "batch_position";
+const BATCH_OPERATION: &str = "batch_operation";
 
 /// The result of everything in AgentDB.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,6 +38,15 @@ impl Error {
     pub fn with(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.0.values.push((name, value.to_string()));
         self
+    }
+
+    /// Says which operation of a batch was refused: its position, counted from 0, and its name. The first who knows says it.
+    #[must_use]
+    pub fn in_batch(self, position: usize, operation: &str) -> Self {
+        match self.value(BATCH_POSITION) {
+            Some(_) => self,
+            None => self.with(BATCH_POSITION, position).with(BATCH_OPERATION, operation),
+        }
     }
 
     /// The stable code, for programs.
@@ -69,6 +81,9 @@ impl Error {
             rest = &rest[open + close + 1..];
         }
         out.push_str(rest);
+        if let (Some(position), Some(operation)) = (self.value(BATCH_POSITION), self.value(BATCH_OPERATION)) {
+            let _ = write!(out, " (operation {position} of the batch, counted from 0: {operation})");
+        }
         out
     }
 }
@@ -123,6 +138,13 @@ mod tests {
     fn values_that_look_like_placeholders_are_left_alone() {
         let err = Error::new(Code::NamespaceNotFound).with("name", "{name}{x");
         assert!(err.message().contains("{name}{x"));
+    }
+
+    #[test]
+    fn the_refused_operation_of_a_batch_is_said_once() {
+        let err = Error::new(Code::IdEmpty).with("field", "owner").in_batch(3, "state.put").in_batch(0, "x");
+        assert!(err.message().contains("operation 3") && err.message().contains("state.put"), "{err}");
+        assert_eq!((err.value("batch_position"), err.values().count()), (Some("3"), 3));
     }
 
     #[test]

@@ -13,12 +13,20 @@ use crate::{Code, Error, Result, limits};
 /// [`Code::InvalidUtf8`]; [`Code::InvalidJson`] for a syntax error, a duplicate key, an integer beyond 64 bits
 /// (which would lose digits) or a fraction that would become zero; [`Code::DepthExceeded`].
 pub fn parse(field: &str, text: &[u8]) -> Result<Value> {
+    parse_around(field, text, 0)
+}
+
+/// The same of a text in which the values that the limit of depth is for lie `envelope` deep.
+///
+/// # Errors
+/// Those of [`parse`].
+pub fn parse_around(field: &str, text: &[u8], envelope: usize) -> Result<Value> {
     let text = std::str::from_utf8(text)
         .map_err(|e| Error::new(Code::InvalidUtf8).with("field", field).with("offset", e.valid_up_to()))?;
     let fail =
         |reason: &dyn fmt::Display| Error::new(Code::InvalidJson).with("field", field).with("reason", reason);
     // serde_json's own recursion limit (128) would answer first for absurd depths; ours is the stated one.
-    let depth = nesting(text);
+    let depth = nesting(text).saturating_sub(envelope);
     if depth > limits::JSON_DEPTH {
         return Err(too_deep(field, depth));
     }
@@ -35,7 +43,7 @@ pub fn parse(field: &str, text: &[u8]) -> Result<Value> {
 ///
 /// # Errors
 /// [`Code::DepthExceeded`].
-pub fn check_depth(field: &'static str, value: &Value) -> Result<()> {
+pub fn check_depth(field: &str, value: &Value) -> Result<()> {
     fn within(value: &Value, left: usize) -> bool {
         match value {
             _ if left == 0 => false,

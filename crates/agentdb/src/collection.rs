@@ -289,7 +289,7 @@ impl Collection {
     ///
     /// # Errors
     /// [`Code::CollectionNotFound`], [`Code::DimensionMismatch`], [`Code::VectorNotFinite`], [`Code::VectorZero`],
-    /// [`Code::NoEncoder`], [`Code::PageTooLarge`]; [`Code::InvalidValue`] for a malformed filter.
+    /// [`Code::NoEncoder`], [`Code::CollectionWithoutEncoder`], [`Code::PageTooLarge`]; [`Code::InvalidValue`] for a malformed filter.
     ///
     /// ```
     /// # use agentdb::{Query, json};

@@ -265,12 +265,22 @@ impl Database {
     /// Closes in order: what is queued is committed and synced, and rows in memory go into their files, so that the
     /// next open is quick. Dropping the handle commits and syncs too, and leaves the rest to the next open.
     ///
+    /// Clones and namespaces that live on are not cut off: they read and write as before, and the directory stays locked
+    /// until the last of them goes.
+    ///
     /// # Errors
     /// Whatever the last writes met.
     ///
     /// ```
+    /// # use agentdb::{Database, json};
     /// # let dir = tempfile::tempdir().unwrap();
-    /// agentdb::Database::open(dir.path())?.close()?;
+    /// let db = Database::open(dir.path())?;
+    /// let ns = db.namespace("default")?;
+    /// db.close()?;
+    /// ns.state("agent-7").put("plan", json!(1)).wait()?;
+    /// assert_eq!(Database::open(dir.path()).err().unwrap().code(), agentdb::Code::Locked);
+    /// drop(ns);
+    /// Database::open(dir.path())?.close()?;
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn close(self) -> Result<()> {

@@ -37,7 +37,7 @@ impl Query {
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// ns.collection("docs").create().dimension(2).wait()?;
     /// let refused = ns.collection("docs").search(Query::text("what do agents know"));
-    /// assert_eq!(refused.unwrap_err().code(), agentdb::Code::NoEncoder);
+    /// assert_eq!(refused.unwrap_err().code(), agentdb::Code::CollectionWithoutEncoder);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     #[must_use]

@@ -4,7 +4,7 @@ use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
 
-use agentdb_engine::{Batch, Committed, Engine, NamespaceId, WriteOptions, WriteRequest};
+use agentdb_engine::{Batch, Committed, Engine, NamespaceId, Request, WriteOptions, WriteRequest};
 use agentdb_types::{Code, Error, Result};
 use serde_json::{Map, Value};
 
@@ -242,14 +242,18 @@ impl WriteBatch {
     ///     .push(Put::new("agent-7", "plan", json!({"step": 1})))
     ///     .wait()?;
     /// // Not one of them without the others.
-    /// let refused = ns.batch().push(state.increment("steps", 1)).push(state.take("none")).wait();
-    /// assert!(refused.is_err() && state.get("steps")?.unwrap().value == 1);
+    /// let refused = ns.batch().push(state.increment("steps", 1)).push(state.take("none")).wait().unwrap_err();
+    /// assert_eq!((refused.value("batch_position"), refused.value("batch_operation")), (Some("1"), Some("state.take")));
+    /// assert_eq!(state.get("steps")?.unwrap().value, 1);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
-    pub fn push(mut self, request: impl IntoRequest) -> Self {
+    pub fn push<I: IntoRequest>(mut self, request: I) -> Self {
         let namespace = self.namespace;
         self.batch = self.batch.and_then(|mut batch| {
-            batch.push(&self.engine, request.into_request(namespace)?)?;
+            let operation = <I::Request as Request>::ABOUT.name;
+            let request =
+                request.into_request(namespace).map_err(|err| err.in_batch(batch.len(), operation))?;
+            batch.push(&self.engine, request)?;
             Ok(batch)
         });
         self
@@ -276,7 +280,8 @@ impl WriteBatch {
     /// Commits the batch and blocks until it is answered: a response for each write, in JSON form.
     ///
     /// # Errors
-    /// Those of the first write that is refused, in their order, and those of the queue.
+    /// Those of the first write that is refused, in their order, with its position (`batch_position`, from 0) and its name
+    /// (`batch_operation`) among the error's values; those of the queue.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();

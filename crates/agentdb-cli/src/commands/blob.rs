@@ -7,7 +7,7 @@ use agentdb::modules::blob::{Get, Put};
 use agentdb::{Code, Error, Result, Value, decode};
 
 use crate::context::Context;
-use crate::output;
+use crate::{arguments, output};
 
 pub(super) fn put(context: &Context, request: Value, path: &str) -> Result<()> {
     let about: Put = decode(request)?;
@@ -65,8 +65,7 @@ struct FileReader {
 
 impl FileReader {
     fn open(path: &Path) -> Result<Self> {
-        let file = agentdb_env::Env::real().files.open(path, agentdb_env::OpenMode::Read)?;
-        Ok(FileReader { file, at: 0 })
+        Ok(FileReader { file: arguments::open(path)?, at: 0 })
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         .find(|o| o.about.name.split_once('.').is_some_and(|(n, _)| n == noun) && tree::verb(o) == verb)
         .ok_or_else(|| Error::new(Code::UnknownOperation).with("name", format_args!("{noun}.{verb}")))?;
     let request = arguments::request(operation, matches)?;
-    operation.check(&request)?;
+    operation.check_types(&request)?;
     if operation.shape == Shape::Unary {
         unary(context, operation, request)?;
         return Ok(ExitCode::SUCCESS);

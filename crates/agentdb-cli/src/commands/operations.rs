@@ -1,6 +1,6 @@
 //! `agentdb operations`: the operation table.
 
-use agentdb::{Code, Database, Error, Operation, Result, Value};
+use agentdb::{Database, Operation, Result, Value};
 use clap::ArgMatches;
 use serde_json::json;
 
@@ -9,9 +9,7 @@ use crate::output;
 
 pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     if let Some(name) = matches.get_one::<String>("name") {
-        let found = Database::operations().iter().find(|o| o.about.name == name);
-        let operation = found.ok_or_else(|| Error::new(Code::UnknownOperation).with("name", name))?;
-        return output::answer(&operation.to_json(), context.json);
+        return output::answer(&Operation::named(name)?.to_json(), context.json);
     }
     let all = Database::operations().iter();
     let items: Vec<Value> =

@@ -2,16 +2,20 @@
 
 use std::io::{BufRead, ErrorKind, Read};
 
-use agentdb::{Code, Database, Error, Lsn, Namespace, Result, Value, strict_json};
+use agentdb::{Code, Database, Effect, Error, Lsn, Namespace, Operation, Result, Value, strict_json};
 use serde_json::json;
 
+use super::batch::Line;
 use crate::context::Context;
 use crate::{arguments, output};
 
 pub(super) fn run(context: &Context) -> Result<()> {
     context.refuse_one_key()?;
-    let db = context.open(true)?;
-    let namespace = context.namespace(&db)?;
+    let mut opened = match open(context, false) {
+        // The first write that is not refused for its form makes one.
+        Err(err) if err.code() == Code::DatabaseNotFound => None,
+        opened => Some(opened?),
+    };
     let mut input = std::io::stdin().lock();
     let mut line = Vec::new();
     loop {
@@ -22,7 +26,7 @@ pub(super) fn run(context: &Context) -> Result<()> {
             Ok(0) => return Ok(()),
             Ok(_) if line.trim_ascii().is_empty() => {}
             Ok(_) => {
-                let answer = match answer(context, &db, &namespace, &line) {
+                let answer = match answer(context, &mut opened, &line) {
                     Ok((lsn, response)) => json!({"lsn": lsn, "response": response}),
                     Err(err) => json!({"error": err}),
                 };
@@ -39,19 +43,65 @@ pub(super) fn run(context: &Context) -> Result<()> {
     }
 }
 
-fn answer(context: &Context, db: &Database, namespace: &Namespace, line: &[u8]) -> Result<(Lsn, Value)> {
-    let mut line = strict_json::parse("line", line)?;
-    if let Some(lines) = line.as_object_mut().and_then(|fields| fields.remove("batch")) {
-        line.as_object().map_or(Ok(()), |fields| super::batch::nothing_else(fields, "batch"))?;
-        let Value::Array(lines) = lines else {
-            let reason = "it is not a list of operations";
-            return Err(Error::new(Code::InvalidValue).with("field", "batch").with("reason", reason));
-        };
-        let answer = super::batch::commit(context, db, namespace, lines)?;
-        return Ok((answer.lsn, Value::Array(answer.response)));
+type Opened = (Database, Namespace);
+
+fn open(context: &Context, create: bool) -> Result<Opened> {
+    let db = context.open(create)?;
+    let namespace = context.namespace(&db)?;
+    Ok((db, namespace))
+}
+
+/// What a line asks for.
+enum Asked {
+    One(Line),
+    Batch(Vec<Line>),
+}
+
+fn answer(context: &Context, opened: &mut Option<Opened>, line: &[u8]) -> Result<(Lsn, Value)> {
+    let asked = parse(line)?;
+    let (db, namespace) = match opened {
+        Some(opened) => opened,
+        None => {
+            let create = check(&asked)?;
+            opened.insert(open(context, create)?)
+        }
+    };
+    match asked {
+        Asked::Batch(lines) => {
+            let answer = super::batch::commit(context, db, namespace, lines)?;
+            Ok((answer.lsn, Value::Array(answer.response)))
+        }
+        Asked::One((operation, request)) => {
+            super::search::load_encoder_for(db, &operation, &request)?;
+            let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;
+            Ok((answer.lsn, answer.response))
+        }
     }
-    let (operation, request) = super::batch::operation(line)?;
-    super::search::load_encoder_for(db, &operation, &request)?;
-    let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;
-    Ok((answer.lsn, answer.response))
+}
+
+fn parse(line: &[u8]) -> Result<Asked> {
+    let mut line = strict_json::parse_around("line", line, 2 + super::batch::ENVELOPE)?;
+    let Some(lines) = line.as_object_mut().and_then(|fields| fields.remove("batch")) else {
+        return super::batch::operation("line", line).map(Asked::One);
+    };
+    line.as_object().map_or(Ok(()), |fields| super::batch::nothing_else("line", fields, "batch"))?;
+    let Value::Array(lines) = lines else {
+        let reason = "it is not a list of operations";
+        return Err(Error::new(Code::InvalidValue).with("field", "batch").with("reason", reason));
+    };
+    let lines = (0..).zip(lines).map(|(at, line)| super::batch::operation(&format!("batch[{at}]"), line));
+    lines.collect::<Result<_>>().map(Asked::Batch)
+}
+
+/// Checks what is asked for before there is a database; returns whether it may make one.
+fn check(asked: &Asked) -> Result<bool> {
+    match asked {
+        Asked::Batch(lines) => super::batch::check(lines).map(|()| !lines.is_empty()),
+        Asked::One((operation, request)) => {
+            let operation = Operation::named(operation)?;
+            operation.check_unary()?;
+            operation.check_types(request)?;
+            Ok(operation.about.effect != Effect::Read)
+        }
+    }
 }

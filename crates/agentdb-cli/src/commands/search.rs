@@ -1,5 +1,6 @@
 //! `agentdb search`: the friendly form of `record.search`.
 
+use agentdb::modules::collection::Get;
 use agentdb::{Database, Result, Value};
 use clap::ArgMatches;
 use serde_json::json;
@@ -22,13 +23,14 @@ pub(super) fn load_encoder_for(db: &Database, operation: &str, request: &Value) 
 }
 
 pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
-    let mut request = json!({"collection": matches.get_one::<String>("collection")});
+    let collection = matches.get_one::<String>("collection").map_or("", String::as_str);
+    let mut request = json!({ "collection": collection });
     let words: Vec<&str> =
         matches.get_many::<String>("text").into_iter().flatten().map(String::as_str).collect();
     if !words.is_empty() {
         request["text"] = json!(words.join(" "));
     }
-    for field in ["vector", "filter"] {
+    for field in ["vector", "filter", "threshold"] {
         if let Some(text) = matches.get_one::<String>(field) {
             request[field] = arguments::json(field, text)?;
         }
@@ -37,10 +39,11 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
         request["limit"] = json!(limit);
     }
     let db = context.open(false)?;
-    if !words.is_empty() {
+    let namespace = context.namespace(&db)?;
+    // A collection without an encoder is told of as such, whether there is a model or not.
+    if !words.is_empty() && namespace.read(Get { collection: collection.to_owned() })?.encoder.is_some() {
         db.use_local_text_encoder(1)?;
     }
-    let namespace = context.namespace(&db)?;
     let answer = namespace.call("record.search", request, context.options.clone(), context.min_lsn)?;
     output::answer(&answer.response, context.json)
 }

@@ -25,6 +25,8 @@ fn state_sessions_records_and_blobs_round_trip() {
     json(dir, &["record", "put", "docs", "--record", "a", "--vector", "[0,1]", "--payload", r#"{"k":1}"#]);
     let hits = json(dir, &["search", "docs", "--vector", "[0,2]", "--filter", r#"{"k":{"$gte":1}}"#]);
     assert_eq!((&hits["hits"][0]["record"], hits["hits"][0]["score"].as_f64()), (&json!("a"), Some(1.0)));
+    let near = |threshold| json(dir, &["search", "docs", "--vector", "[0,2]", "--threshold", threshold]);
+    assert_eq!((&near("0.5")["hits"], near("1")["hits"].as_array().unwrap().len()), (&json!([]), 1));
     std::fs::write(dir.join("file"), b"\x00\xffbytes").unwrap();
     let stored = json(dir, &["blob", "put", dir.join("file").to_str().unwrap()]);
     let output = run(dir, &["blob", "get", stored["blob"].as_str().unwrap()]);
@@ -62,6 +64,7 @@ fn every_kind_of_error_has_its_exit_code() {
         (&["state", "list", "ann", "--limit", "10001"], (11, "page_too_large")),
         (&["state", "list", "ann", "--cursor", "zz"], (10, "invalid_cursor")),
         (&["state", "get", "ann", "none"], (12, "state_not_found")),
+        (&["-n", "", "state", "get", "ann", "plan"], (10, "id_empty")),
         (&["--namespace", "none", "state", "get", "ann", "plan"], (12, "namespace_not_found")),
         (&["state", "compare-and-set", "ann", "plan", "99", "2"], (13, "version_mismatch")),
         (&["record", "put", "docs", "--vector", "[1]"], (10, "dimension_mismatch")),
@@ -79,6 +82,14 @@ fn every_kind_of_error_has_its_exit_code() {
     assert_eq!(refused(&elsewhere, &["inspect"]), (12, "database_not_found".to_owned()));
     assert_eq!(refused(&elsewhere, &["state", "get", "a", "k"]), (12, "database_not_found".to_owned()));
     assert!(!elsewhere.exists(), "a read made a database");
+    // Half of a database is told of alike by what reads and what writes.
+    std::fs::rename(dir.join("db/FORMAT"), dir.join("FORMAT")).unwrap();
+    for arguments in
+        [&["state", "get", "ann", "plan"][..], &["state", "put", "ann", "plan", "1"], &["verify"]]
+    {
+        assert_eq!(refused(dir, arguments), (16, "format_corrupt".to_owned()), "{arguments:?}");
+    }
+    std::fs::rename(dir.join("FORMAT"), dir.join("db/FORMAT")).unwrap();
     let output = agentdb(dir)
         .args(["--json", "state", "get"])
         .arg(OsStr::from_bytes(b"a\xff"))
@@ -145,6 +156,129 @@ fn a_line_with_more_than_is_known_is_refused_and_changes_nothing() {
 }
 
 #[test]
+fn a_request_that_is_refused_for_its_form_makes_no_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for arguments in [
+        &["state", "put", "ann", "k", "{"][..],
+        &["state", "put", "--request", r#"{"owner":"a"}"#],
+        &["state", "put", "--request", r#"{"owner":7,"key":"k","value":1}"#],
+        &["-n", "none", "state", "put", "ann", "k", "1"],
+        &["blob", "put", "/none"],
+        &["batch"],
+    ] {
+        assert_ne!(run(dir, arguments).status.code(), Some(0), "{arguments:?}");
+        assert!(!dir.join("db").exists(), "{arguments:?}");
+    }
+    for (line, name) in [
+        (r#"{"op":"state.fly"}"#, "unknown_operation"),
+        (r#"{"op":"state.put","request":{"owner":7,"key":"k","value":1}}"#, "invalid_value"),
+        (r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#, "database_not_found"),
+        (r#"{"op":"blob.put"}"#, "not_unary"),
+        (r#"{"batch":[{"op":"state.put","request":{}}]}"#, "missing_field"),
+        (r#"{"batch":[{"op":"namespace.create","request":{"name":"n"}}]}"#, "not_batchable"),
+        (r#"{"batch":[]}"#, "database_not_found"),
+        ("{", "invalid_json"),
+    ] {
+        assert_eq!(pipe(dir, line)[0]["error"]["name"], name, "{line}");
+        let lines = line.trim_start_matches(r#"{"batch":["#).trim_end_matches("]}");
+        std::fs::write(dir.join("lines"), lines).unwrap();
+        assert_ne!(run(dir, &["batch", dir.join("lines").to_str().unwrap()]).status.code(), Some(0));
+        assert!(!dir.join("db").exists(), "{line}");
+    }
+    assert!(pipe(dir, "").is_empty() && !dir.join("db").exists());
+    // What is refused first does not keep the next line from being done.
+    let put = r#"{"op":"state.put","request":{"owner":"a","key":"k","value":1}}"#;
+    let get = r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#;
+    let answers = pipe(dir, &[get, "{", put, get].join("\n"));
+    assert_eq!((answers.len(), &answers[3]["response"]["value"]), (4, &json!(1)), "{answers:?}");
+}
+
+#[test]
+fn the_limit_of_depth_is_that_of_the_value_whatever_lies_around_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (depth, sound) in [(32, true), (33, false)] {
+        let value = format!("{}1{}", "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let request = format!(r#"{{"owner":"a","key":"k","value":{value}}}"#);
+        let line = format!(r#"{{"op":"state.put","request":{request}}}"#);
+        std::fs::write(dir.join("lines"), &line).unwrap();
+        for arguments in [
+            &["state", "put", "a", "k", &value][..],
+            &["state", "put", "--request", &request],
+            &["batch", dir.join("lines").to_str().unwrap()],
+        ] {
+            assert_eq!(run(dir, arguments).status.success(), sound, "{depth} deep: {arguments:?}");
+        }
+        for line in [&line, &format!(r#"{{"batch":[{line}]}}"#)] {
+            let answer = &pipe(dir, line)[0];
+            assert_eq!(answer["error"].is_null(), sound, "{answer}");
+            assert!(sound || answer["error"]["values"]["actual"] == "33", "{answer}");
+        }
+    }
+}
+
+#[test]
+fn help_tells_what_is_required_and_that_durations_have_units() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = String::from_utf8(run(dir.path(), &["state", "put", "--help"]).stdout).unwrap();
+    assert!(help.contains("Usage: agentdb state put [OPTIONS] <OWNER> <KEY> <JSON>\n"), "{help}");
+    assert!(help.contains("agentdb state put [OPTIONS] --request <JSON>\n"), "{help}");
+    assert!(help.contains("1h30m") && !help.to_lowercase().contains("microseconds"), "{help}");
+    let missing = String::from_utf8(run(dir.path(), &["state", "put", "ann"]).stderr).unwrap();
+    assert!(missing.contains("<KEY>") && missing.contains("<OWNER> <KEY> <JSON>"), "{missing}");
+    let help = String::from_utf8(run(dir.path(), &["blob", "put", "--help"]).stdout).unwrap();
+    assert!(help.contains("Usage: agentdb blob put [OPTIONS] <FILE>\n"), "{help}");
+    json(dir.path(), &["state", "put", "ann", "k", "1", "--ttl", "1w2d1h30m"]);
+    assert!(json(dir.path(), &["state", "get", "ann", "k"])["expires"].is_string());
+}
+
+#[test]
+fn the_help_of_the_pipe_tells_what_it_cannot_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = run(dir.path(), &["pipe", "--help"]).stdout;
+    for name in ["blob.get", "blob.put", "log.read", "database.verify"] {
+        assert!(String::from_utf8_lossy(&help).contains(name), "{name}");
+        let line = format!(r#"{{"op":"{name}"}}"#);
+        assert_eq!(pipe(dir.path(), &line)[0]["error"]["values"]["operation"], name);
+    }
+}
+
+#[test]
+fn a_refused_batch_says_which_operation_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let put = r#"{"op":"state.put","request":{"owner":"a","key":"k","value":1}}"#;
+    // In the order of the steps: the form, the fields, the preparation, the decision.
+    for (bad, operation, name) in [
+        (r#"{"op":"state.fly"}"#, "state.fly", "unknown_operation"),
+        (r#"{"op":"state.put","request":{"owner":"a"}}"#, "state.put", "missing_field"),
+        (r#"{"op":"state.get","request":{"owner":"a","key":"k"}}"#, "state.get", "not_batchable"),
+        (r#"{"op":"state.take","request":{"owner":"a","key":"none"}}"#, "state.take", "state_not_found"),
+        (r#"{"op":"state.put","request":{"owner":"","key":"k","value":1}}"#, "state.put", "id_empty"),
+    ] {
+        let error = pipe(dir, &format!(r#"{{"batch":[{put},{bad},{put}]}}"#))[0]["error"].take();
+        let expected = json!([name, "1", operation]);
+        let values = &error["values"];
+        assert_eq!(json!([error["name"], values["batch_position"], values["batch_operation"]]), expected);
+        std::fs::write(dir.join("lines"), format!("{put}\n\n{bad}\n")).unwrap();
+        let output = run(dir, &["batch", dir.join("lines").to_str().unwrap()]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("operation 1 of the batch") && told.contains(operation), "{told}");
+    }
+    for (bad, place) in [("[]", "batch[1]"), (r#"{"op":1}"#, "batch[1]")] {
+        let error = pipe(dir, &format!(r#"{{"batch":[{put},{bad}]}}"#))[0]["error"].take();
+        assert_eq!(error["values"]["field"], place, "{error}");
+        std::fs::write(dir.join("lines"), format!("\n{put}\n{bad}\n")).unwrap();
+        let output = run(dir, &["batch", dir.join("lines").to_str().unwrap()]);
+        assert!(String::from_utf8_lossy(&output.stderr).contains("line 3"), "{output:?}");
+    }
+    // An operation by itself is of no batch.
+    let alone = pipe(dir, r#"{"op":"state.take","request":{"owner":"a","key":"none"}}"#)[0]["error"].take();
+    assert!(alone["values"]["batch_position"].is_null(), "{alone}");
+}
+
+#[test]
 fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
@@ -168,6 +302,12 @@ fn what_would_be_dropped_or_stored_by_mistake_is_refused() {
     json(dir, &["session", "update", "s", "--title", "null"]);
     assert!(json(dir, &["session", "get", "s"])["title"].is_null());
     assert_eq!(refused(dir, &["state", "put", "ann", "k", "@/dev/zero"]), invalid);
+    for no_file in [dir.join("none"), dir.to_owned()] {
+        let no_file = no_file.to_str().unwrap();
+        assert_eq!(refused(dir, &["blob", "put", no_file]), invalid);
+        assert_eq!(refused(dir, &["batch", no_file]), invalid);
+        assert_eq!(refused(dir, &["state", "put", "ann", "k", &format!("@{no_file}")]), invalid);
+    }
     assert_eq!(refused(dir, &["batch", "/dev/zero"]), invalid);
     assert_eq!(json(dir, &["state", "count", "ann"])["count"], 2);
 }
@@ -257,6 +397,32 @@ fn every_operation_of_the_table_is_a_command_with_its_fields() {
             );
         }
     }
+}
+
+#[test]
+fn the_tour_tells_where_documents_come_from_and_needs_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let tour = |docs: &str| {
+        let mut tour = agentdb(dir);
+        tour.env("AGENTDB_MODELS", dir.join("none")).env_remove("ORT_DYLIB_PATH");
+        tour.args(["tour", "--docs", docs]).output().unwrap()
+    };
+    let docs = dir.join("docs");
+    std::fs::create_dir(&docs).unwrap();
+    std::fs::write(docs.join("empty.md"), " ").unwrap();
+    for nothing in [docs.clone(), docs.join("empty.md"), dir.join("none")] {
+        let output = tour(nothing.to_str().unwrap());
+        assert_eq!(output.status.code(), Some(10), "{output:?}");
+    }
+    // A single file will do; what is missing is the model alone.
+    std::fs::write(docs.join("notes.rst"), "Notes\n").unwrap();
+    let file = docs.join("notes.rst").to_str().unwrap().to_owned();
+    let output = tour(&file);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains(&format!("1 documents, from {file}")), "{told}");
+    assert_eq!(output.status.code(), Some(12), "{output:?}");
+    assert!(!dir.join("db").exists());
 }
 
 #[test]

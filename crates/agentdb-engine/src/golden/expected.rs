@@ -24,8 +24,18 @@ pub(super) fn of(engine: &Engine) -> Value {
         "blobs": blobs(engine),
         "log": log(engine),
         "rows": rows(engine),
-        "verified": engine.verify(&mut |_| {}).unwrap(),
+        "verified": verified(engine),
     })
+}
+
+fn verified(engine: &Engine) -> Value {
+    let mut report = json!(engine.verify(&mut |_| {}).unwrap());
+    // What of the log is not in the base yet is a matter of the open handle, not of what is stored.
+    report.as_object_mut().unwrap().remove("rows_in_log");
+    for namespace in report["namespaces"].as_array_mut().unwrap() {
+        namespace.as_object_mut().unwrap().remove("rows_in_log");
+    }
+    report
 }
 
 pub(super) fn digests(engine: &Engine) -> Value {

@@ -66,6 +66,9 @@ pub(super) fn parse_name(name: &str) -> Option<u64> {
 impl Run {
     pub(super) fn open(env: &Env, dir: &Path, number: u64) -> Result<Self> {
         let path = dir.join(file_name(number));
+        if !env.files.exists(&path)? {
+            return Err(damaged(&path, "the file is missing"));
+        }
         let file = env.files.open(&path, OpenMode::Read)?;
         let file_bytes = file.len()?;
         let corrupt = |reason: &str| damaged(&path, reason);
@@ -286,7 +289,9 @@ fn parse_index(bytes: &[u8], blocks: usize, end: u64) -> Option<Index> {
 }
 
 pub(super) fn damaged(path: &Path, reason: &str) -> Error {
-    Error::new(Code::RowsCorrupt).with("reason", format_args!("{}: {reason}", path.display()))
+    Error::new(Code::RowsCorrupt)
+        .with("reason", format_args!("{}: {reason}", path.display()))
+        .with("path", path.display())
 }
 
 fn read_exact(file: &dyn File, path: &Path, at: u64, out: &mut [u8]) -> Result<()> {

@@ -25,13 +25,13 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     if matches.get_flag("crash") {
         return crash::write_until_killed(context);
     }
+    let docs = matches.get_one::<String>("docs").filter(|d| !d.is_empty()).map(PathBuf::from);
+    let sources = sources::find(docs.as_deref())?;
+    line(&format!("{} documents, from {}", sources.documents.len(), sources.origin))?;
     let cores = std::thread::available_parallelism().map_or(1, |n| n.get());
     line(&format!("loading the text encoder on {cores} cores"))?;
     let encoder = MiniLm::open(&ModelDir::locate()?, Options { sessions: cores, ..Options::default() })?;
     let encoder: Arc<MiniLm> = Arc::new(encoder);
-    let docs = matches.get_one::<String>("docs").filter(|d| !d.is_empty()).map(PathBuf::from);
-    let sources = sources::find(docs.as_deref())?;
-    line(&format!("found {} documents{}", sources.documents.len(), sources.left_out))?;
     {
         let db = context.open(true)?;
         let namespace = prepare(context, &db, &*encoder)?;

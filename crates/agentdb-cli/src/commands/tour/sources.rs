@@ -1,4 +1,4 @@
-//! The documents: the Markdown files of the project's dependencies, or those of a directory.
+//! The documents: the Markdown files of the project's dependencies, or a file or a directory of the user's.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,36 +18,48 @@ pub(super) struct Document {
 
 pub(super) struct Sources {
     pub(super) documents: Vec<Document>,
-    /// What was seen and left out, to be told.
-    pub(super) left_out: String,
+    /// Where they come from, and what was seen there and left out, to be told.
+    pub(super) origin: String,
 }
 
-pub(super) fn find(dir: Option<&Path>) -> Result<Sources> {
+/// The documents of a file or a directory, or those of the project's dependencies; there is at least one.
+pub(super) fn find(docs: Option<&Path>) -> Result<Sources> {
     let mut found = Vec::new();
-    match dir {
-        Some(dir) => walk(dir, dir, &mut found)?,
+    match docs {
+        Some(path) if path.is_dir() => walk(path, path, &mut found)?,
+        Some(path) => {
+            found.push((path.file_name().unwrap_or_default().display().to_string(), path.to_owned()))
+        }
         None => dependencies(&mut found)?,
     }
     found.sort();
-    let mut sources = Sources { documents: Vec::new(), left_out: String::new() };
+    let mut documents = Vec::new();
     let (mut changelogs, mut not_text) = (0, 0);
     for (name, path) in found {
         let base = name.rsplit('/').next().unwrap_or_default().to_lowercase();
-        if dir.is_none()
+        if docs.is_none()
             && ["change", "release", "history", "news"].iter().any(|start| base.starts_with(start))
         {
             changelogs += 1;
             continue;
         }
         match String::from_utf8(arguments::file(&path)?) {
-            Ok(text) if !text.trim().is_empty() => sources.documents.push(Document { name, text }),
+            Ok(text) if !text.trim().is_empty() => documents.push(Document { name, text }),
             _ => not_text += 1,
         }
     }
+    let mut origin = match docs {
+        Some(path) => path.display().to_string(),
+        None => "the packages that this workspace depends on".to_owned(),
+    };
     if changelogs + not_text > 0 {
-        sources.left_out = format!(" (left out: {changelogs} changelogs, {not_text} empty or not UTF-8)");
+        origin += &format!(" (left out: {changelogs} changelogs, {not_text} empty or not UTF-8)");
     }
-    Ok(sources)
+    if documents.is_empty() {
+        let reason = format_args!("there is no Markdown or text file to read in {origin}");
+        return Err(Error::new(Code::InvalidValue).with("field", "--docs").with("reason", reason));
+    }
+    Ok(Sources { documents, origin })
 }
 
 /// The Markdown files in the root of every package that this workspace depends on.
@@ -55,7 +67,7 @@ fn dependencies(found: &mut Vec<(String, PathBuf)>) -> Result<()> {
     let failed = |reason: String| {
         Error::new(Code::Io)
             .with("operation", "run")
-            .with("path", "cargo metadata (give --docs DIR outside a Rust workspace)")
+            .with("path", "cargo metadata (give --docs PATH outside a Rust workspace)")
             .with("reason", reason)
     };
     let output = Command::new("cargo")

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use agentdb::modules::state;
-use agentdb::{Database, Engine, Value, json};
+use agentdb::{Database, Engine, NamespaceId, Value, WriteOptions, json};
 use agentdb_engine::Task;
 use agentdb_engine::decoders::rewrite_run;
 use agentdb_env::sim::World;
@@ -58,6 +58,10 @@ pub(super) fn format_corrupt() -> Vec<Value> {
     }));
     let second = [("path", "0000000002.log"), ("reason", "missing")];
     errors.push(db.refuses_to_open(&second, |w, f| remove(w, f, "0000000002.log")));
+    errors.push(db.refuses_to_open(&[("path", ".log"), ("reason", "missing")], |w, f| {
+        let last = f.iter().rfind(|(p, _)| p.extension().is_some_and(|e| e == "log")).unwrap();
+        w.env().files.remove(&last.0).unwrap();
+    }));
     errors.push(db.refuses_to_open(&[("path", "log"), ("reason", "gone")], |w, f| {
         f.iter().filter(|(p, _)| p.to_string_lossy().ends_with(".log")).for_each(|(p, _)| {
             w.env().files.remove(p).unwrap();
@@ -65,8 +69,21 @@ pub(super) fn format_corrupt() -> Vec<Value> {
     }));
     // The entry that is sealed with the key is not in the base yet.
     for offset in [0, 8, 20, 30, 60] {
-        errors.push(db.refuses_to_open(&[("path", ".key")], |w, f| flip(w, f, ".key", offset)));
+        let values = [("path", ".key"), ("reason", "subject ann"), ("subject", "ann")];
+        errors.push(db.refuses_to_open(&values, |w, f| flip(w, f, ".key", offset)));
     }
+    // Once it is, only a write for the subject needs the key.
+    db.drain();
+    db.kill();
+    let saved = files(&db.world);
+    flip(&db.world, &saved, ".key", 20);
+    let engine = open(&db.world).unwrap();
+    let write = |subject: &str| {
+        let options = WriteOptions { subject: Some(subject.into()), ..WriteOptions::default() };
+        engine.write(NamespaceId::DEFAULT, state::Put::new("ann", "more", json!(1)), options)?.wait()
+    };
+    write("bob").unwrap();
+    errors.push(told(&write("ann").unwrap_err(), &[("path", ".key"), ("subject", "ann")]));
     errors
 }
 
@@ -100,7 +117,10 @@ pub(super) fn rows_corrupt() -> Vec<Value> {
     let mut db = Simulated::new();
     db.drain();
     let mut errors = vec![
-        db.refuses_to_open(&[], |w, f| flip(w, f, ".run", 0)),
+        db.refuses_to_open(&[("path", "0000000001.run")], |w, f| flip(w, f, ".run", 0)),
+        db.refuses_to_open(&[("path", "/db/rows/0000000001.run"), ("reason", "missing")], |w, f| {
+            remove(w, f, ".run");
+        }),
         db.refuses_to_open(&[], |w, f| {
             let path = path_of(f, ".run");
             w.write_file(&path, &bytes_of(f, &path)[..100]).unwrap();
@@ -139,8 +159,11 @@ pub(super) fn blob_corrupt() -> Vec<Value> {
     let mut errors = vec![db.refuses(&values, read)];
     let report = db.engine().verify(&mut |_| {}).unwrap();
     errors.extend(report.problems.iter().map(|p| serde_json::to_value(p).unwrap()));
+    db.world.write_file(&path, b"byte").unwrap();
+    errors.push(db.refuses(&[("reason", "4 bytes, not 5")], read));
     db.world.env().files.remove(&path).unwrap();
-    errors.push(db.refuses(&values, read));
+    let missing = [("blob", address.as_str()), ("reason", path.to_str().unwrap()), ("reason", "missing")];
+    errors.push(db.refuses(&missing, read));
     // Putting the same bytes again mends it.
     db.put_blob(b"bytes").unwrap();
     assert_eq!(read(&db).unwrap(), b"bytes");
@@ -164,16 +187,12 @@ pub(super) fn view_ahead() -> Vec<Value> {
     vec![
         db.refuses_to_open(&[("rows", "68"), ("reason", "ends before")], |w, f| replace(w, f, &earlier)),
         db.refuses_to_open(&[("reason", "another chain hash")], |w, f| replace(w, f, &other)),
-        db.refuses_to_open(&[("reason", "ends before")], |w, f| {
-            let last = f.iter().rfind(|(p, _)| is_log(p)).unwrap();
-            w.env().files.remove(&last.0).unwrap();
-        }),
     ]
 }
 
 pub(super) fn key_missing() -> Vec<Value> {
     let mut db = Simulated::new();
-    let missing = db.refuses_to_open(&[("subject", "ann")], |w, f| remove(w, f, ".key"));
+    let missing = db.refuses_to_open(&[("subject", "ann"), ("path", ".key")], |w, f| remove(w, f, ".key"));
     // What the base holds already needs no key.
     db.drain();
     db.kill();

@@ -30,7 +30,11 @@ pub(super) fn database_not_found() -> Vec<Value> {
 
 pub(super) fn model_not_found() -> Vec<Value> {
     let dir = tempfile::tempdir().unwrap();
-    super::super::json(dir.path(), &["collection", "create", "docs", "--dimension", "2"]);
+    let create = told_by_tool(dir.path(), &["collection", "create", "docs", "--encoder", "minilm-l6-int8"]);
+    assert_eq!((&create["name"], &create["values"]["actual"]), (&json!("no_encoder"), &json!("none")));
+    let create = ["collection", "create", "docs", "--encoder", "minilm-l6-int8", "--dimension", "384"];
+    let output = crate::agentdb(dir.path()).env("AGENTDB_MODELS", dir.path()).args(create).output().unwrap();
+    assert!(output.status.success(), "without a model, naming the dimension suffices: {output:?}");
     vec![told_by_tool(dir.path(), &["search", "docs", "what", "is", "known"])]
 }
 

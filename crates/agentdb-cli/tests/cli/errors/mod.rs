@@ -65,6 +65,8 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::SearchNeedsVector => requests::search_needs_vector(),
         Code::SessionMismatch => requests::session_mismatch(),
         Code::BlobTooLarge => requests::blob_too_large(),
+        Code::CollectionWithoutEncoder => requests::collection_without_encoder(),
+        Code::NotUnary => requests::not_unary(),
         Code::NamespaceNotFound => requests::namespace_not_found(),
         Code::StateNotFound => requests::state_not_found(),
         Code::SessionNotFound => requests::session_not_found(),

@@ -121,6 +121,7 @@ fn a_read_only_mount_is_refused_and_nothing_changes() {
         for what in "state get a k" "state put a k 2" "verify"; do
             "$BIN" --db $MNT/db --json $what 2>> $DIR/refused || echo $? >> $DIR/codes
         done
+        "$BIN" --db $MNT/db --json log verify > $DIR/verified
         umount $MNT
         (cd $DIR/data && find . -type f | sort | xargs sha256sum) > $DIR/after
         "$BIN" --db $DIR/data/db --json state get a k > $DIR/found
@@ -135,6 +136,7 @@ fn a_read_only_mount_is_refused_and_nothing_changes() {
     let refused = lines(&dir.join("refused"));
     assert_eq!(refused.len(), 3);
     assert!(refused.iter().all(|r| r["error"]["name"] == "read_only"), "{refused:?}");
+    assert_eq!(lines(&dir.join("verified"))[0]["last_lsn"], 1);
     assert_eq!(fs::read(dir.join("before")).unwrap(), fs::read(dir.join("after")).unwrap());
     assert_eq!(lines(&dir.join("found"))[0]["value"], 1);
 }

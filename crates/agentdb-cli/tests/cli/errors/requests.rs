@@ -132,7 +132,7 @@ pub(super) fn depth_exceeded() -> Vec<Value> {
         db.refuses(&[("field", "metadata")], |db| db.write(append)),
         db.refuses(&[("field", "payload")], |db| db.write(record)),
         db.refuses_call(
-            &[("field", "request")],
+            &[("field", "value"), ("limit", "32")],
             "state.put",
             json!({"owner": "ann", "key": "k", "value": deep}),
         ),
@@ -196,10 +196,14 @@ pub(super) fn invalid_cursor() -> Vec<Value> {
 
 pub(super) fn unknown_operation() -> Vec<Value> {
     let db = Simulated::new();
-    vec![
-        db.refuses_call(&[("name", "state.steal")], "state.steal", json!({})),
-        db.refuses_call(&[("name", "blob.put")], "blob.put", json!({})),
-    ]
+    vec![db.refuses_call(&[("name", "state.steal")], "state.steal", json!({}))]
+}
+
+pub(super) fn not_unary() -> Vec<Value> {
+    let db = Simulated::new();
+    let shaped = Engine::operations().iter().filter(|o| o.shape != agentdb::Shape::Unary);
+    let call = |name| db.refuses_call(&[("operation", name)], name, json!({}));
+    shaped.map(|o| call(o.about.name)).collect()
 }
 
 pub(super) fn not_batchable() -> Vec<Value> {
@@ -600,10 +604,40 @@ pub(super) fn encoder_failed() -> Vec<Value> {
 pub(super) fn no_encoder() -> Vec<Value> {
     let db = Simulated::new();
     let text = json!({"collection": "texts", "text": "x"});
-    let create = json!({"collection": "more", "encoder": "other"});
+    let create = |fields: Value| {
+        let mut create = json!({"collection": "more", "encoder": "slient"});
+        create.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        create
+    };
+    let none = [("encoder", "other"), ("actual", "none")];
+    let mut errors = vec![
+        db.refuses_call(&none, "record.put", text.clone()),
+        db.refuses_call(&none, "record.search", text),
+        db.refuses_call(&[("encoder", "slient"), ("actual", "none")], "collection.create", create(json!({}))),
+    ];
+    // Which encoders there are is known to a handle that has one.
+    db.engine().set_text_encoder(Arc::new(Silent));
+    for fields in [json!({}), json!({"dimension": 2})] {
+        let values = [("encoder", "slient"), ("actual", "silent")];
+        errors.push(db.refuses_call(&values, "collection.create", create(fields)));
+    }
+    let wrong = json!({"collection": "more", "encoder": "silent", "dimension": 3});
+    let wrong = db.refuses_call(&[("field", "dimension")], "collection.create", wrong);
+    assert_eq!(wrong["name"], "invalid_value", "it is not about a vector");
+    errors
+}
+
+pub(super) fn collection_without_encoder() -> Vec<Value> {
+    let db = Simulated::new();
+    let dir = tempfile::tempdir().unwrap();
+    crate::json(dir.path(), &["collection", "create", "docs", "--dimension", "2"]);
     vec![
-        db.refuses_call(&[], "record.put", text.clone()),
-        db.refuses_call(&[], "record.search", text),
-        db.refuses_call(&[], "collection.create", create),
+        db.refuses_call(
+            &[("collection", "docs")],
+            "record.search",
+            json!({"collection": "docs", "text": "x"}),
+        ),
+        told_by_tool(dir.path(), &["search", "docs", "what", "is", "known"]),
+        told_by_tool(dir.path(), &["record", "search", "docs", "--text", "what"]),
     ]
 }

@@ -120,7 +120,7 @@ impl Blobs {
     }
 
     /// The path of an address, whose form was checked.
-    fn path(&self, namespace: NamespaceId, address: &str) -> PathBuf {
+    pub(super) fn path(&self, namespace: NamespaceId, address: &str) -> PathBuf {
         self.namespace_dir(namespace).join(&address[..2]).join(address)
     }
 

@@ -57,10 +57,13 @@ pub(super) fn open(snapshot: &Snapshot, address: &str) -> Result<BlobReader> {
     let core = &snapshot.core;
     let Some(file) = core.blobs.open_file(snapshot.namespace(), address)? else {
         let still_there = core.snapshot(snapshot.namespace())?.get(&key)?.is_some();
-        return Err(if still_there { corrupt(address) } else { not_found(address) });
+        let path = core.blobs.path(snapshot.namespace(), address);
+        let gone = || corrupt(address, format_args!("its file {} is missing", path.display()));
+        return Err(if still_there { gone() } else { not_found(address) });
     };
-    if file.len()? != row.head.bytes {
-        return Err(corrupt(address));
+    let (actual, expected) = (file.len()?, row.head.bytes);
+    if actual != expected {
+        return Err(corrupt(address, format_args!("its file has {actual} bytes, not {expected}")));
     }
     let sums = row.sums.clone();
     Ok(BlobReader::new(file, Entry::new(address.to_owned(), row, found.lsn), sums))

@@ -119,6 +119,6 @@ fn not_found(address: &str) -> Error {
     Error::new(Code::BlobNotFound).with("blob", address)
 }
 
-fn corrupt(address: &str) -> Error {
-    Error::new(Code::BlobCorrupt).with("blob", address)
+fn corrupt(address: &str, reason: impl std::fmt::Display) -> Error {
+    Error::new(Code::BlobCorrupt).with("blob", address).with("reason", reason)
 }

@@ -58,7 +58,10 @@ impl BlobReader {
             bytes.resize((self.entry.bytes - start).min(BLOCK as u64) as usize, 0);
             let whole = self.file.read_at(start, &mut bytes)? == bytes.len();
             if !whole || self.sums.get(index) != Some(&crc32c::crc32c(&bytes)) {
-                return Err(corrupt(&self.entry.blob));
+                return Err(corrupt(
+                    &self.entry.blob,
+                    format_args!("the bytes from {start} on were altered"),
+                ));
             }
             self.block = Some((index, bytes));
         }
@@ -81,7 +84,7 @@ impl BlobReader {
         if ended && self.hasher.finalize().to_hex().as_str() != self.entry.blob {
             self.position = 0;
             self.hasher.reset();
-            return Err(corrupt(&self.entry.blob));
+            return Err(corrupt(&self.entry.blob, "its bytes do not hash to its address"));
         }
         Ok(read)
     }

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Head, key};
+use crate::encoder::no_encoder;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -23,8 +24,8 @@ pub struct Create {
     /// How vectors are compared; the cosine if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metric: Option<Metric>,
-    /// The id of the text encoder that makes vectors of records' texts. The dimension may be left out then, if the handle
-    /// has that encoder.
+    /// The id of the text encoder that makes vectors of records' texts. If the handle has an encoder it must be that one, and
+    /// the dimension may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
     /// What it is for.
@@ -58,15 +59,17 @@ impl Request for Create {
 impl WriteRequest for Create {
     fn prepare(&mut self, engine: &Engine) -> Result<()> {
         let Some(id) = &self.encoder else { return Ok(()) };
-        let own = engine.text_encoder().filter(|e| e.id() == id).map(|e| e.dimension());
-        match (self.dimension, own) {
-            (None, None) => Err(Error::new(Code::NoEncoder)),
-            (None, Some(dimension)) => {
-                self.dimension = Some(dimension);
+        match (self.dimension, engine.text_encoder()) {
+            (_, Some(own)) if own.id() != id => Err(no_encoder(id, Some(own.id()))),
+            (None, None) => Err(no_encoder(id, None)),
+            (None, Some(own)) => {
+                self.dimension = Some(own.dimension());
                 Ok(())
             }
-            (Some(given), Some(own)) if given != own => {
-                Err(Error::new(Code::DimensionMismatch).with("actual", given).with("expected", own))
+            (Some(given), Some(own)) if given != own.dimension() => {
+                let reason =
+                    format_args!("encoder {id} makes vectors of {} dimensions, not {given}", own.dimension());
+                Err(Error::new(Code::InvalidValue).with("field", "dimension").with("reason", reason))
             }
             _ => Ok(()),
         }

@@ -50,8 +50,10 @@ pub struct Report {
     pub log: Option<LogReport>,
     /// The namespaces that have rows, by number.
     pub namespaces: Vec<NamespaceReport>,
-    /// Versions of rows whose checksum holds, replaced ones that are not merged away yet included.
+    /// Versions of rows in the runs whose checksum holds, replaced ones that are not merged away yet included.
     pub rows: u64,
+    /// Rows that were written since the runs were, and are not in one yet: the log that was verified is what holds them.
+    pub rows_in_log: u64,
     /// Blobs whose bytes hash to their address.
     pub blobs: u64,
     /// Bytes of those blobs.
@@ -82,7 +84,9 @@ pub struct NamespaceReport {
     pub number: u64,
     /// Rows in its runs.
     pub rows: u64,
-    /// The digest that these rows have.
+    /// Rows that were written since, and that the log holds.
+    pub rows_in_log: u64,
+    /// The digest that the rows in its runs have.
     pub digest: String,
 }
 

@@ -158,7 +158,9 @@ impl Job<'_> {
         let hashed = caught(|| rows.hash_base(namespace));
         for key in rows.memory_keys(namespace) {
             self.note_blob(&key);
+            found.rows_in_log += u64::from(rows.get(&key)?.is_some());
         }
+        self.report.rows_in_log += found.rows_in_log;
         let (kept, computed, count) = match hashed {
             Ok(hashes) => hashes,
             // What is damaged was named when the files were read.
@@ -175,7 +177,7 @@ impl Job<'_> {
                     .with("expected", kept.digest()),
             );
         }
-        if found.rows > 0 {
+        if found.rows + found.rows_in_log > 0 {
             self.report.namespaces.push(found);
         }
         Ok(())

@@ -11,7 +11,7 @@ pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
 
-use agentdb_types::{Code, Error, Result, Timestamp};
+use agentdb_types::{Code, Error, Id, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, NamespaceId};
@@ -50,7 +50,7 @@ fn not_found(name: &str) -> Error {
 
 /// Checks a name: letters, digits, `_`, `-` and `.`, not starting with a dot. It is part of paths and addresses.
 pub(crate) fn check_name(field: &'static str, name: &str) -> Result<()> {
-    agentdb_types::Id::check(field, name)?;
+    Id::check(field, name)?;
     let invalid = |reason: &str| {
         Error::new(Code::InvalidName).with("field", field).with("value", name).with("reason", reason)
     };
@@ -72,6 +72,7 @@ pub(crate) fn find(system: &Snapshot, name: &str) -> Result<NamespaceId> {
     if name == DEFAULT {
         return Ok(NamespaceId::DEFAULT);
     }
+    Id::check("namespace", name)?;
     head(system, name)?.map(|h| NamespaceId(h.number)).ok_or_else(|| not_found(name))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Record, find, key, vector_key};
-use crate::encoder::Encoded;
+use crate::encoder::{Encoded, no_encoder};
 use crate::filter::Filter;
 use crate::modules::collection::{self, Head};
 use crate::modules::{check_inline, check_page};
@@ -89,11 +89,12 @@ impl Search {
     fn query(&self, head: &Head) -> Result<Vec<f32>> {
         match (&self.vector, &self.text) {
             (Some(vector), None) => Ok(vector.clone()),
-            (None, Some(_)) => match &self.encoded {
-                Some(encoded) if head.encoder.as_ref() == Some(&encoded.encoder) => {
-                    Ok(encoded.vector.clone())
+            (None, Some(_)) => match (&head.encoder, &self.encoded) {
+                (None, _) => {
+                    Err(Error::new(Code::CollectionWithoutEncoder).with("collection", &self.collection))
                 }
-                _ => Err(Error::new(Code::NoEncoder)),
+                (Some(encoder), Some(encoded)) if encoded.encoder == *encoder => Ok(encoded.vector.clone()),
+                (Some(encoder), own) => Err(no_encoder(encoder, own.as_ref().map(|e| &*e.encoder))),
             },
             _ => Err(Error::new(Code::SearchNeedsVector)),
         }
@@ -117,6 +118,7 @@ impl Request for Search {
             Code::VectorNotFinite,
             Code::VectorZero,
             Code::NoEncoder,
+            Code::CollectionWithoutEncoder,
             Code::PageTooLarge,
         ],
     };

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Error, Result};
 
 use super::vector_key;
 use crate::Engine;
-use crate::encoder::Encoded;
+use crate::encoder::{Encoded, no_encoder};
 use crate::modules::check_inline;
 use crate::modules::collection::{self, Head};
 use crate::tx::Tx;
@@ -48,7 +48,9 @@ impl Given<'_> {
             (None, Some(encoded), Some(encoder)) if encoded.encoder == *encoder => {
                 (encoded.vector.clone(), encoder.clone())
             }
-            (None, _, Some(_)) if self.text.is_some() => return Err(Error::new(Code::NoEncoder)),
+            (None, encoded, Some(encoder)) if self.text.is_some() => {
+                return Err(no_encoder(encoder, encoded.map(|e| &*e.encoder)));
+            }
             _ => return Ok(None),
         };
         dimension.check(&vector, head.metric)?;
