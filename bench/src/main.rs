@@ -1,5 +1,5 @@
-//! `make bench`: durable puts, point reads, a load and a reopen, against SQLite, redb, lsm-tree and a bare `fdatasync` loop,
-//! in one run on one disk. Systems take turns, several rounds; the median of the rounds counts, the spread is kept beside
+//! `make bench`: durable puts, point reads, a load and a reopen, against SQLite, redb, lsm-tree and a bare `fdatasync` loop;
+//! and checkpoints, against LangGraph's SQLite saver; in one run on one disk. Systems take turns, several rounds; the median of the rounds counts, the spread is kept beside
 //! it.
 
 mod cases;
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     };
     let rows = number("--rows", 1_000_000)?;
     let out = PathBuf::from(argument("--out").unwrap_or_else(|| "bench/results".to_owned()));
-    for name in argument("--only").unwrap_or_else(|| "puts,half,load,row-store".to_owned()).split(',') {
+    for name in argument("--only").unwrap_or_else(|| "puts,half,load,row-store,checkpoint".to_owned()).split(',') {
         let mut results = Results::default();
         let _ = std::fs::remove_dir_all(&dir);
         match name {
@@ -69,9 +69,14 @@ fn main() -> Result<()> {
                 cases::reopen::run(&dir, rows, &mut results)?;
             }
             "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
-            other => bail!("there is no case {other}: puts, half, load, row-store"),
+            "checkpoint" => cases::checkpoint::run(&dir, &mut results)?,
+            other => bail!("there is no case {other}: puts, half, load, row-store, checkpoint"),
         }
-        let file = if name == "row-store" { "row_store.json" } else { "engine.json" };
+        let file = match name {
+            "row-store" => "row_store.json",
+            "checkpoint" => "checkpoint.json",
+            _ => "engine.json",
+        };
         results.write(&out.join(file), "ours")?;
     }
     let _ = std::fs::remove_dir_all(Path::new(&dir));

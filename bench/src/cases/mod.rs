@@ -1,5 +1,6 @@
 //! The cases, a file each, and the data that all systems get.
 
+pub mod checkpoint;
 pub mod load;
 pub mod puts;
 pub mod reopen;
