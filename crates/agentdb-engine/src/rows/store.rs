@@ -45,6 +45,8 @@ pub(crate) struct Rows {
     undrained: AtomicU64,
     /// Held by the one thread that drains.
     draining: Mutex<()>,
+    /// Tables that were drained, until nobody reads them any more.
+    drained: Mutex<Vec<Arc<Memtable>>>,
 }
 
 /// Rows as of one LSN, for as long as the reader lives.
@@ -65,6 +67,7 @@ impl Rows {
             visible,
             undrained: AtomicU64::new(0),
             draining: Mutex::default(),
+            drained: Mutex::default(),
         })
     }
 
@@ -139,6 +142,7 @@ impl Rows {
     /// Does a piece of moving the oldest frozen table into the base, if it ends at or before `settled`: what the log
     /// has made durable, and readers have been told of.
     pub(crate) fn drain(&self, settled: Lsn) -> Result<Drained> {
+        self.free_drained();
         let _one = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = self.state.load().frozen.last().cloned();
         let Some(oldest) = oldest.filter(|f| f.end.lsn <= settled) else { return Ok(Drained::Nothing) };
@@ -149,8 +153,19 @@ impl Rows {
             return Ok(Drained::Piece);
         }
         self.publish_base();
+        self.drained.lock().unwrap_or_else(PoisonError::into_inner).push(oldest.table.clone());
         self.undrained.fetch_sub(oldest.table.bytes() as u64, Ordering::Relaxed);
         Ok(Drained::Table)
+    }
+
+    /// Frees the tables that were drained and that nobody reads any more. Freeing one takes tens of milliseconds: whoever
+    /// decides or reads must not be the last to hold it.
+    fn free_drained(&self) {
+        let is_free = |table: &mut Arc<Memtable>| Arc::strong_count(table) == 1;
+        let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
+        let free: Vec<_> = drained.extract_if(.., is_free).collect();
+        drop(drained);
+        drop(free);
     }
 
     /// Does a piece of compacting the base; returns whether there was any. One thread compacts.
