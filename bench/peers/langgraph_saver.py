@@ -18,6 +18,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 
+PLACE = ("thread_id", "checkpoint_ns", "checkpoint_id")
 THREAD = {"configurable": {"thread_id": "conversation"}}
 
 
@@ -28,8 +29,10 @@ class Recorder(InMemorySaver):
         super().__init__()
         self.calls = []
 
-    def keep(self, *call):
-        self.calls.append(pickle.dumps(call))
+    def keep(self, name, config, *arguments):
+        # The rest of the configuration is the runtime's.
+        place = {k: v for k, v in config["configurable"].items() if k in PLACE}
+        self.calls.append(pickle.dumps((name, {"configurable": place}, *arguments)))
 
     def put(self, config, checkpoint, metadata, new_versions):
         self.keep("put", config, checkpoint, metadata, new_versions)
