@@ -18,6 +18,10 @@ use anyhow::{Result, bail};
 use crate::cases::puts::Times;
 use crate::measure::Results;
 
+/// The allocator of the project's own programs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A key-value store with durable puts, as each competitor is.
 pub trait Store: Send + Sync {
     /// Stores a value; it is durable when this returns.

@@ -12,6 +12,11 @@ use std::process::ExitCode;
 
 use agentdb::{Code, Error};
 
+/// Rows are allocated by the thread that decides and freed by others, some of which run only when nobody else wants to: an
+/// allocator whose threads share locks makes them wait for each other.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let json = arguments.iter().any(|a| a == "--json");

@@ -117,6 +117,7 @@ fn maintain(core: &Arc<Core>) {
         while !stopped(core) && matches!(core.step(Task::PrepareSegment), Ok(true)) {
             core.maintenance.wait(FILL_PAUSE);
         }
+        core.rows.free_drained();
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}

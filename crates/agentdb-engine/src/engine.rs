@@ -540,6 +540,11 @@ impl Core {
         if drained == Drained::Table {
             self.trim()?;
             self.merger.set();
+            if self.options.background {
+                self.maintenance.set();
+            } else {
+                self.rows.free_drained();
+            }
         }
         Ok(drained != Drained::Nothing)
     }

@@ -142,7 +142,6 @@ impl Rows {
     /// Does a piece of moving the oldest frozen table into the base, if it ends at or before `settled`: what the log
     /// has made durable, and readers have been told of.
     pub(crate) fn drain(&self, settled: Lsn) -> Result<Drained> {
-        self.free_drained();
         let _one = self.draining.lock().unwrap_or_else(PoisonError::into_inner);
         let oldest = self.state.load().frozen.last().cloned();
         let Some(oldest) = oldest.filter(|f| f.end.lsn <= settled) else { return Ok(Drained::Nothing) };
@@ -159,8 +158,9 @@ impl Rows {
     }
 
     /// Frees the tables that were drained and that nobody reads any more. Freeing one takes tens of milliseconds: whoever
-    /// decides or reads must not be the last to hold it.
-    fn free_drained(&self) {
+    /// decides or reads must not be the last to hold it; and a thread that runs only when nobody else wants to must not be
+    /// the one that frees it, for it would hold the allocator's locks while it waits.
+    pub(crate) fn free_drained(&self) {
         let is_free = |table: &mut Arc<Memtable>| Arc::strong_count(table) == 1;
         let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         let free: Vec<_> = drained.extract_if(.., is_free).collect();
