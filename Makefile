@@ -25,7 +25,7 @@ run: models ## Do the main job on real documents (DOCS=path for your own)
 	$(CARGO_TARGET_DIR)/quick/agentdb --db "$(or $(DB),$(CACHE)/tour)" tour --docs "$(DOCS)"
 
 .PHONY: bench
-bench: setup ## Measure against SQLite, redb, lsm-tree and a bare fdatasync loop (some minutes)
+bench: setup ## Measure against SQLite, redb, lsm-tree, LangGraph's saver and a bare fdatasync loop (some minutes)
 	cd bench && CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/bench" cargo build --release
 	$(CARGO_TARGET_DIR)/bench/release/agentdb-bench --dir "$(or $(DIR),$(CACHE)/bench)"
 	cargo run -q -p xtask -- codegen

@@ -3,7 +3,7 @@
 //! time contains Python and its serializer, which encodes a whole checkpoint for a put; the peer `sqlite_saver, encoded` is
 //! without the encoding of puts. Ours gets the bytes that the serializer made of each value that is new.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
@@ -44,12 +44,12 @@ struct Took {
 
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let python = prepare(dir)?;
+    let packages = prepare(dir)?;
     let calls = dir.join("calls.jsonl");
-    output(Command::new(&python).args([SCRIPT, "record"]).arg(&calls).arg(TURNS))?;
+    output(script(&packages).arg("record").arg(&calls).arg(TURNS))?;
     let recorded = std::fs::read_to_string(&calls)?;
     for round in 0..ROUNDS {
-        let saver = output(Command::new(&python).args([SCRIPT, "replay"]).arg(&calls).arg(dir.join(format!("{round}.db"))))?;
+        let saver = output(script(&packages).arg("replay").arg(&calls).arg(dir.join(format!("{round}.db"))))?;
         let saver: Replayed = serde_json::from_str(&saver)?;
         ensure!(saver.synchronous == 2, "the saver does not sync");
         add_saver(&saver, results);
@@ -58,15 +58,21 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// An environment with the saver; what is there already is kept.
-fn prepare(dir: &Path) -> Result<std::path::PathBuf> {
-    let venv = dir.with_file_name("peers");
-    let python = venv.join("bin/python");
-    if !python.exists() {
-        output(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+/// Installs the saver beside the database's directory; what is there already is kept.
+fn prepare(dir: &Path) -> Result<PathBuf> {
+    let packages = dir.with_file_name("langgraph");
+    if !packages.join("installed").exists() {
+        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"];
+        output(Command::new("python3").args(pip).args(["-r", REQUIREMENTS, "--target"]).arg(&packages))?;
+        std::fs::write(packages.join("installed"), "")?;
     }
-    output(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]))?;
-    Ok(python)
+    Ok(packages)
+}
+
+fn script(packages: &Path) -> Command {
+    let mut python = Command::new("python3");
+    python.env("PYTHONPATH", packages).arg(SCRIPT);
+    python
 }
 
 fn output(command: &mut Command) -> Result<String> {

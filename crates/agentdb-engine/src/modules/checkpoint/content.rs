@@ -5,9 +5,7 @@
 //! content `u32`, length `u32`, then `u32` each: start and length of what is taken of the base first, length of what is
 //! taken of its end, bytes before the first, then those bytes and the bytes between the two.
 
-use std::borrow::Cow;
-
-use agentdb_types::{Code, Error, Id, Result, limits};
+use agentdb_types::{Code, Error, Id, Result};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use schemars::JsonSchema;
@@ -232,7 +230,8 @@ fn common_start(base: &[u8], new: &[u8]) -> (usize, usize, usize) {
             if common > best.2 {
                 best = (skip, head, common);
             }
-            if skip == 0 && head == 0 && common > WORTH {
+            // The usual case, and what no other start could better by much: every pair would be compared to its end.
+            if common > WORTH && (skip + head == 0 || common > new.len() / 2) {
                 return best;
             }
         }
@@ -259,7 +258,7 @@ pub(super) fn load(rows: &dyn Read, root: u64, hash: &Hash) -> Result<Content> {
     let (form, mut bytes) = loop {
         let newest = changes.last().ok_or_else(damaged)?;
         match decode(&newest.body)? {
-            Kept::Whole { form, bytes } => break (form, Cow::Borrowed(bytes).into_owned()),
+            Kept::Whole { form, bytes } => break (form, bytes.to_vec()),
             Kept::Changed { .. } if changes.len() > BASES.into() => return Err(damaged()),
             Kept::Changed { change, .. } => {
                 let base = row(rows, root, &change.base)?;
@@ -315,7 +314,7 @@ fn changed(tx: &Tx<'_>, root: u64, content: &Content, base: Hash) -> Result<Opti
     let middle = &new_rest[..new_rest.len() - last];
     let changes = changes as usize + head + middle.len();
     // Whole now and then: changes never take more than the content, so that what is read stays in proportion to it.
-    if first + last < WORTH + new.len() / 2 || changes > new.len() || new.len() > limits::VALUE_BYTES {
+    if first + last < WORTH + new.len() / 2 || changes > new.len() {
         return Ok(None);
     }
     let change = Change {
