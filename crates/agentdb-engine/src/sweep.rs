@@ -52,9 +52,9 @@ impl Remains {
         match self {
             Remains::Namespace => &[],
             Remains::Session if planted::is(Bug::MessagesHalfSwept) => {
-                &[Table::Message, Table::SessionCounter]
+                &[Table::Message, Table::SessionTally]
             }
-            Remains::Session => &[Table::Message, Table::MessageById, Table::SessionCounter],
+            Remains::Session => &[Table::Message, Table::MessageById, Table::SessionTally],
             Remains::Collection => &[Table::Record, Table::Vector],
             Remains::Thread => &[Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite],
         }

@@ -45,8 +45,8 @@ tables! {
     Message = 26 "message",
     /// Messages by id: (session number, message) to the sequence.
     MessageById = 27 "message_by_id",
-    /// Counters of sessions: (session number, name) to an `i64`.
-    SessionCounter = 28 "session_counter",
+    /// What changes with every message of a session: (session number).
+    SessionTally = 28 "session_tally",
     /// Blobs: (address).
     Blob = 32 "blob",
     /// Blobs that nothing refers to any more: (time, address).

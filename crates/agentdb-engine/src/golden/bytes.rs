@@ -97,7 +97,6 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     let number = || Some(u64::from_le_bytes(row.body[..].try_into().ok()?).to_le_bytes().to_vec());
     match table {
         Table::Counter
-        | Table::SessionCounter
         | Table::MessageById
         | Table::BlobDue
         | Table::ChannelContentCount => number(),
@@ -114,6 +113,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),
+        Table::SessionTally => Some(session::Tally::decode(row).ok()?.encode()),
         Table::Session => of_json::<session::Head>(row),
         Table::Message => of_json::<session::message::Body>(row),
         Table::Blob => BlobRow::decode(&row.body).ok()?.encode().ok(),

@@ -81,7 +81,7 @@ fn the_log_reads_back_as_what_was_done() {
     let told: Vec<_> =
         entry.mutations.iter().map(|m| (m.table.as_deref().unwrap(), &m.kind[..], m.sealed)).collect();
     assert!(told.contains(&("message", "put", true)), "{told:?}");
-    assert!(told.contains(&("session_counter", "add", false)), "{told:?}");
+    assert!(told.contains(&("session_tally", "put", false)), "{told:?}");
     assert!(told.contains(&("message_by_id", "put", false)), "{told:?}");
     assert_eq!(entries[0].mutations.len(), 1);
     assert!(entries[0].mutations[0].key.contains("ann"));

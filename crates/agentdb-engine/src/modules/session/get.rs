@@ -5,10 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MESSAGES, SEQUENCE, Session, counter, require};
+use super::{Session, require};
 use crate::Snapshot;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
-use crate::read::Read;
 
 /// Tells what a session is.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -48,18 +47,18 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(rows: &dyn Read, session: String, found: Session) -> Result<Self> {
+    pub(super) fn new(session: String, found: Session) -> Result<Self> {
         let expires = found.expires()?;
-        let Session { head, touched } = found;
+        let Session { head, tally } = found;
         Ok(Entry {
-            messages: counter(rows, head.number, MESSAGES)?.unsigned_abs(),
-            last_sequence: counter(rows, head.number, SEQUENCE)?.unsigned_abs(),
+            messages: tally.messages,
+            last_sequence: tally.sequence,
             session,
             owner: head.owner,
             title: head.title,
             metadata: head.metadata,
             created: head.created,
-            updated: touched,
+            updated: tally.touched,
             ttl_us: head.ttl_us,
             expires,
         })
@@ -90,6 +89,6 @@ impl Request for Get {
 impl ReadRequest for Get {
     fn read(&self, snapshot: &Snapshot) -> Result<Entry> {
         let found = require(snapshot, &self.session)?;
-        Entry::new(snapshot, self.session.clone(), found)
+        Entry::new(self.session.clone(), found)
     }
 }

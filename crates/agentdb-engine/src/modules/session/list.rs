@@ -74,7 +74,7 @@ impl ReadRequest for List {
             }
             let session = parts.text()?;
             let found = find(snapshot, &session)?;
-            found.map(|found| Entry::new(snapshot, session, found)).transpose()
+            found.map(|found| Entry::new(session, found)).transpose()
         })?;
         Ok(Listed { items, cursor })
     }

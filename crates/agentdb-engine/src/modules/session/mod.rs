@@ -8,16 +8,16 @@
 //! appending or deleting a message. Reading renews nothing. When it has passed, the session is gone with all its
 //! messages, and its id may be created again. Messages have no time to live of their own.
 //!
-//! Rows, format version 1. Session: version byte and JSON of the head. Counters (number, name): `touched` (microseconds
-//! of the last change), `sequence` (the last one given), `messages` (how many there are). The Expiry table holds a note
-//! for a time at or before the session expires; the sweeper renews it as long as the session lives on, so that an
-//! append writes none.
+//! Rows, format version 1. Session: version byte and JSON of the head. SessionTally (number): what changes with every
+//! message (`tally.rs`). The Expiry table holds a note for a time at or before the session expires; the sweeper renews it
+//! as long as the session lives on, so that an append writes none.
 
 mod create;
 mod delete;
 mod get;
 mod list;
 pub mod message;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod update;
@@ -42,9 +42,7 @@ use crate::sweep::{self, Remains};
 use crate::tx::Tx;
 use crate::{Row, Table, row_json};
 
-const TOUCHED: &str = "touched";
-const SEQUENCE: &str = "sequence";
-const MESSAGES: &str = "messages";
+pub(crate) use tally::Tally;
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![
@@ -75,13 +73,13 @@ pub(crate) struct Head {
 /// A session that is there.
 struct Session {
     head: Head,
-    touched: Timestamp,
+    tally: Tally,
 }
 
 impl Session {
     /// A time to live that would end beyond the range of times ends with it.
     fn expires(&self) -> Result<Option<Timestamp>> {
-        let end = |ttl| self.touched.micros().saturating_add(ttl).min(limits::TIME_MAX_US);
+        let end = |ttl| self.tally.touched.micros().saturating_add(ttl).min(limits::TIME_MAX_US);
         let end = self.head.ttl_us.map(end).map(Timestamp::from_micros).transpose();
         end.map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a session's time to live is none"))
     }
@@ -100,18 +98,6 @@ fn owner_key(rows: &dyn Read, owner: &str, session: &str) -> Key {
     rows.key(Table::SessionByOwner).text(owner).text(session)
 }
 
-fn counter_key(rows: &dyn Read, number: u64, name: &str) -> Key {
-    rows.key(Table::SessionCounter).u64(number).text(name)
-}
-
-fn counter(rows: &dyn Read, number: u64, name: &str) -> Result<i64> {
-    let Some(row) = rows.get(&counter_key(rows, number, name))? else { return Ok(0) };
-    let bytes = row.body[..].try_into();
-    let bytes = bytes
-        .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a session's counter is malformed"))?;
-    Ok(i64::from_le_bytes(bytes))
-}
-
 fn not_found(session: &str) -> Error {
     Error::new(Code::SessionNotFound).with("session", session)
 }
@@ -119,10 +105,8 @@ fn not_found(session: &str) -> Error {
 /// The session of a row, expired or not.
 fn load(rows: &dyn Read, row: &Row) -> Result<Session> {
     let head: Head = row_json::decode(row)?;
-    let touched = Timestamp::from_micros(counter(rows, head.number, TOUCHED)?).map_err(|_| {
-        Error::new(Code::RowsCorrupt).with("reason", "the time of a session's change is none")
-    })?;
-    Ok(Session { head, touched })
+    let tally = Tally::load(rows, head.number)?;
+    Ok(Session { head, tally })
 }
 
 /// The session of this id, if it is there and has not expired.
@@ -161,19 +145,10 @@ fn merge_metadata(metadata: &mut Map<String, Value>, patch: &Value) -> Result<()
 }
 
 /// Writes a head. The session lives from now for its time to live.
-fn store(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
+fn store(tx: &mut Tx<'_>, session: &str, found: &mut Session) -> Result<()> {
     let key = row_key(tx, session)?;
-    touch(tx, head.number)?;
-    tx.put(key, row_json::encode(head)?)
-}
-
-/// Notes that the session was changed now.
-fn touch(tx: &mut Tx<'_>, number: u64) -> Result<()> {
-    let passed = tx.now().micros() - counter(tx, number, TOUCHED)?;
-    if passed != 0 && !(planted::is(Bug::SessionNotRenewed) && passed != tx.now().micros()) {
-        tx.add(counter_key(tx, number, TOUCHED), passed)?;
-    }
-    Ok(())
+    found.tally.touch(tx, found.head.number)?;
+    tx.put(key, row_json::encode(&found.head)?)
 }
 
 /// Notes when the session has to be looked at by the sweeper.
@@ -225,7 +200,7 @@ fn create(
     let created = tx.now();
     let head = Head { number, owner: owner.to_owned(), title, metadata, created, ttl_us };
     let expires = schedule(tx, session, ttl_us)?;
-    store(tx, session, &head)?;
+    store(tx, session, &mut Session { head, tally: Tally::default() })?;
     tx.put_bookkeeping(owner_key(tx, owner, session), Vec::new())?;
     Ok(Created { session: session.to_owned(), created, expires })
 }

@@ -157,7 +157,7 @@ proptest! {
         db.write(Delete { session: "s".into() }).unwrap();
         prop_assert_eq!(db.read(Get::new("s")).unwrap_err().code(), Code::SessionNotFound);
         db.run(Task::Sweep);
-        for table in [Table::Session, Table::SessionByOwner, Table::Message, Table::MessageById, Table::SessionCounter, Table::Garbage] {
+        for table in [Table::Session, Table::SessionByOwner, Table::Message, Table::MessageById, Table::SessionTally, Table::Garbage] {
             prop_assert_eq!(db.rows(table), 0, "{:?}", table);
         }
     }
@@ -298,7 +298,7 @@ fn an_expired_session_is_swept_with_its_messages() {
         Table::SessionByOwner,
         Table::Message,
         Table::MessageById,
-        Table::SessionCounter,
+        Table::SessionTally,
         Table::Garbage,
         Table::Expiry,
     ] {

@@ -73,8 +73,7 @@ impl WriteRequest for Update {
             head.ttl_us = ttl;
             schedule(tx, &self.session, ttl)?;
         }
-        store(tx, &self.session, head)?;
-        found.touched = tx.now();
+        store(tx, &self.session, &mut found)?;
         Ok(Updated { updated: tx.now(), expires: found.expires()? })
     }
 

@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{check_metadata, create, find, not_found};
-use super::{Body, MESSAGES, SEQUENCE, counter_key, id_key, row_key, sequence_of, touch};
+use super::super::{Session, check_metadata, create, find, not_found};
+use super::{Body, id_key, row_key, sequence_of};
 use crate::modules::{encode_value, weigh, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
@@ -84,16 +84,18 @@ impl WriteRequest for Append {
         }
         encode_value("content", &self.content)?;
         check_metadata(&self.metadata)?;
-        let number = self.session_number(tx)?;
+        let mut session = self.find_or_create(tx)?;
+        let number = session.head.number;
         let message = self.message.clone().unwrap_or_else(|| tx.new_id().into());
         if sequence_of(tx, number, &message)?.is_some() {
             return Err(Error::new(Code::MessageExists)
                 .with("session", &self.session)
                 .with("message", message));
         }
-        let sequence = tx.add(counter_key(tx, number, SEQUENCE), 1)?.unsigned_abs();
-        tx.add(counter_key(tx, number, MESSAGES), 1)?;
-        touch(tx, number)?;
+        session.tally.sequence += 1;
+        session.tally.messages += 1;
+        session.tally.touch(tx, number)?;
+        let sequence = session.tally.sequence;
         let body = Body {
             message: message.clone(),
             role: self.role.clone(),
@@ -113,8 +115,8 @@ impl WriteRequest for Append {
 }
 
 impl Append {
-    /// The number of the session, which is created if it may be.
-    fn session_number(&self, tx: &mut Tx<'_>) -> Result<u64> {
+    /// The session, which is created if it may be.
+    fn find_or_create(&self, tx: &mut Tx<'_>) -> Result<Session> {
         let found = find(tx, &self.session)?;
         match (found, &self.owner) {
             (Some(found), Some(owner)) if found.head.owner != *owner => {
@@ -122,12 +124,11 @@ impl Append {
                     .with("session", &self.session)
                     .with("owner", found.head.owner))
             }
-            (Some(found), _) => Ok(found.head.number),
+            (Some(found), _) => Ok(found),
             (None, None) => Err(not_found(&self.session)),
             (None, Some(owner)) => {
                 create(tx, &self.session, owner, None, Map::new(), None)?;
-                let created = find(tx, &self.session)?.ok_or_else(|| not_found(&self.session))?;
-                Ok(created.head.number)
+                find(tx, &self.session)?.ok_or_else(|| not_found(&self.session))
             }
         }
     }

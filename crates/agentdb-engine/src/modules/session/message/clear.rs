@@ -4,8 +4,8 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::{counter, store};
-use super::{MESSAGES, SEQUENCE, counter_key, require};
+use super::super::store;
+use super::require;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -42,14 +42,14 @@ impl Request for Clear {
 
 impl WriteRequest for Clear {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Cleared> {
-        let mut head = require(tx, &self.session)?.head;
-        let deleted = counter(tx, head.number, MESSAGES)?.unsigned_abs();
-        let sequence = counter(tx, head.number, SEQUENCE)?;
-        sweep::discard(tx, Remains::Session, head.number)?;
-        head.number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
-        let sequence = if planted::is(Bug::SequenceGivenTwice) { 0 } else { sequence };
-        tx.add(counter_key(tx, head.number, SEQUENCE), sequence)?;
-        store(tx, &self.session, &head)?;
+        let mut found = require(tx, &self.session)?;
+        sweep::discard(tx, Remains::Session, found.head.number)?;
+        found.head.number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+        let deleted = std::mem::take(&mut found.tally.messages);
+        if planted::is(Bug::SequenceGivenTwice) {
+            found.tally.sequence = 0;
+        }
+        store(tx, &self.session, &mut found)?;
         Ok(Cleared { deleted })
     }
 }

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{MESSAGES, counter_key, id_key, require, row_key, sequence_of, touch};
+use super::{id_key, require, row_key, sequence_of};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
@@ -41,14 +41,15 @@ impl Request for Delete {
 
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
-        let number = require(tx, &self.session)?.head.number;
+        let mut found = require(tx, &self.session)?;
+        let number = found.head.number;
         let Some(sequence) = sequence_of(tx, number, &self.message)? else {
             return Ok(Deleted { deleted: false });
         };
         tx.delete(row_key(tx, number, sequence))?;
         tx.delete(id_key(tx, number, &self.message)?)?;
-        tx.add(counter_key(tx, number, MESSAGES), -1)?;
-        touch(tx, number)?;
+        found.tally.messages -= 1;
+        found.tally.touch(tx, number)?;
         Ok(Deleted { deleted: true })
     }
 }

@@ -24,7 +24,7 @@ use agentdb_types::{Code, Error, Id, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{MESSAGES, SEQUENCE, counter_key, require, touch};
+use super::require;
 use crate::Table;
 use crate::key::Key;
 use crate::operation::Operation;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::merge_metadata;
-use super::{Body, not_found, require, row_key, sequence_of, touch};
+use super::{Body, not_found, require, row_key, sequence_of};
 use crate::modules::{encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
@@ -76,7 +76,8 @@ impl Request for Update {
 
 impl WriteRequest for Update {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Updated> {
-        let number = require(tx, &self.session)?.head.number;
+        let mut found = require(tx, &self.session)?;
+        let number = found.head.number;
         let missing = || not_found(&self.session, &self.message);
         let sequence = sequence_of(tx, number, &self.message)?.ok_or_else(missing)?;
         let key = row_key(tx, number, sequence);
@@ -102,7 +103,7 @@ impl WriteRequest for Update {
             merge_metadata(&mut body.metadata, patch)?;
         }
         if !planted::is(Bug::UpdateRenewsNothing) {
-            touch(tx, number)?;
+            found.tally.touch(tx, number)?;
         }
         tx.put(key, row_json::encode(&body)?)?;
         Ok(Updated { sequence, version: tx.lsn() })
