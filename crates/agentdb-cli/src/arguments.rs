@@ -20,6 +20,8 @@ enum Kind {
     Boolean,
     Integer,
     Duration,
+    /// An LSN or a time.
+    Point,
     Json,
 }
 
@@ -37,6 +39,7 @@ impl Field {
         match self.kind {
             Kind::Json => "JSON".to_owned(),
             Kind::Duration => "DURATION".to_owned(),
+            Kind::Point => "LSN|TIME".to_owned(),
             _ => self.name.to_uppercase(),
         }
     }
@@ -53,6 +56,7 @@ fn kind(name: &str, schema: &Value) -> Kind {
         ["boolean"] => Kind::Boolean,
         ["integer"] if name.ends_with("_us") => Kind::Duration,
         ["integer"] => Kind::Integer,
+        ["integer", "string"] => Kind::Point,
         _ if schema["anyOf"][0]["enum"].is_array() || schema["enum"].is_array() => Kind::Text,
         _ if schema["anyOf"][0]["oneOf"].is_array() || schema["oneOf"].is_array() => Kind::Text,
         _ => Kind::Json,
@@ -164,6 +168,10 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
             Kind::Duration => match duration_us(text) {
                 Some(us) => us,
                 None => return Err(invalid(format!("{text:?} is not a duration like 90s, 1h30m, 7d or 2w"))),
+            },
+            Kind::Point => match text.parse::<u64>() {
+                Ok(lsn) => lsn.into(),
+                Err(_) => Value::String(text.clone()),
             },
             Kind::Json | Kind::Boolean => json(&field.name, text)?,
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use agentdb::modules::namespace::DEFAULT;
-use agentdb::{Ack, Code, Database, Error, Lsn, Namespace, Result, WriteOptions};
+use agentdb::{Ack, Code, Database, Error, Lsn, Namespace, ReadAt, Result, WriteOptions};
 use clap::ArgMatches;
 use clap::parser::ValueSource;
 
@@ -16,7 +16,8 @@ pub(crate) struct Context {
     pub(crate) namespace: String,
     pub(crate) json: bool,
     pub(crate) options: WriteOptions,
-    pub(crate) min_lsn: Lsn,
+    min_lsn: Lsn,
+    as_of: Option<String>,
     /// The database that stays open from one command to the next, once one has opened it.
     held: Option<Rc<RefCell<Option<Database>>>>,
 }
@@ -36,6 +37,7 @@ impl Context {
                 subject: text("subject"),
             },
             min_lsn: Lsn(matches.get_one::<u64>("min-lsn").copied().unwrap_or_default()),
+            as_of: text("as-of"),
             held: None,
         }
     }
@@ -60,8 +62,30 @@ impl Context {
                 subject: own.options.subject.or(shell.options.subject),
             },
             min_lsn: own.min_lsn.max(shell.min_lsn),
+            as_of: own.as_of.or(shell.as_of),
             path: shell.path,
             held: shell.held,
+        }
+    }
+
+    /// At which point a read is answered.
+    pub(crate) fn read_at(&self) -> Result<ReadAt> {
+        match &self.as_of {
+            None => Ok(ReadAt::Least(self.min_lsn)),
+            Some(_) if self.min_lsn > Lsn::ZERO => Err(Error::new(Code::InvalidValue)
+                .with("field", "--as-of")
+                .with("reason", "it cannot go with --min-lsn")),
+            Some(point) => point.parse().map(ReadAt::AsOf),
+        }
+    }
+
+    /// Refuses a point in the past where only the present is told.
+    pub(crate) fn refuse_as_of(&self) -> Result<()> {
+        match self.as_of {
+            None => Ok(()),
+            Some(_) => Err(Error::new(Code::InvalidValue)
+                .with("field", "--as-of")
+                .with("reason", "this command tells of the present alone")),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::arguments;
 const EXAMPLES: &str = "Examples:
   agentdb state put agent-7 plan '{\"step\": 1}'
   agentdb state get agent-7 plan --json
+  agentdb state get agent-7 plan --as-of 2026-11-28T09:30:00Z
   agentdb session create agent-7 --session s1
   agentdb message append s1 user '\"hello\"'
   agentdb collection create docs --dimension 3
@@ -57,6 +58,7 @@ pub(crate) fn globals() -> Vec<Arg> {
         global("subject", "ID", "Whose data a write holds: sealed in the log with the subject's key"),
         global("principal", "ID", "Who asks, for the log"),
         global("min-lsn", "LSN", "Read at this LSN or later").value_parser(clap::value_parser!(u64)),
+        global("as-of", "LSN|TIME", "Read as of this LSN or time: states, sessions and their messages"),
     ]
 }
 

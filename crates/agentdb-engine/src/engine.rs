@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use agentdb_env::{Env, Lock, entries};
 use agentdb_log::{Head, LocalLog, Log, Opened, SegmentPreparer};
-use agentdb_types::{Code, Error, Lsn, Result, limits};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
 
 use crate::background::Background;
 use crate::completion::WaitingRoom;
 use crate::format::Format;
+use crate::history::{self, Moments, Point, Trimmer};
 use crate::key::{Key, NamespaceId};
 use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
@@ -86,11 +87,13 @@ pub enum Task {
     Collect,
     /// Let go of dead entries of a vector index.
     Compact,
+    /// Let go of history that is kept long enough.
+    Trim,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 11] = [
+    pub const ALL: [Task; 12] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
@@ -102,6 +105,7 @@ impl Task {
         Task::Sweep,
         Task::Collect,
         Task::Compact,
+        Task::Trim,
     ];
 }
 
@@ -153,6 +157,8 @@ pub(crate) struct Core {
     /// Log time of what is published.
     pub(crate) published_us: AtomicI64,
     pub(crate) sweeper: Sweeper,
+    pub(crate) moments: Moments,
+    pub(crate) trimmer: Trimmer,
 }
 
 /// Counts since opening.
@@ -200,6 +206,7 @@ impl Engine {
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
         let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
         core.lock.lock().unwrap_or_else(PoisonError::into_inner).replace(lock);
+        core.moments.load(&core.snapshot(NamespaceId::SYSTEM)?)?;
         core.replay()?;
         core.load_dead()?;
         let background = Background::start(&core)?;
@@ -275,6 +282,20 @@ impl Engine {
                 .with("expected", min_lsn));
         }
         Ok(snapshot)
+    }
+}
+
+impl Engine {
+    /// A view of a namespace as it was at an earlier point: of the nouns that have a history ([`HistoryNoun`]), as far as
+    /// that is kept. Reads of anything else are refused.
+    ///
+    /// # Errors
+    /// [`Code::SnapshotNotReached`] for an LSN that is still to come, [`Code::InvalidValue`] for such a time,
+    /// [`Code::HistoryTrimmed`]; those of [`Engine::snapshot`].
+    ///
+    /// [`HistoryNoun`]: crate::HistoryNoun
+    pub fn snapshot_as_of(&self, namespace: NamespaceId, point: impl Into<Point>) -> Result<Snapshot> {
+        self.snapshot(namespace)?.as_of(point)
     }
 }
 
@@ -384,6 +405,8 @@ fn assemble(
         dead_count: AtomicUsize::new(0),
         published_us: AtomicI64::new(0),
         sweeper: Sweeper::default(),
+        moments: Moments::default(),
+        trimmer: Trimmer::default(),
     }
 }
 
@@ -402,6 +425,9 @@ impl Core {
             }
             let at = |lsn: Lsn| move |err: Error| err.with("lsn", lsn);
             let entries = mutation::entries(&group.body, group.count, group.first_lsn)?;
+            if group.count > 0 {
+                self.note_moment(group.first_lsn, group.time);
+            }
             for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
                 let half = if planted::is(Bug::HalfABatch) { entry.mutations.len() / 2 } else { usize::MAX };
                 for mutation in entry.mutations.iter().take(half) {
@@ -410,6 +436,12 @@ impl Core {
                     let mut after = change.apply(before.as_ref().map(|r| &r.body[..])).map_err(at(lsn))?;
                     if planted::is(Bug::AppliedTwice) && matches!(change, mutation::Change::Add(_)) {
                         after = change.apply(after.as_deref())?;
+                    }
+                    if let Some(before) = before.filter(|_| mutation.keeps)
+                        && !planted::is(Bug::HistoryNotRecovered)
+                        && let Some(version) = history::version_key(&mutation.key, lsn)
+                    {
+                        self.apply(version.as_bytes(), lsn, Some(history::encode(&before).into()));
                     }
                     self.apply(&mutation.key, lsn, after.map(Into::into));
                 }
@@ -445,6 +477,13 @@ impl Core {
         self.rows.apply(key, lsn, body.clone());
         if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
             self.fail(&err);
+        }
+    }
+
+    /// Keeps the log time of the batches from this LSN on.
+    pub(crate) fn note_moment(&self, lsn: Lsn, time: Timestamp) {
+        if let Some((key, body)) = self.moments.note(lsn, time) {
+            self.apply(key.as_bytes(), lsn, Some(body));
         }
     }
 
@@ -507,6 +546,7 @@ impl Core {
                 self.check_failed().and_then(|()| self.check_lock()).and_then(|()| self.preparer.step())
             }
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
+            Task::Trim => self.check_failed().and_then(|()| history::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()

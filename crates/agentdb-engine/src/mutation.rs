@@ -10,8 +10,8 @@
 //! | 3 | yes | subject: whose key seals the bodies |
 //! | 8 | yes | a mutation: length-prefixed key (namespace, table, components), kind byte, body |
 //!
-//! The kind byte is 1 put, 2 delete, 3 add, 4 splice (an append is a splice at the end); its bit 7 tells that the body is sealed. Mutations are in
-//! the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
+//! The kind byte is 1 put, 2 delete, 3 add, 4 splice (an append is a splice at the end); its bit 7 tells that the body is sealed,
+//! bit 6 that the version which ends is kept as history. Mutations are in the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
 
 use agentdb_types::{Code, Error, Lsn, Result};
 
@@ -22,6 +22,7 @@ const PRINCIPAL: u64 = 2;
 const SUBJECT: u64 = 3;
 const MUTATION: u64 = 8;
 const SEALED: u8 = 0x80;
+const KEEPS: u8 = 0x40;
 
 /// A change of one row, decided: applying it needs the row before and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +163,8 @@ fn unappliable() -> Error {
 pub(crate) struct Mutation {
     pub(crate) key: Vec<u8>,
     pub(crate) body: Body,
+    /// Whether the row before, if there is one, is put aside as a version that ended.
+    pub(crate) keeps: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,19 +285,20 @@ impl Mutation {
             }
             _ => Body::Clear(change),
         };
-        Ok(Mutation { key, body })
+        Ok(Mutation { key, body, keeps: false })
     }
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.key.len() + 16);
         put_bytes(&mut out, &self.key);
+        let keeps = if self.keeps { KEEPS } else { 0 };
         match &self.body {
             Body::Clear(change) => {
-                out.push(change.kind());
+                out.push(change.kind() | keeps);
                 change.encode_body(&mut out);
             }
             Body::Sealed(kind, bytes) => {
-                out.push(kind | SEALED);
+                out.push(kind | SEALED | keeps);
                 out.extend_from_slice(bytes);
             }
         }
@@ -305,13 +309,14 @@ impl Mutation {
         let mut reader = Reader(bytes);
         let key = reader.bytes().ok_or_else(|| malformed("a mutation's key"))?.to_vec();
         let kind = reader.byte().ok_or_else(|| malformed("a mutation's kind"))?;
+        let (kind, keeps) = (kind & !KEEPS, kind & KEEPS != 0);
         let rest = reader.0;
         let body = if kind & SEALED != 0 && (1..=4).contains(&(kind & !SEALED)) {
             Body::Sealed(kind & !SEALED, rest.to_vec())
         } else {
             Body::Clear(Change::decode_body(kind, rest).ok_or_else(|| malformed("a mutation's body"))?)
         };
-        Ok(Mutation { key, body })
+        Ok(Mutation { key, body, keeps })
     }
 }
 
@@ -366,8 +371,8 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let mutations =
-            prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), change(), 0..6);
+        let changes = (change(), any::<bool>());
+        let mutations = prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), changes, 0..6);
         (".{0,12}", prop::option::of(".{0,8}"), mutations, any::<bool>()).prop_map(
             |(operation, principal, mutations, unknown)| Entry {
                 operation,
@@ -375,7 +380,7 @@ mod tests {
                 subject: None,
                 mutations: mutations
                     .into_iter()
-                    .map(|(key, change)| Mutation { key, body: Body::Clear(change) })
+                    .map(|(key, (change, keeps))| Mutation { key, body: Body::Clear(change), keeps })
                     .collect(),
                 unknown: if unknown { vec![(5, b"x".to_vec()), (99, vec![])] } else { vec![] },
             },

@@ -65,12 +65,18 @@ pub enum Bug {
     ChainPruned,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
+    /// Recovery puts no versions aside.
+    HistoryNotRecovered,
+    /// A row is there before it was written.
+    PastBeforeBirth,
+    /// Versions go before their time.
+    HistoryCutShort,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 30] = [
+    pub const ALL: [Bug; 33] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -101,6 +107,9 @@ impl Bug {
         Bug::CopyNotCounted,
         Bug::ChainPruned,
         Bug::UpdateRenewsNothing,
+        Bug::HistoryNotRecovered,
+        Bug::PastBeforeBirth,
+        Bug::HistoryCutShort,
     ];
 }
 

@@ -120,6 +120,9 @@ impl Sequencer {
         };
         put_entry(&mut self.open.body, &entry);
         self.open.count += 1;
+        if self.open.count == 1 {
+            core.note_moment(lsn, time);
+        }
         for (key, body) in changed {
             core.apply(&key, lsn, body);
         }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use agentdb_types::{Lsn, Result, Timestamp};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 
 use crate::digest::Digest;
 use crate::engine::Core;
+use crate::history::{Past, Point};
 use crate::key::{Key, NamespaceId};
 use crate::read::{Page, Read};
 use crate::rows::{Reader, Row};
@@ -18,23 +19,41 @@ pub struct Snapshot {
     pub(crate) rows: Reader,
     namespace: NamespaceId,
     now: Timestamp,
+    /// If it shows what was: which LSN.
+    past: Option<Past>,
 }
 
 impl Snapshot {
     pub(crate) fn new(core: Arc<Core>, rows: Reader, namespace: NamespaceId, now: Timestamp) -> Self {
-        Snapshot { core, rows, namespace, now }
+        Snapshot { core, rows, namespace, now, past: None }
     }
 
     /// The LSN of the snapshot.
     pub fn lsn(&self) -> Lsn {
-        self.rows.at()
+        self.past.as_ref().map_or_else(|| self.rows.at(), Past::at)
+    }
+
+    /// The rows as they were at a point before this snapshot's.
+    ///
+    /// # Errors
+    /// [`SnapshotNotReached`](agentdb_types::Code::SnapshotNotReached) or
+    /// [`InvalidValue`](agentdb_types::Code::InvalidValue) for a point after it;
+    /// [`HistoryTrimmed`](agentdb_types::Code::HistoryTrimmed).
+    pub fn as_of(&self, point: impl Into<Point>) -> Result<Snapshot> {
+        let present = Present(self);
+        let (at, now) = point.into().resolve(&present, self.rows.at(), self.now)?;
+        Ok(Snapshot { past: Some(Past::new(&present, at)?), now, ..self.clone() })
     }
 
     /// The digest of the namespace's rows.
     ///
     /// # Errors
-    /// [`RowsCorrupt`](agentdb_types::Code::RowsCorrupt), errors of files.
+    /// [`RowsCorrupt`](agentdb_types::Code::RowsCorrupt), errors of files; [`NoHistory`](agentdb_types::Code::NoHistory) in
+    /// the past.
     pub fn digest(&self) -> Result<Digest> {
+        if self.past.is_some() {
+            return Err(Error::new(Code::NoHistory).with("noun", "a digest"));
+        }
         Ok(self.rows.hash(self.namespace)?.digest())
     }
 
@@ -54,7 +73,40 @@ impl Read for Snapshot {
     }
 
     fn get(&self, key: &Key) -> Result<Option<Row>> {
-        self.rows.get(key.as_bytes())
+        match &self.past {
+            None => self.rows.get(key.as_bytes()),
+            Some(past) => past.get(&Present(self), key),
+        }
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: Option<&Key>,
+        page: Page,
+        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
+    ) -> Result<()> {
+        match &self.past {
+            None => Present(self).scan(from, to, page, visit),
+            Some(past) => past.scan(&Present(self), from, to, page, visit),
+        }
+    }
+}
+
+/// The rows as they are, of a snapshot that may show what was.
+struct Present<'a>(&'a Snapshot);
+
+impl Read for Present<'_> {
+    fn namespace(&self) -> NamespaceId {
+        self.0.namespace
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Row>> {
+        self.0.rows.get(key.as_bytes())
     }
 
     fn scan(
@@ -67,7 +119,7 @@ impl Read for Snapshot {
         if to.is_some_and(|to| to <= from) {
             return Ok(());
         }
-        for entry in self.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
+        for entry in self.0.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
             let (key, row) = entry?;
             if !visit(Key::from_bytes(key), row)? {
                 break;

@@ -7,11 +7,33 @@ use serde_json::Value;
 
 use crate::completion::Promise;
 use crate::engine::Core;
+use crate::history::Point;
 use crate::key::NamespaceId;
 use crate::modules;
 use crate::operation::{AnyWrite, Call, Effect, Operation, ReadRequest, Scope, WriteRequest, encode_json};
 use crate::request::{Committed, Origin, Queued, QueuedWrite, Ticket, WriteOptions, typed, untyped};
 use crate::{Engine, Snapshot};
+
+/// At which point a read in JSON form is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadAt {
+    /// At the newest LSN, which must be this one or a later one.
+    Least(Lsn),
+    /// As of an earlier point, for nouns that have a history.
+    AsOf(Point),
+}
+
+impl Default for ReadAt {
+    fn default() -> Self {
+        ReadAt::Least(Lsn::ZERO)
+    }
+}
+
+impl From<Lsn> for ReadAt {
+    fn from(min_lsn: Lsn) -> Self {
+        ReadAt::Least(min_lsn)
+    }
+}
 
 /// Writes of one namespace that are committed together, or not at all.
 #[derive(Default)]
@@ -125,17 +147,18 @@ impl Engine {
     }
 
     /// Calls an operation by name, with its request and response in JSON form. A write waits for its answer; a read is
-    /// answered at `min_lsn` or later.
+    /// answered at the newest LSN, or as of an earlier point.
     ///
     /// # Errors
-    /// [`Code::UnknownOperation`], [`Code::NotUnary`], those of a malformed request, those of the operation.
+    /// [`Code::UnknownOperation`], [`Code::NotUnary`], those of a malformed request, those of the operation;
+    /// [`Code::InvalidValue`] for a write as of an earlier point; those of [`Engine::snapshot_as_of`].
     pub fn call_json(
         &self,
         namespace: NamespaceId,
         operation: &str,
         request: Value,
         options: WriteOptions,
-        min_lsn: Lsn,
+        at: impl Into<ReadAt>,
     ) -> Result<Committed<Value>> {
         let operation = modules::operation(operation)?;
         operation.check_unary()?;
@@ -143,10 +166,18 @@ impl Engine {
         let namespace = scoped(&operation.about.scope, namespace);
         match operation.call {
             Call::Read(read) => {
-                let snapshot = self.snapshot_at_least(namespace, min_lsn)?;
+                let snapshot = match at.into() {
+                    ReadAt::Least(min_lsn) => self.snapshot_at_least(namespace, min_lsn)?,
+                    ReadAt::AsOf(point) => self.snapshot_as_of(namespace, point)?,
+                };
                 Ok(Committed { lsn: snapshot.lsn(), response: read(self, &snapshot, request)? })
             }
             Call::Write(make) => {
+                if matches!(at.into(), ReadAt::AsOf(_)) {
+                    return Err(Error::new(Code::InvalidValue)
+                        .with("field", "as_of")
+                        .with("reason", "it is for reads: what was cannot be written"));
+                }
                 let writes = vec![make(self, request)?];
                 let queued = self.core.enqueue(namespace, writes, options, Origin::Call)?;
                 let committed = untyped(self.core.clone(), queued).wait()?;

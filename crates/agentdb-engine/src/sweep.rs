@@ -324,6 +324,9 @@ impl WriteRequest for Sweep {
                 tx.delete(note)?;
             }
         }
+        if self.whole {
+            tx.forget();
+        }
         for key in &self.remains {
             let key = Key::from_bytes(key.clone());
             if !self.whole {

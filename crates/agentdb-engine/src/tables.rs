@@ -73,6 +73,12 @@ tables! {
     ChannelContent = 53 "channel_content",
     /// How often a content is referred to: (number of the first thread, hash) to an `i64`.
     ChannelContentCount = 54 "channel_content_count",
+    /// Versions that ended: (table, components of the row's own key, LSN that ended it).
+    History = 72 "history",
+    /// How long versions are kept: (noun).
+    Retention = 73 "retention",
+    /// Which time belongs to which LSN, in the system namespace: (LSN of the chunk's first moment).
+    Moment = 74 "moment",
 }
 
 #[cfg(test)]

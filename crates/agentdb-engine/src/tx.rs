@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 
+use crate::history::{self, HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
 use crate::mutation::{Change, Mutation, Seal};
 use crate::read::Read;
@@ -30,6 +31,8 @@ pub struct Tx<'a> {
     counted: usize,
     bytes: usize,
     wrote: bool,
+    /// Whether what ends leaves no history.
+    forgets: bool,
     /// The row that was looked at last: what a decision reads, it mostly writes next.
     looked_at: RefCell<Option<(Key, Option<Row>)>>,
 }
@@ -86,6 +89,7 @@ impl<'a> Tx<'a> {
             counted: 0,
             bytes: 0,
             wrote: false,
+            forgets: false,
             looked_at: RefCell::default(),
         }
     }
@@ -154,6 +158,11 @@ impl<'a> Tx<'a> {
         Ok(value)
     }
 
+    /// Says that nothing of what the batch ends is kept: the namespace itself goes.
+    pub(crate) fn forget(&mut self) {
+        self.forgets = true;
+    }
+
     fn write(&mut self, key: Key, body: Option<Vec<u8>>, kind: Kind) -> Result<()> {
         self.bytes += key.as_bytes().len() + body.as_ref().map_or(0, Vec::len);
         self.wrote |= body.is_some();
@@ -188,9 +197,18 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
+    /// The rows without what this batch does to them: what ends with it is not history yet.
+    pub(crate) fn before(&self) -> Before<'_> {
+        Before(self)
+    }
+
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
     pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
         let mut decided = Decided { mutations: Vec::new(), rows: Vec::new(), wrote: self.wrote };
+        let mut keeping = Keeping { namespace: self.namespace, rows: self.rows, known: Vec::new() };
+        if self.forgets {
+            keeping.known = HistoryNoun::ALL.map(|noun| (noun, false)).to_vec();
+        }
         for (key, write) in self.writes {
             let before = match write.before {
                 Some(before) => before,
@@ -204,10 +222,76 @@ impl<'a> Tx<'a> {
                 (None, Some(after), None) => Change::Put(after.to_vec()),
             };
             let subject = subject.filter(|_| write.content);
-            decided.mutations.push(Mutation::new(key.clone(), change, subject, seal)?);
+            let mut mutation = Mutation::new(key.clone(), change, subject, seal)?;
+            if let Some(before) = &before
+                && keeping.of(&key)?
+                && let Some(version) = history::version_key(&key, self.lsn)
+            {
+                mutation.keeps = true;
+                decided.rows.push((version.into_bytes(), Some(history::encode(before).into())));
+            }
+            decided.mutations.push(mutation);
             decided.rows.push((key, write.after));
         }
         Ok(decided)
+    }
+}
+
+/// The rows before the batch, in-flight batches included, as [`Tx::before`] gives them.
+pub(crate) struct Before<'a>(&'a Tx<'a>);
+
+impl Read for Before<'_> {
+    fn namespace(&self) -> NamespaceId {
+        self.0.namespace
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.now
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Row>> {
+        self.0.rows.get(key.as_bytes())
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: Option<&Key>,
+        page: Page,
+        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
+    ) -> Result<()> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(());
+        }
+        for entry in self.0.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
+            let (key, row) = entry?;
+            if !visit(Key::from_bytes(key), row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which nouns of a namespace keep versions that end, looked up once a batch. A change of that counts from the next batch
+/// on.
+struct Keeping<'a> {
+    namespace: NamespaceId,
+    rows: &'a Reader,
+    known: Vec<(HistoryNoun, bool)>,
+}
+
+impl Keeping<'_> {
+    fn of(&mut self, key: &[u8]) -> Result<bool> {
+        let table = Key::table_of(key).and_then(Table::from_number);
+        let Some(noun) = table.and_then(HistoryNoun::of) else { return Ok(false) };
+        if let Some((_, keeps)) = self.known.iter().find(|(known, _)| *known == noun) {
+            return Ok(*keeps);
+        }
+        let row = self.rows.get(Retention::key(self.namespace, noun).as_bytes())?;
+        let keeps = Retention::decode(row.as_ref())?.keeps();
+        self.known.push((noun, keeps));
+        Ok(keeps)
     }
 }
 

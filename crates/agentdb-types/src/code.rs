@@ -250,6 +250,14 @@ codes! {
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
         "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+    1060 HistoryTrimmed Invalid "history_trimmed"
+        "the history of {noun} reaches back to LSN {earliest}, the request asked for {actual}"
+        "A read as of an earlier point asked for one whose history is not kept any more."
+        "Ask for a later point, or keep history longer (`retention.set`): what is gone stays gone. A backup may reach further back.";
+    1061 NoHistory Invalid "no_history"
+        "{noun} keeps no history, so that nothing of it can be read as of an earlier point"
+        "Only states, and sessions with their messages, have a history, and a namespace may keep none of them (`retention.set`)."
+        "Read it as it is now. Checkpoints have a history of their own, which `checkpoint.list` shows.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -22,6 +22,8 @@ pub const PAGE: usize = 10_000;
 pub const PAGE_DEFAULT: usize = 100;
 /// Microseconds for which the outcome of a write with an idempotency key is kept: 24 hours.
 pub const IDEMPOTENCY_KEPT_US: i64 = 24 * 3_600 * 1_000_000;
+/// Microseconds for which history is kept unless a namespace says otherwise: 24 hours.
+pub const HISTORY_KEPT_US: i64 = 24 * 3_600 * 1_000_000;
 /// Microseconds by which the wall clock may run ahead of the elapsed time between two writes: one hour.
 pub const CLOCK_JUMP_US: i64 = 3_600 * 1_000_000;
 /// Requests that may wait for the sequencer.

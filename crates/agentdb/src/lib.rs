@@ -37,6 +37,7 @@ mod collection;
 mod database;
 #[cfg(feature = "models")]
 mod encoder;
+mod history;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -48,7 +49,7 @@ mod thread;
 mod write;
 
 pub use agentdb_engine::{
-    Ack, Committed, Digest, Effect, Metric, NamespaceId, Operation, ReadRequest, Scope, Segment, Shape,
+    Ack, Committed, Digest, Effect, HistoryNoun, Metric, NamespaceId, Operation, Point, ReadAt, ReadRequest, Scope, Segment, Shape,
     Snapshot, Stats, StoredFile, TextEncoder, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]

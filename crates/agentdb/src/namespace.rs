@@ -5,7 +5,7 @@ use std::io;
 
 use agentdb_engine::modules::{blob, state};
 use agentdb_engine::{
-    Committed, Digest, Engine, NamespaceId, ReadRequest, Snapshot, WriteOptions, WriteRequest,
+    Committed, Digest, Engine, NamespaceId, Point, ReadAt, ReadRequest, Snapshot, WriteOptions, WriteRequest,
 };
 use agentdb_types::{Lsn, Result};
 use serde_json::Value;
@@ -284,7 +284,33 @@ impl Namespace {
         WriteBatch::new(self.engine.clone(), self.id)
     }
 
-    /// Calls an operation by name, in JSON form. A read waits for nothing but answers at `min_lsn` or later.
+    /// A view of the namespace as it was at an earlier point: an LSN, or a time. States, and sessions with their messages,
+    /// can be read in it, for as long as their history is kept (24 hours unless [`retention::Set`] says otherwise);
+    /// anything else is refused.
+    ///
+    /// [`retention::Set`]: crate::modules::retention::Set
+    ///
+    /// # Errors
+    /// [`HistoryTrimmed`](agentdb_types::Code::HistoryTrimmed); for a point that is still to come
+    /// [`SnapshotNotReached`](agentdb_types::Code::SnapshotNotReached) or
+    /// [`InvalidValue`](agentdb_types::Code::InvalidValue).
+    ///
+    /// ```
+    /// # use agentdb::{json, modules::state::Get};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let first = ns.state("agent-7").put("plan", json!({"step": 1})).wait()?.lsn;
+    /// ns.state("agent-7").put("plan", json!({"step": 2})).wait()?;
+    /// let then = ns.as_of(first)?;
+    /// assert_eq!(ns.read_in(&then, Get::new("agent-7", "plan"))?.value["step"], 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn as_of(&self, point: impl Into<Point>) -> Result<Snapshot> {
+        self.engine.snapshot_as_of(self.id, point)
+    }
+
+    /// Calls an operation by name, in JSON form. A read waits for nothing but answers at an LSN or later, or as of an
+    /// earlier [`Point`].
     ///
     /// # Errors
     /// Those of a malformed request, and those of the operation.
@@ -303,9 +329,9 @@ impl Namespace {
         operation: &str,
         request: Value,
         options: WriteOptions,
-        min_lsn: Lsn,
+        at: impl Into<ReadAt>,
     ) -> Result<Committed<Value>> {
-        self.engine.call_json(self.id, operation, request, options, min_lsn)
+        self.engine.call_json(self.id, operation, request, options, at)
     }
 
     /// Stores bytes; they are durable, and referenced, when this returns.

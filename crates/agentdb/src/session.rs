@@ -81,8 +81,8 @@ impl Sessions {
 /// [`append`](Session::append) creates it if it is told the [owner](Write::owner).
 #[derive(Clone)]
 pub struct Session {
-    namespace: Namespace,
-    session: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) session: String,
 }
 
 impl Session {

@@ -16,8 +16,8 @@ use crate::{Namespace, Page, Write, present};
 /// has outlived its time to live is `None`, not an error.
 #[derive(Clone)]
 pub struct State {
-    namespace: Namespace,
-    owner: String,
+    pub(crate) namespace: Namespace,
+    pub(crate) owner: String,
 }
 
 impl State {

@@ -27,6 +27,9 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
 
 fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
+    if matches!(name, "batch" | "log" | "verify" | "inspect" | "tour") {
+        context.refuse_as_of()?;
+    }
     match name {
         "search" => search::run(&context, matches)?,
         "batch" => batch::run(&context, matches)?,

@@ -20,6 +20,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         unary(context, operation, request)?;
         return Ok(ExitCode::SUCCESS);
     }
+    context.refuse_as_of()?;
     match operation.about.name {
         "blob.put" => {
             super::blob::put(
@@ -41,6 +42,6 @@ fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()>
     let db = context.open(operation.about.effect != Effect::Read)?;
     super::search::load_encoder_for(&db, operation.about.name, &request)?;
     let namespace = context.namespace(&db)?;
-    let answer = namespace.call(operation.about.name, request, context.options.clone(), context.min_lsn)?;
+    let answer = namespace.call(operation.about.name, request, context.options.clone(), context.read_at()?)?;
     output::answer(&answer.response, context.json)
 }

@@ -73,7 +73,7 @@ fn answer(context: &Context, opened: &mut Option<Opened>, line: &[u8]) -> Result
         }
         Asked::One((operation, request)) => {
             super::search::load_encoder_for(db, &operation, &request)?;
-            let answer = namespace.call(&operation, request, context.options.clone(), context.min_lsn)?;
+            let answer = namespace.call(&operation, request, context.options.clone(), context.read_at()?)?;
             Ok((answer.lsn, answer.response))
         }
     }

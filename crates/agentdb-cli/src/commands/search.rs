@@ -44,6 +44,6 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     if !words.is_empty() && namespace.read(Get { collection: collection.to_owned() })?.encoder.is_some() {
         db.use_local_text_encoder(1)?;
     }
-    let answer = namespace.call("record.search", request, context.options.clone(), context.min_lsn)?;
+    let answer = namespace.call("record.search", request, context.options.clone(), context.read_at()?)?;
     output::answer(&answer.response, context.json)
 }

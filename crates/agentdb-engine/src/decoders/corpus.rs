@@ -212,6 +212,10 @@ fn write_the_corpus() {
                     Table::Namespace => "namespace_row",
                     Table::Idempotency => "idempotency_row",
                     Table::State => "state_row",
+                    Table::History => "version_row",
+                    Table::Moment => "moments_row",
+                    Table::Retention => "retention_row",
+                    Table::SessionTally => "session_tally_row",
                     Table::Session => "session_row",
                     Table::Message => "message_row",
                     Table::Blob => "blob_row",
@@ -266,7 +270,7 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
         put("change", name, &bytes);
         put("sealed", name, &bytes);
         let mutations =
-            vec![mutation::Mutation { key: b"key".to_vec(), body: mutation::Body::Clear(change) }];
+            vec![mutation::Mutation { key: b"key".to_vec(), body: mutation::Body::Clear(change), keeps: name == "splice" }];
         let unknown = vec![(5, b"x".to_vec()), (99, Vec::new())];
         let entry = mutation::Entry {
             operation: "state.put".into(),

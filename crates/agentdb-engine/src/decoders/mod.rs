@@ -40,18 +40,22 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("key_file", log::key_file),
         ("manifest", crate::rows::decoders::manifest),
         ("message_row", rows::message),
+        ("moments_row", rows::moments),
         ("namespace_row", rows::namespace),
         ("record_row", rows::record),
         ("requests", requests::requests),
+        ("retention_row", rows::retention),
         ("run", crate::rows::decoders::run),
         ("sealed", log::sealed),
         ("segment_header", frames::segment_header),
         ("session_row", rows::session),
+        ("session_tally_row", rows::session_tally),
         ("set_hash", rows::set_hash),
         ("state_row", rows::state),
         ("thread_row", rows::thread),
         ("timestamp", text::timestamp),
         ("vector_row", rows::vector),
+        ("version_row", rows::version),
     ]
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::digest::SetHash;
+use crate::history;
 use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
@@ -47,6 +48,28 @@ pub(super) fn record(bytes: &[u8]) -> bool {
 
 pub(super) fn session(bytes: &[u8]) -> bool {
     of_json::<session::Head>(bytes)
+}
+
+pub(super) fn session_tally(bytes: &[u8]) -> bool {
+    let Ok(tally) = session::Tally::decode(&row(bytes)) else { return false };
+    assert_eq!(tally.encode(), bytes);
+    true
+}
+
+pub(super) fn retention(bytes: &[u8]) -> bool {
+    of_json::<history::Retention>(bytes)
+}
+
+pub(super) fn version(bytes: &[u8]) -> bool {
+    let Ok(version) = history::decode(&row(bytes)) else { return false };
+    assert_eq!(history::encode(&version), bytes);
+    true
+}
+
+pub(super) fn moments(bytes: &[u8]) -> bool {
+    let Ok(chunk) = history::Chunk::decode(Lsn(1), bytes) else { return false };
+    assert_eq!(chunk.encode(), bytes);
+    true
 }
 
 pub(super) fn state(bytes: &[u8]) -> bool {

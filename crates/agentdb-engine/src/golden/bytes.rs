@@ -8,6 +8,7 @@ use agentdb_types::Lsn;
 
 use super::{Files, load, open, versions, world_of};
 use crate::decoders::by_name;
+use crate::history;
 use crate::mutation::{self, Body, Entry, put_entry};
 use crate::rows::Direction;
 use crate::{Key, Row, Table, format, keyring, row_json};
@@ -110,6 +111,9 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         | Table::CheckpointWrite
         | Table::ChannelVersion
         | Table::ChannelContent => checkpoint::recode(table, row).ok(),
+        Table::History => Some(history::encode(&history::decode(row).ok()?)),
+        Table::Retention => of_json::<history::Retention>(row),
+        Table::Moment => Some(history::Chunk::decode(Lsn(1), &row.body).ok()?.encode()),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

@@ -93,6 +93,11 @@ fn drained(world: &World, engine: &Engine) {
         collection.create {"collection": "far", "dimension": 2, "metric": "euclidean"}
         collection.create {"collection": "gone"}
         collection.delete {"collection": "gone"}
+        retention.set {"noun": "session", "history_us": null}
+        state.put {"owner": "ann", "key": "plan", "value": "changed"}
+        message.append {"session": "s", "role": "user", "content": "was said otherwise", "message": "m0"}
+        message.update {"session": "s", "message": "m0", "content": "changed"}
+        session.fork {"session": "s", "to": "forked", "through_sequence": 1}
         checkpoint.put {"thread": "t", "checkpoint": "c1", "versions": {"said": 1}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once"]}, "data": {"v": 1}, "metadata": {"run_id": "r1", "step": 0}}
         checkpoint.put {"thread": "t", "checkpoint": "c2", "parent": "c1", "versions": {"said": 2}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once", "then"]}, "encoded": {"packed": {"type": "msgpack", "data": "3AABwA=="}}, "metadata": {"run_id": "r1", "step": 1}}
         checkpoint.put {"thread": "t", "namespace": "child", "checkpoint": "c3", "versions": {"said": 2}, "empty": ["said"]}
@@ -194,7 +199,7 @@ fn newer_entry(world: &World) {
         operation: "state.put".into(),
         principal: Some("a newer version".into()),
         subject: None,
-        mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)) }],
+        mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)), keeps: false }],
         unknown: vec![(5, b"between".to_vec()), (77, b"behind".to_vec())],
     };
     let mut body = Vec::new();

@@ -6,6 +6,7 @@ pub mod collection;
 pub mod database;
 pub mod namespace;
 pub mod record;
+pub mod retention;
 pub mod session;
 pub mod state;
 #[cfg(test)]
@@ -33,6 +34,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(database::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
+    operations.extend(retention::operations());
     operations.extend(session::operations());
     operations.extend(state::operations());
     operations.sort_by_key(|o| o.about.name);

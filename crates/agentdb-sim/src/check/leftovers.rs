@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use agentdb_engine::{Key, NamespaceId, Page, Read, Snapshot, Table};
+use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Snapshot, Table};
 use agentdb_env::Env;
 
 use super::Check;
@@ -95,6 +95,13 @@ pub(crate) fn rows(
         }
     }
     Ok(())
+}
+
+/// The first LSN whose time is known; 1 if no time is.
+pub(crate) fn first_moment(engine: &Engine) -> Check<u64> {
+    let snapshot = engine.snapshot(NamespaceId::SYSTEM).map_err(|e| e.to_string())?;
+    let first = keys(&snapshot, &Key::new(NamespaceId::SYSTEM, Table::Moment))?.into_iter().next();
+    first.map_or(Ok(1), |key| key.components().u64().map_err(|e| e.to_string()))
 }
 
 /// Checks that the files of a namespace's blobs are those that a row refers to, or that are kept for readers a while.

@@ -2,6 +2,7 @@
 
 mod blob;
 mod checkpoint;
+mod history;
 mod leftovers;
 mod record;
 mod refusal;
@@ -17,9 +18,9 @@ use agentdb_env::sim::Random;
 use agentdb_types::{Code, Error};
 use serde_json::{Value, json};
 
-pub(crate) use self::leftovers::{files, rows};
+pub(crate) use self::leftovers::{files, first_moment, rows};
 pub(crate) use self::refusal::of_the_handle;
-use crate::model::{Model, Namespace};
+use crate::model::{Model, Namespace, Past};
 
 /// What a check says: what is wrong, if anything is.
 pub(crate) type Check<T = ()> = std::result::Result<T, String>;
@@ -38,6 +39,11 @@ pub(crate) struct View<'a> {
     pub(crate) latest: Option<&'a Namespace>,
     /// The time by now.
     pub(crate) latest_now: i64,
+    /// Which namespace it is.
+    pub(crate) number: u64,
+    /// What was at each LSN, and the first LSN whose time is known.
+    pub(crate) past: &'a Past,
+    pub(crate) moments_from: u64,
     /// What was read.
     pub(crate) reads: RefCell<Reads>,
 }
@@ -47,6 +53,7 @@ impl View<'_> {
     pub(crate) fn everything(&self, dice: &mut Random) -> Check {
         self.states(dice)?;
         self.sessions(dice, true)?;
+        self.history(dice)?;
         self.records(dice, true)?;
         self.threads(dice, true)?;
         self.blobs(dice)
@@ -54,7 +61,8 @@ impl View<'_> {
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(10) {
+        match dice.below(11) {
+            10 => self.history(dice),
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::checkpoint::CHANNELS;
 pub(crate) use self::record::{filter, search};
-use crate::model::{Model, Namespace, Request};
+use crate::model::{Model, Namespace, Past, Request};
 
 pub(crate) const OWNERS: [&str; 4] = ["ann", "an", "b\u{0}b", "\u{4e2d}"];
 const NAMES: [&str; 3] = ["team", "test", "default"];
@@ -29,6 +29,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) namespaces: &'a [u64],
     /// Versions that some row has or had.
     pub(crate) versions: &'a [u64],
+    /// What was at each LSN.
+    pub(crate) past: &'a Past,
     /// Requests with an idempotency key.
     pub(crate) earlier: &'a [&'a Request],
 }
@@ -39,6 +41,24 @@ impl Scene<'_> {
             0 => 0,
             _ if dice.chance(1, 4) => 0,
             n => self.versions[dice.below(n) as usize],
+        }
+    }
+
+    /// A point in the past, mostly; now and then one that is still to come, or that is not kept any more.
+    pub(crate) fn point(&self, dice: &mut Random) -> Value {
+        let head = self.model.lsn;
+        let lsn = match dice.below(12) {
+            0 => dice.below(head + 1),
+            1 if dice.chance(1, 4) => head + 1 + dice.below(40),
+            _ => head.saturating_sub(dice.below(20)),
+        };
+        let moment = self.past.get(&lsn).filter(|_| dice.chance(1, 3)).map(|(_, time)| *time);
+        match moment {
+            Some(micros) => {
+                let late = if dice.chance(1, 12) { 7_200_000_000 } else { dice.below(2) as i64 };
+                crate::model::time(micros + late)
+            }
+            None => json!(lsn),
         }
     }
 
@@ -92,7 +112,8 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
-    match dice.below(25) {
+    match dice.below(26) {
+        25 if dice.chance(1, 3) => state::retention(dice),
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),

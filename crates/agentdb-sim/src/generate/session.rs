@@ -28,7 +28,9 @@ pub(super) fn operation(
     namespace: &Namespace,
 ) -> (&'static str, Value) {
     let session = session(dice, namespace);
-    match dice.below(24) {
+    match dice.below(26) {
+        24 => fork(dice, scene, session),
+        25 => ("session.restore", json!({"session": session, "at": scene.point(dice)})),
         0..=2 => create(dice, session),
         3 | 4 => update(dice, session),
         5 => ("session.delete", json!({"session": session})),
@@ -62,6 +64,20 @@ fn create(dice: &mut Random, session: String) -> (&'static str, Value) {
         fields["ttl_us"] = json!(2_000_000 + dice.below(20_000_000));
     }
     ("session.create", fields)
+}
+
+fn fork(dice: &mut Random, scene: &Scene<'_>, session: String) -> (&'static str, Value) {
+    let mut fields = json!({"session": session});
+    if dice.chance(3, 4) {
+        fields["to"] = if dice.chance(1, 30) { json!(bad_id(dice)) } else { json!(pick(dice, &SESSIONS)) };
+    }
+    if dice.chance(2, 3) {
+        fields["at"] = scene.point(dice);
+    }
+    if dice.chance(1, 3) {
+        fields["through_sequence"] = json!(dice.below(8));
+    }
+    ("session.fork", fields)
 }
 
 fn update(dice: &mut Random, session: String) -> (&'static str, Value) {

@@ -30,7 +30,8 @@ pub(super) fn operation(
     if dice.chance(1, 60) {
         fields["key"] = json!(bad_id(dice));
     }
-    match dice.below(13) {
+    match dice.below(14) {
+        13 => restore(dice, scene, fields),
         0..=2 => {
             fields["value"] = value(dice);
             maybe_ttl(dice, &mut fields);
@@ -71,6 +72,28 @@ pub(super) fn operation(
         10 | 11 => take(dice, scene, namespace, fields),
         _ => clear(dice),
     }
+}
+
+/// Restores a value, of whichever key.
+fn restore(dice: &mut Random, scene: &Scene<'_>, mut fields: Value) -> (&'static str, Value) {
+    fields["at"] = scene.point(dice);
+    maybe_ttl(dice, &mut fields);
+    if dice.chance(1, 12) {
+        fields["expected_version"] = json!(scene.version(dice));
+    }
+    ("state.restore", fields)
+}
+
+/// How long history is kept.
+pub(super) fn retention(dice: &mut Random) -> (&'static str, Value) {
+    let history_us = match dice.below(6) {
+        0 => Value::Null,
+        1 => json!(0),
+        2 | 3 => json!(1_000_000 + dice.below(60_000_000)),
+        _ => json!(limits::HISTORY_KEPT_US),
+    };
+    let noun = if dice.chance(1, 2) { "state" } else { "session" };
+    ("retention.set", json!({"noun": noun, "history_us": history_us}))
 }
 
 /// Takes a value, mostly one that is there.

@@ -5,6 +5,7 @@
 pub(crate) mod blob;
 pub(crate) mod checkpoint;
 mod filter;
+pub(crate) mod history;
 pub(crate) mod record;
 mod search;
 pub(crate) mod session;
@@ -19,6 +20,8 @@ use serde_json::{Map, Value, json};
 
 use self::blob::Blob;
 use self::checkpoint::Thread;
+pub(crate) use self::history::Past;
+use self::history::Retention;
 use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
@@ -56,6 +59,7 @@ pub(crate) struct Namespace {
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
+    pub(crate) retention: [Retention; 2],
 }
 
 /// The whole database at one LSN.
@@ -65,11 +69,13 @@ pub(crate) struct Model {
     pub(crate) namespaces: BTreeMap<u64, Namespace>,
     pub(crate) names: BTreeMap<String, u64>,
     created: u64,
+    /// The first LSN whose time is still known.
+    pub(crate) moments_from: u64,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Model { lsn: 0, namespaces: [(1, Namespace::default())].into(), names: BTreeMap::new(), created: 0 }
+        Model { lsn: 0, namespaces: [(1, Namespace::default())].into(), names: BTreeMap::new(), created: 0, moments_from: 1 }
     }
 }
 
@@ -84,6 +90,9 @@ struct Moment<'a> {
     lsn: u64,
     now: i64,
     ids: &'a mut Random,
+    namespace: u64,
+    past: &'a Past,
+    moments_from: u64,
 }
 
 impl Moment<'_> {
@@ -164,7 +173,7 @@ fn merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
 }
 
 /// Adds fields that are there only if they have a value.
-fn with(mut entry: Value, fields: &[(&str, Option<Value>)]) -> Value {
+pub(crate) fn with(mut entry: Value, fields: &[(&str, Option<Value>)]) -> Value {
     for (name, value) in fields {
         if let Some(value) = value {
             entry[*name] = value.clone();
@@ -179,8 +188,8 @@ fn is_live(expires: Option<i64>, now: i64) -> bool {
 
 impl Model {
     /// Decides a request; the model moves on only if it changes something.
-    pub(crate) fn decide(&mut self, request: &Request, now: i64, ids: &mut Random) -> Answer {
-        let (after, answer) = self.attempt(request, now, ids)?;
+    pub(crate) fn decide(&mut self, request: &Request, now: i64, ids: &mut Random, past: &Past) -> Answer {
+        let (after, answer) = self.attempt(request, now, ids, past)?;
         if let Some(after) = after {
             *self = after;
         }
@@ -193,6 +202,7 @@ impl Model {
         request: &Request,
         now: i64,
         ids: &mut Random,
+        past: &Past,
     ) -> Result<(Option<Model>, (u64, Vec<Value>)), Code> {
         let mut after = self.clone();
         let lsn = self.lsn + 1;
@@ -216,7 +226,8 @@ impl Model {
             // The generator makes such a batch of puts of different keys alone.
             return Err(Code::BatchTooLarge);
         }
-        let mut moment = Moment { lsn, now, ids };
+        let (namespace_number, moments_from) = (request.namespace, self.moments_from);
+        let mut moment = Moment { lsn, now, ids, namespace: namespace_number, past, moments_from };
         let mut responses = Vec::new();
         let mut changed = false;
         for (name, fields) in &request.operations {
@@ -265,6 +276,7 @@ impl Model {
 impl Namespace {
     fn operation(&mut self, name: &str, fields: &Value, moment: &mut Moment<'_>) -> Decision {
         match name.split('.').next() {
+            Some("retention") => self.set_retention(fields, moment),
             Some("state") => self.state_operation(name, fields, moment),
             Some("session") => self.session_operation(name, fields, moment),
             Some("message") => self.message_operation(name, fields, moment),

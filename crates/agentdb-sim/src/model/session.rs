@@ -6,6 +6,7 @@ use std::rc::Rc;
 use agentdb_types::{Code, limits};
 use serde_json::{Map, Value, json};
 
+use super::history::SESSION;
 use super::{
     Decision, Moment, Namespace, check_id, check_map, check_size, check_value, given_map, given_text,
     is_live, merge, text, time, with,
@@ -149,6 +150,8 @@ impl Namespace {
                 self.keep(id, session);
                 Ok((response, true))
             }
+            "session.fork" => self.fork_session(fields, moment),
+            "session.restore" => self.restore_session(fields, moment),
             _ => {
                 let id = text(fields, "session");
                 let found = self.session(&id, now)?.is_some();
@@ -158,6 +161,54 @@ impl Namespace {
                 Ok((json!({"deleted": found}), found))
             }
         }
+    }
+
+    fn fork_session(&mut self, fields: &Value, moment: &mut Moment<'_>) -> Decision {
+        let to = given_text(fields, "to").unwrap_or_else(|| moment.new_id());
+        if self.session(&to, moment.now)?.is_some() {
+            return Err(Code::SessionExists);
+        }
+        let id = text(fields, "session");
+        let then = match fields.get("at").filter(|at| !at.is_null()) {
+            None => self.required(&id, moment.now)?,
+            Some(at) => {
+                let (then, time_then) = moment.then(at, SESSION, self)?;
+                then.required(&id, time_then)?
+            }
+        };
+        let through = fields["through_sequence"].as_u64().unwrap_or(u64::MAX);
+        let mut fork = Session { created: moment.now, updated: moment.now, ..then };
+        fork.sequence = fork.sequence.min(through);
+        fork.messages.retain(|sequence, _| *sequence <= through);
+        fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
+        let answer =
+            json!({"session": to, "created": time(moment.now), "messages": fork.messages.len()});
+        let answer = with(answer, &[("expires", fork.expires().map(time))]);
+        self.keep(to, fork);
+        Ok((answer, true))
+    }
+
+    fn restore_session(&mut self, fields: &Value, moment: &mut Moment<'_>) -> Decision {
+        let id = text(fields, "session");
+        let (then, time_then) = moment.then(&fields["at"], SESSION, self)?;
+        let mut session = then.required(&id, time_then)?;
+        let now = self.session(&id, moment.now)?.filter(|now| now.owner == session.owner);
+        let (there, sequence) = now.map_or_else(Default::default, |now| (now.messages.clone(), now.sequence));
+        let deleted = there.keys().filter(|sequence| !session.messages.contains_key(sequence)).count();
+        let mut restored = 0;
+        for (sequence, message) in &mut session.messages {
+            if there.get(sequence).is_none_or(|there| there.version != message.version) {
+                Rc::make_mut(message).version = moment.lsn;
+                restored += 1;
+            }
+        }
+        session.updated = moment.now;
+        session.sequence = session.sequence.max(sequence);
+        let answer =
+            json!({"messages": session.messages.len(), "restored": restored, "deleted": deleted});
+        let answer = with(answer, &[("expires", session.expires().map(time))]);
+        self.keep(id, session);
+        Ok((answer, true))
     }
 
     pub(super) fn message_operation(

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use agentdb_types::{Code, limits};
 use serde_json::{Map, Value, json};
 
+use super::history::STATE;
 use super::{Decision, Moment, Namespace, check_id, check_value, is_live, merge, text, time, with};
 
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +22,12 @@ impl State {
         is_live(self.expires, now)
     }
 
-    fn entry(&self, key: &str) -> Value {
+    /// When it expires, if it does.
+    pub(crate) fn expires_at(&self) -> Option<i64> {
+        self.expires
+    }
+
+    pub(crate) fn entry(&self, key: &str) -> Value {
         let entry = json!({
             "key": key, "value": self.value, "version": self.version,
             "created": time(self.created), "updated": time(self.updated),
@@ -67,6 +73,28 @@ impl Namespace {
         Ok((json!({"deleted": found.len(), "more": more}), !found.is_empty()))
     }
 
+    fn restore_state(
+        &mut self,
+        id: (String, String),
+        before: Option<&State>,
+        fields: &Value,
+        moment: &Moment<'_>,
+    ) -> Decision {
+        let (then, time_then) = moment.then(&fields["at"], STATE, self)?;
+        let Some(then) = then.states.get(&id).filter(|state| state.live(time_then)) else {
+            if before.is_some() {
+                Rc::make_mut(&mut self.states).remove(&id);
+            }
+            return Ok((json!({}), before.is_some()));
+        };
+        let expires = moment.expiry(&fields["ttl_us"])?;
+        let (created, updated) = (before.map_or(moment.now, |state| state.created), moment.now);
+        let state = State { value: then.value.clone(), version: moment.lsn, created, updated, expires };
+        let answer = json!({"was": then.version, "version": moment.lsn});
+        Rc::make_mut(&mut self.states).insert(id, Rc::new(state));
+        Ok((with(answer, &[("expires", expires.map(time))]), true))
+    }
+
     pub(super) fn state_operation(
         &mut self,
         name: &str,
@@ -86,6 +114,9 @@ impl Namespace {
         }
         let kept = before.as_ref().and_then(|s| s.expires);
         let ttl = || moment.expiry(&fields["ttl_us"]);
+        if name == "state.restore" {
+            return self.restore_state(id, before.as_deref(), fields, moment);
+        }
         let (value, expires) = match name {
             "state.put" | "state.compare_and_set" => (fields["value"].clone(), ttl()?),
             "state.delete" => {

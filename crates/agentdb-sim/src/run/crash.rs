@@ -180,6 +180,8 @@ impl Sim {
         self.written = lsn;
         // Opening syncs what it found.
         self.durable = lsn;
+        self.learn_names(&engine)?;
+        self.learn_trimmed(&engine)?;
         self.check_visible(&engine, true)?;
         self.check_digests(&engine)?;
         if self.dice.chance(1, 3) { self.verify(&engine) } else { Ok(()) }

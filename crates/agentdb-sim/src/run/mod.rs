@@ -200,6 +200,7 @@ impl Sim {
             }
             16 => self.task(Task::Compact)?,
             17 => self.maintain(Task::Sweep).map(drop)?,
+            18 if self.dice.chance(1, 2) => self.maintain(Task::Trim).map(drop)?,
             18 => self.maintain(Task::Collect).map(drop)?,
             19 => self.pass_time(),
             20 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),

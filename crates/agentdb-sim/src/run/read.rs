@@ -1,6 +1,7 @@
 //! Reads: of what is newest, and of snapshots that were kept.
 
-use agentdb_engine::{Engine, NamespaceId};
+use agentdb_engine::{Engine, NamespaceId, Point};
+use agentdb_types::{Lsn, Timestamp};
 
 use super::{Kept, Sim, options};
 use crate::check::{self, Check, Reads, View};
@@ -53,11 +54,73 @@ impl Sim {
             now: kept.now,
             latest: self.model.namespaces.get(&kept.number),
             latest_now: self.log_time,
+            number: kept.number,
+            past: &self.history,
+            moments_from: kept.model.moments_from,
             reads: Default::default(),
         };
         view.something(&mut self.dice).map_err(|what| format!("in a snapshot of {}: {what}", kept.number))?;
         let reads = view.reads.take();
         self.count_reads(&reads);
+        Ok(())
+    }
+
+    /// Reads everything that has a history as of some point.
+    fn check_past(&mut self, engine: &Engine, model: &Model) -> Check {
+        let alive: Vec<u64> = self.alive(model).filter(|n| model.namespaces.contains_key(n)).collect();
+        let number = alive[self.dice.below(alive.len() as u64) as usize];
+        let present = match engine.snapshot(self.handles[&number]) {
+            Ok(snapshot) => snapshot,
+            Err(err) => return self.excuse("a read", &err),
+        };
+        let head = present.lsn().0;
+        let lsn = if self.dice.chance(1, 4) {
+            self.dice.below(head + 1)
+        } else {
+            head - self.dice.below(head.min(40) + 1)
+        };
+        let empty = crate::model::Namespace::default();
+        let (then, now) = match self.history.get(&lsn) {
+            Some((then, time)) => (then.namespaces.get(&number).unwrap_or(&empty), *time),
+            None => (&empty, 0),
+        };
+        // A time stands for the last LSN that has it.
+        let last = crate::model::history::latest_at(&self.history, now, head) == lsn;
+        let by_time = lsn > 0 && last && self.dice.chance(1, 2);
+        let point = match Timestamp::from_micros(now) {
+            Ok(time) if by_time => Point::Time(time),
+            _ => Point::Lsn(Lsn(lsn)),
+        };
+        let view = |snapshot| View {
+            engine,
+            snapshot,
+            model: &model.namespaces[&number],
+            now,
+            latest: None,
+            latest_now: 0,
+            number,
+            past: &self.history,
+            moments_from: model.moments_from,
+            reads: Default::default(),
+        };
+        let present_view = view(&present);
+        let refused = [0, 1].map(|noun| present_view.refusal_at(noun, lsn));
+        let snapshot = match present.as_of(point) {
+            Ok(snapshot) => snapshot,
+            Err(err) if refused.contains(&Some(err.code())) => {
+                self.report.count("refused reads of the past", 1);
+                return Ok(());
+            }
+            Err(err) => return Err(format!("as of {point:?} at {head}: {err}")),
+        };
+        let past = View { model: then, ..view(&snapshot) };
+        let mut dice = self.dice.clone();
+        past.as_it_was(refused, &mut dice).map_err(|what| format!("in {number} as of {point:?}: {what}"))?;
+        let (done, refused) = (refused.iter().any(Option::is_none), refused.iter().any(Option::is_some));
+        drop(past);
+        self.dice = dice;
+        self.report.count("reads of the past", u64::from(done));
+        self.report.count("refused reads of the past", u64::from(refused));
         Ok(())
     }
 
@@ -106,6 +169,9 @@ impl Sim {
                 now: self.log_time,
                 latest: self.model.namespaces.get(number),
                 latest_now: self.log_time,
+                number: *number,
+                past: &self.history,
+                moments_from: model.moments_from,
                 reads: Default::default(),
             };
             if everything { view.everything(&mut self.dice) } else { view.something(&mut self.dice) }
@@ -117,6 +183,9 @@ impl Sim {
             }
             let reads = view.reads.take();
             self.count_reads(&reads);
+        }
+        if everything || self.dice.chance(1, 3) {
+            self.check_past(engine, &model)?;
         }
         if !self.armed && self.dice.chance(1, 16) {
             check::of_the_handle(engine, options())?;

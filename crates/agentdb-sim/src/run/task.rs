@@ -1,10 +1,12 @@
 //! The engine's own work: steps that change nothing anyone sees, sweeping and collecting.
 
+use agentdb_engine::modules::retention;
 use agentdb_engine::{Engine, Task};
 use agentdb_types::Code;
 
 use super::Sim;
 use crate::check::{self, Check};
+use crate::model::history::latest_at;
 
 /// Steps after which sweeping or collecting must have found an end.
 const STEPS: usize = 1_000;
@@ -67,9 +69,13 @@ impl Sim {
         match result {
             Ok(worked) => {
                 self.report.count(&format!("worked {task:?}"), u64::from(worked));
+                if task == Task::Trim {
+                    self.model.lsn = reached;
+                    self.learn_trimmed(&engine)?;
+                }
                 // What it committed is durable, and with it everything before.
-                if reached > self.model.lsn {
-                    self.durable = reached;
+                if reached > self.model.lsn || task == Task::Trim {
+                    self.durable = self.durable.max(reached);
                 }
                 self.model.lsn = reached;
                 self.record_digest(&engine)?;
@@ -80,13 +86,58 @@ impl Sim {
         }
     }
 
+    /// Learns how far history goes back by now. It may have been trimmed, but not of what is to be kept.
+    pub(super) fn learn_trimmed(&mut self, engine: &Engine) -> Check {
+        let (now, lsn) = (self.log_time, self.model.lsn);
+        let latest = |us: u64| {
+            let time = now.checked_sub_unsigned(us).filter(|time| *time >= 0);
+            time.map_or(0, |time| latest_at(&self.history, time, lsn))
+        };
+        let mut needed = lsn;
+        let mut learnt = Vec::new();
+        for (number, namespace) in &self.model.namespaces {
+            let Some(handle) = self.handles.get(number) else { continue };
+            let snapshot = engine.snapshot(*handle).map_err(|e| e.to_string())?;
+            let listed = engine.read(&snapshot, retention::List {}).map_err(|e| e.to_string())?.items;
+            for (noun, (kept, found)) in namespace.retention.iter().zip(listed).enumerate() {
+                let bound = match kept.history_us {
+                    None | Some(0) => kept.since,
+                    Some(us) => kept.since.max(latest(us)),
+                };
+                needed = needed.min(match kept.history_us {
+                    None | Some(0) => kept.since,
+                    Some(us) => latest(us),
+                });
+                let since = found.since.map_or(kept.since, |since| since.0);
+                if since < kept.since || since > bound {
+                    return Err(format!("history in {number} begins at {since}, not at {} to {bound}", kept.since));
+                }
+                learnt.push((*number, noun, since));
+            }
+        }
+        let from = check::first_moment(engine)?;
+        if from != self.model.moments_from && from > needed.max(1) {
+            return Err(format!("moments begin at {from} although {needed} is needed"));
+        }
+        self.model.moments_from = from;
+        for (number, noun, since) in learnt {
+            if let Some(namespace) = self.model.namespaces.get_mut(&number) {
+                namespace.retention[noun].since = since;
+            }
+        }
+        if let Some((model, _)) = self.history.get_mut(&lsn) {
+            *model = self.model.clone();
+        }
+        Ok(())
+    }
+
     /// Sweeps and collects until there is nothing left to do, and looks at what lies in tables and directories then.
     pub(super) fn settle(&mut self) -> Check {
         self.sequence_all()?;
         if self.broken || self.advance()?.is_none() {
             return Ok(());
         }
-        for task in [Task::Sweep, Task::Collect] {
+        for task in [Task::Sweep, Task::Collect, Task::Trim] {
             let mut steps = 0;
             while self.maintain(task)? {
                 steps += 1;

@@ -45,6 +45,7 @@ impl Sim {
             now: self.log_time,
             namespaces: &namespaces,
             versions: &versions,
+            past: &self.history,
             earlier: &earlier,
         };
         let mut request = generate::request(&mut self.dice, &scene);
@@ -159,7 +160,7 @@ impl Sim {
 
     fn decide(&mut self, request: &Request, now: i64) -> Answer {
         let before = self.model.lsn;
-        let answer = self.model.decide(request, now, &mut self.next_ids);
+        let answer = self.model.decide(request, now, &mut self.next_ids, &self.history);
         if self.model.lsn != before {
             self.history.insert(self.model.lsn, (self.model.clone(), now));
         }

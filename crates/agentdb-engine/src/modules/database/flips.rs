@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Report;
 use crate::modules::session::{self, message::Append};
 use crate::modules::testing::{TestDb, open};
-use crate::modules::{blob, checkpoint, collection, record, state};
+use crate::modules::{blob, checkpoint, collection, record, retention, state};
 use crate::read::{Page, Read};
 use crate::rows::decoders::place;
 use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
@@ -26,6 +26,9 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     let once = WriteOptions { idempotency_key: Some("once".into()), ..WriteOptions::default() };
     let put = state::Put { ttl_us: Some(60_000_000), ..state::Put::new("ann", "plan", json!({"step": 1})) };
     db.engine().write(db.namespace, put, once).unwrap().wait().unwrap();
+    db.write(state::Put::new("ann", "plan", json!({"step": 2}))).unwrap();
+    let forever = retention::Set { noun: crate::HistoryNoun::Session, history_us: None };
+    db.write(forever).unwrap();
     db.write(Append {
         owner: Some("ann".into()),
         message: Some("m".into()),

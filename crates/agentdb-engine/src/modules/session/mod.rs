@@ -14,9 +14,11 @@
 
 mod create;
 mod delete;
+mod fork;
 mod get;
 mod list;
 pub mod message;
+mod restore;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -24,8 +26,10 @@ mod update;
 
 pub use create::{Create, Created};
 pub use delete::{Delete, Deleted};
+pub use fork::{Fork, Forked};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub use restore::{Restore, Restored};
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, json, limits};
@@ -48,8 +52,10 @@ pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![
         Operation::write::<Create>(),
         Operation::write::<Delete>(),
+        Operation::write::<Fork>(),
         Operation::read::<Get>(),
         Operation::read::<List>(),
+        Operation::write::<Restore>(),
         Operation::write::<Update>(),
     ];
     operations.extend(message::operations());

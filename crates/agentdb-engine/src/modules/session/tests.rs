@@ -8,7 +8,7 @@ use super::message::{self, Append, Clear};
 use super::{Create, Delete, Get, List};
 use crate::modules::state;
 use crate::modules::testing::TestDb;
-use crate::{Batch, Engine, NamespaceId, Table, Task, WriteOptions};
+use crate::{Batch, Engine, NamespaceId, ReadAt, Table, Task, WriteOptions};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -179,7 +179,7 @@ fn a_session_keeps_what_it_was_given_and_an_update_changes_only_what_it_names() 
             "session.update",
             request,
             WriteOptions::default(),
-            Default::default(),
+            ReadAt::default(),
         )
     };
     change(json!({"metadata": {"a": null, "c": {"d": true}}})).unwrap();
@@ -212,7 +212,7 @@ fn an_updated_message_keeps_what_is_not_named_and_what_makes_it_that_message() {
         let mut request = json!({"session": "s", "message": "m"});
         request.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         let options = WriteOptions::default();
-        db.engine().call_json(db.namespace, "message.update", request, options, Default::default())
+        db.engine().call_json(db.namespace, "message.update", request, options, ReadAt::default())
     };
     change(json!({"metadata": {"a": null, "c": 3}})).unwrap();
     let mut expected = message::Entry {

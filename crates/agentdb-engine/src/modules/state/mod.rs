@@ -8,14 +8,17 @@ mod clear;
 mod compare_and_set;
 mod count;
 mod delete;
+mod diff;
 mod expire;
 mod get;
 mod get_many;
+mod history;
 mod increment;
 mod list;
 mod owners;
 mod patch;
 mod put;
+mod restore;
 mod take;
 #[cfg(test)]
 mod tests;
@@ -24,15 +27,18 @@ pub use clear::{Clear, Cleared};
 pub use compare_and_set::CompareAndSet;
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
+pub use diff::{Change, Changes, Diff};
 pub use expire::Expire;
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
+pub use history::{History, Version, Versions};
 pub use increment::{Increment, Incremented};
 pub use list::{List, Listed};
 pub use owners::{Owner, Owners, OwnersListed};
 pub(super) use patch::merge;
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
+pub use restore::{Restore, Restored};
 pub use take::Take;
 
 use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
@@ -54,14 +60,17 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::write::<CompareAndSet>(),
         Operation::read::<Count>(),
         Operation::write::<Delete>(),
+        Operation::read::<Diff>(),
         Operation::write::<Expire>(),
         Operation::read::<Get>(),
         Operation::read::<GetMany>(),
+        Operation::read::<History>(),
         Operation::write::<Increment>(),
         Operation::read::<List>(),
         Operation::read::<Owners>(),
         Operation::write::<Patch>(),
         Operation::write::<Put>(),
+        Operation::write::<Restore>(),
         Operation::write::<Take>(),
     ]
 }

@@ -9,15 +9,19 @@
 mod append;
 mod clear;
 mod delete;
+mod diff;
 mod get;
 mod list;
+mod rows;
 mod update;
 
 pub use append::{Append, Appended};
 pub use clear::{Clear, Cleared};
 pub use delete::{Delete, Deleted};
+pub use diff::{Change, Changes, Diff};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub(super) use rows::{Rows, all, delete, put};
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Error, Id, Result, Timestamp};
@@ -35,6 +39,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::write::<Append>(),
         Operation::write::<Clear>(),
         Operation::write::<Delete>(),
+        Operation::read::<Diff>(),
         Operation::read::<Get>(),
         Operation::read::<List>(),
         Operation::write::<Update>(),

@@ -1,0 +1,81 @@
+//! History: what rows of states, sessions and messages were before they changed.
+//!
+//! Nothing of it is in the log but a flag: a mutation that *keeps* tells whoever applies it to put the version that it ends
+//! aside. So history costs the log no bytes, holds nothing in clear that the log holds sealed, and is a function of the log
+//! like every other row.
+//!
+//! Row of a version, format version 1. Key: (table, components of the row's own key, the LSN that ended it). Body: a
+//! version byte, the LSN that wrote it (`u64`, little-endian), the body that it had. A row as of an LSN is the row that is
+//! there if it was written at or before it, else the first version that ended after it, if that was written at or before
+//! it: one look, however many versions there are.
+
+mod join;
+mod moments;
+mod past;
+mod retention;
+mod trim;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use join::{Side, join};
+#[cfg(any(test, feature = "decoders"))]
+pub(crate) use moments::Chunk;
+pub(crate) use moments::{Moments, latest_at, time_of};
+pub use past::Point;
+pub(crate) use past::{Past, Then};
+pub use retention::HistoryNoun;
+pub(crate) use retention::Retention;
+pub(crate) use trim::{Trimmer, step};
+
+use agentdb_types::{Code, Error, Lsn, Result};
+
+use crate::key::Key;
+use crate::{Row, Table};
+
+const ROW_VERSION: u8 = 1;
+/// Where the table's number stands in a key.
+const TABLE_AT: usize = 8;
+
+/// The start of the keys of the versions of a row.
+pub(crate) fn versions_of(key: &[u8]) -> Option<Key> {
+    let namespace = Key::namespace_of(key)?;
+    Some(Key::new(namespace, Table::History).raw(&key[TABLE_AT..]))
+}
+
+/// The key of the version of a row that ended at an LSN.
+pub(crate) fn version_key(key: &[u8], end: Lsn) -> Option<Key> {
+    versions_of(key).map(|versions| versions.u64(end.0))
+}
+
+/// The row that a version is of, and the LSN that ended it.
+pub(crate) fn versioned(version: &Key) -> Result<(Key, Lsn)> {
+    let malformed = || Error::new(Code::RowsCorrupt).with("reason", "the key of a version is malformed");
+    let bytes = version.as_bytes();
+    let (rest, end) = bytes.split_last_chunk::<8>().ok_or_else(malformed)?;
+    let own = rest.get(TABLE_AT + 1..).filter(|own| own.len() > 1).ok_or_else(malformed)?;
+    let key = Key::from_bytes([&bytes[..TABLE_AT], own].concat());
+    Ok((key, Lsn(u64::from_be_bytes(*end))))
+}
+
+/// A version as its row holds it.
+pub(crate) fn encode(version: &Row) -> Vec<u8> {
+    let mut body = Vec::with_capacity(9 + version.body.len());
+    body.push(ROW_VERSION);
+    body.extend_from_slice(&version.lsn.0.to_le_bytes());
+    body.extend_from_slice(&version.body);
+    body
+}
+
+/// The version that a row holds.
+pub(crate) fn decode(row: &Row) -> Result<Row> {
+    let malformed = || Error::new(Code::RowsCorrupt).with("reason", "the row of a version is malformed");
+    let (&version, rest) = row.body.split_first().ok_or_else(malformed)?;
+    if version != ROW_VERSION {
+        return Err(Error::new(Code::FormatTooNew)
+            .with("path", "the row of a version")
+            .with("actual", version)
+            .with("supported", ROW_VERSION));
+    }
+    let (lsn, body) = rest.split_first_chunk().ok_or_else(malformed)?;
+    Ok(Row { lsn: Lsn(u64::from_le_bytes(*lsn)), body: body.into() })
+}

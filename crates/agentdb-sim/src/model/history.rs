@@ -1,0 +1,104 @@
+//! What was: how long history is kept, and what a point in the past was.
+
+use std::collections::BTreeMap;
+
+use agentdb_types::{Code, Timestamp, limits};
+use serde_json::{Value, json};
+
+use super::{Decision, Model, Moment, Namespace};
+
+/// The model and the log time after each LSN.
+pub(crate) type Past = BTreeMap<u64, (Model, i64)>;
+
+/// The nouns that have a history, in the order in which they are listed.
+pub(crate) const NOUNS: [&str; 2] = ["state", "session"];
+pub(super) const STATE: usize = 0;
+pub(super) const SESSION: usize = 1;
+
+/// How long the history of a noun is kept.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Retention {
+    /// None for ever, 0 not at all.
+    pub(crate) history_us: Option<u64>,
+    /// The earliest LSN that it goes back to.
+    pub(crate) since: u64,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Retention { history_us: Some(limits::HISTORY_KEPT_US.unsigned_abs()), since: 0 }
+    }
+}
+
+impl Retention {
+    /// Whether the present is all that can be read.
+    pub(crate) fn keeps_none(&self) -> bool {
+        self.history_us == Some(0)
+    }
+
+    pub(crate) fn entry(&self, noun: &str) -> Value {
+        let entry = json!({"noun": noun, "history_us": self.history_us});
+        super::with(entry, &[("since", (!self.keeps_none()).then(|| json!(self.since)))])
+    }
+}
+
+/// The last LSN up to `head` that was decided at this time or before.
+pub(crate) fn latest_at(past: &Past, time: i64, head: u64) -> u64 {
+    past.range(..=head).rev().find(|(_, (_, at))| *at <= time).map_or(0, |(lsn, _)| *lsn)
+}
+
+impl Moment<'_> {
+    /// The LSN and the time that a point of a request stands for.
+    fn resolve(&self, point: &Value) -> Result<(u64, i64), Code> {
+        let head = self.lsn - 1;
+        if let Some(lsn) = point.as_u64() {
+            return match lsn {
+                0 => Ok((0, 0)),
+                _ if lsn > head => Err(Code::SnapshotNotReached),
+                _ if lsn < self.moments_from => Err(Code::HistoryTrimmed),
+                _ => Ok((lsn, self.past.get(&lsn).map_or(0, |(_, time)| *time))),
+            };
+        }
+        let time: Timestamp = point.as_str().unwrap_or_default().parse().map_err(|_| Code::InvalidTime)?;
+        if time.micros() > self.now {
+            return Err(Code::InvalidValue);
+        }
+        match latest_at(self.past, time.micros(), head) {
+            lsn if lsn < self.moments_from && self.moments_from > 1 => Err(Code::HistoryTrimmed),
+            lsn => Ok((lsn, time.micros())),
+        }
+    }
+
+    /// The namespace as it was at a point, and the time by which times to live are judged there.
+    pub(super) fn then(
+        &self,
+        point: &Value,
+        noun: usize,
+        present: &Namespace,
+    ) -> Result<(Namespace, i64), Code> {
+        let (lsn, now) = self.resolve(point)?;
+        let retention = &present.retention[noun];
+        if retention.keeps_none() {
+            return Err(Code::NoHistory);
+        }
+        if lsn < retention.since {
+            return Err(Code::HistoryTrimmed);
+        }
+        let then = self.past.get(&lsn).and_then(|(model, _)| model.namespaces.get(&self.namespace));
+        Ok((then.cloned().unwrap_or_default(), now))
+    }
+}
+
+impl Namespace {
+    pub(super) fn set_retention(&mut self, fields: &Value, moment: &Moment<'_>) -> Decision {
+        let noun = NOUNS.iter().position(|noun| fields["noun"] == *noun).ok_or(Code::InvalidValue)?;
+        let retention = &mut self.retention[noun];
+        let before = retention.clone();
+        retention.history_us = fields["history_us"].as_u64();
+        if retention.keeps_none() != before.keeps_none() {
+            retention.since = moment.lsn;
+        }
+        let answer = super::with(json!({}), &[("since", (!retention.keeps_none()).then(|| json!(retention.since)))]);
+        Ok((answer, *retention != before))
+    }
+}
