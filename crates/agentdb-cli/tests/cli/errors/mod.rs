@@ -86,6 +86,8 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::MessageExists => requests::message_exists(),
         Code::BlobMismatch => requests::blob_mismatch(),
         Code::ThreadExists => requests::thread_exists(),
+        Code::HistoryTrimmed => requests::history_trimmed(),
+        Code::NoHistory => requests::no_history(),
         Code::QueueFull => machine::queue_full(),
         Code::RowsBehind => machine::rows_behind(),
         Code::SnapshotNotReached => requests::snapshot_not_reached(),

@@ -469,6 +469,31 @@ pub(super) fn thread_exists() -> Vec<Value> {
     vec![db.refuses_call(&[("thread", "t")], "thread.copy", json!({"thread": "t", "to": "t"}))]
 }
 
+pub(super) fn history_trimmed() -> Vec<Value> {
+    let db = Simulated::new();
+    db.call("retention.set", json!({"noun": "state", "history_us": 0})).unwrap();
+    let put = |n: u64| db.call("state.put", json!({"owner": "ann", "key": "k", "value": n})).unwrap();
+    let (then, _) = (put(1).response["version"].clone(), put(2));
+    let kept = db.call("retention.set", json!({"noun": "state", "history_us": null})).unwrap();
+    let (actual, earliest) = (then.to_string(), kept.response["since"].to_string());
+    let values = [("noun", "state"), ("actual", &*actual), ("earliest", &*earliest)];
+    let diff = json!({"owner": "ann", "from": then});
+    let restore = json!({"owner": "ann", "key": "k", "at": then});
+    vec![db.refuses_call(&values, "state.diff", diff), db.refuses_call(&values, "state.restore", restore)]
+}
+
+pub(super) fn no_history() -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    let done = crate::agentdb(dir.path()).args(["state", "put", "ann", "k", "1"]).output().unwrap();
+    assert!(done.status.success());
+    let error = told_by_tool(dir.path(), &["blob", "list", "--as-of", "1"]);
+    assert_eq!(error["values"]["noun"], "blob");
+    let db = Simulated::new();
+    db.call("retention.set", json!({"noun": "session", "history_us": 0})).unwrap();
+    let fork = json!({"session": "s", "at": 1});
+    vec![error, db.refuses_call(&[("noun", "session")], "session.fork", fork)]
+}
+
 pub(super) fn message_not_found() -> Vec<Value> {
     let db = Simulated::new();
     let get = json!({"session": "s", "message": "none"});
