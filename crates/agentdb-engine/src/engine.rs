@@ -206,7 +206,10 @@ impl Engine {
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
         let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
         core.lock.lock().unwrap_or_else(PoisonError::into_inner).replace(lock);
-        core.moments.load(&core.snapshot(NamespaceId::SYSTEM)?)?;
+        // Nobody is told a time before the log is read.
+        let stored = Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
+        core.moments.load(&stored)?;
+        drop(stored);
         core.replay()?;
         core.load_dead()?;
         let background = Background::start(&core)?;

@@ -62,11 +62,14 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
                 continue;
             }
             looked = true;
-            if trim(core, &snapshot, (noun, retention), until, stand)? {
+            let worked = trim(core, &snapshot, (noun, retention), until, stand)?;
+            if stand.next.is_none() {
+                let pause = (retention.history_us.unwrap_or_default() / ROUNDS).clamp(PAUSE_US.0, PAUSE_US.1);
+                stand.due_us = snapshot.now().micros().saturating_add_unsigned(pause);
+            }
+            if worked {
                 return Ok(true);
             }
-            let pause = (retention.history_us.unwrap_or_default() / ROUNDS).clamp(PAUSE_US.0, PAUSE_US.1);
-            stand.due_us = snapshot.now().micros().saturating_add_unsigned(pause);
         }
     }
     if looked { trim_moments(core, &system, needed) } else { Ok(false) }
@@ -81,7 +84,7 @@ fn until(snapshot: &Snapshot, retention: Retention, cut: Timestamp) -> Result<Op
     Ok(if planted::is(Bug::HistoryCutShort) { until.map(|_| snapshot.lsn()) } else { until })
 }
 
-/// Looks through a piece of a noun's versions; returns whether the round goes on.
+/// Looks through a piece of a noun's versions; returns whether any went, or the round goes on.
 fn trim(
     core: &Arc<Core>,
     snapshot: &Snapshot,
@@ -105,10 +108,11 @@ fn trim(
         }
         Ok(true)
     })?;
-    if !keys.is_empty() {
+    let found = !keys.is_empty();
+    if found {
         core.submit_internal(snapshot.namespace(), Box::new(Trim { noun, seen, until, keys }))?;
     }
-    Ok(stand.next.is_some())
+    Ok(found || stand.next.is_some())
 }
 
 /// Deletes the moments before the chunk that `needed` is in.

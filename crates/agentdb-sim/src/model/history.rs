@@ -69,23 +69,23 @@ impl Moment<'_> {
         }
     }
 
-    /// The namespace as it was at a point, and the time by which times to live are judged there.
-    pub(super) fn then(
-        &self,
-        point: &Value,
-        noun: usize,
-        present: &Namespace,
-    ) -> Result<(Namespace, i64), Code> {
+    /// The namespace as it was at a point, and the time by which times to live are judged there, for a look at one id.
+    pub(super) fn then(&self, point: &Value, noun: usize, id: &str) -> Result<(Namespace, i64), Code> {
         let (lsn, now) = self.resolve(point)?;
-        let retention = &present.retention[noun];
+        let at = |lsn: u64| {
+            let then = self.past.get(&lsn).and_then(|(model, _)| model.namespaces.get(&self.namespace));
+            then.cloned().unwrap_or_default()
+        };
+        super::check_id(id)?;
+        // What the batch itself does to it counts from the next one on.
+        let retention = &at(self.lsn - 1).retention[noun];
         if retention.keeps_none() {
             return Err(Code::NoHistory);
         }
         if lsn < retention.since {
             return Err(Code::HistoryTrimmed);
         }
-        let then = self.past.get(&lsn).and_then(|(model, _)| model.namespaces.get(&self.namespace));
-        Ok((then.cloned().unwrap_or_default(), now))
+        Ok((at(lsn), now))
     }
 }
 

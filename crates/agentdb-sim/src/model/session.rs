@@ -172,7 +172,7 @@ impl Namespace {
         let then = match fields.get("at").filter(|at| !at.is_null()) {
             None => self.required(&id, moment.now)?,
             Some(at) => {
-                let (then, time_then) = moment.then(at, SESSION, self)?;
+                let (then, time_then) = moment.then(at, SESSION, &id)?;
                 then.required(&id, time_then)?
             }
         };
@@ -190,7 +190,7 @@ impl Namespace {
 
     fn restore_session(&mut self, fields: &Value, moment: &mut Moment<'_>) -> Decision {
         let id = text(fields, "session");
-        let (then, time_then) = moment.then(&fields["at"], SESSION, self)?;
+        let (then, time_then) = moment.then(&fields["at"], SESSION, &id)?;
         let mut session = then.required(&id, time_then)?;
         let now = self.session(&id, moment.now)?.filter(|now| now.owner == session.owner);
         let (there, sequence) = now.map_or_else(Default::default, |now| (now.messages.clone(), now.sequence));

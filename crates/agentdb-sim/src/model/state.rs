@@ -80,7 +80,7 @@ impl Namespace {
         fields: &Value,
         moment: &Moment<'_>,
     ) -> Decision {
-        let (then, time_then) = moment.then(&fields["at"], STATE, self)?;
+        let (then, time_then) = moment.then(&fields["at"], STATE, &id.1)?;
         let Some(then) = then.states.get(&id).filter(|state| state.live(time_then)) else {
             if before.is_some() {
                 Rc::make_mut(&mut self.states).remove(&id);

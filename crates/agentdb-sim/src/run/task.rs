@@ -69,15 +69,14 @@ impl Sim {
         match result {
             Ok(worked) => {
                 self.report.count(&format!("worked {task:?}"), u64::from(worked));
-                if task == Task::Trim {
-                    self.model.lsn = reached;
-                    self.learn_trimmed(&engine)?;
-                }
                 // What it committed is durable, and with it everything before.
-                if reached > self.model.lsn || task == Task::Trim {
-                    self.durable = self.durable.max(reached);
+                if reached > self.model.lsn {
+                    self.durable = reached;
                 }
                 self.model.lsn = reached;
+                if task == Task::Trim {
+                    self.learn_trimmed(&engine)?;
+                }
                 self.record_digest(&engine)?;
                 Ok(worked)
             }
@@ -88,6 +87,7 @@ impl Sim {
 
     /// Learns how far history goes back by now. It may have been trimmed, but not of what is to be kept.
     pub(super) fn learn_trimmed(&mut self, engine: &Engine) -> Check {
+        self.advance()?;
         let (now, lsn) = (self.log_time, self.model.lsn);
         let latest = |us: u64| {
             let time = now.checked_sub_unsigned(us).filter(|time| *time >= 0);
