@@ -65,12 +65,20 @@ pub enum Bug {
     ChainPruned,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
+    /// An unknown tool call is claimed again, whatever was declared.
+    UnknownRunsAgain,
+    /// The outcome of a tool call is taken from whoever tells it.
+    EpochNotCompared,
+    /// Resolving a tool call leaves its epoch to the worker that had claimed it.
+    ResolvedNotFenced,
+    /// A renewed tool call stays in the index under the end of its lease before.
+    RenewedNotMoved,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 30] = [
+    pub const ALL: [Bug; 34] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -101,6 +109,10 @@ impl Bug {
         Bug::CopyNotCounted,
         Bug::ChainPruned,
         Bug::UpdateRenewsNothing,
+        Bug::UnknownRunsAgain,
+        Bug::EpochNotCompared,
+        Bug::ResolvedNotFenced,
+        Bug::RenewedNotMoved,
     ];
 }
 

@@ -51,6 +51,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("state_row", rows::state),
         ("thread_row", rows::thread),
         ("timestamp", text::timestamp),
+        ("tool_call_row", rows::tool_call),
         ("vector_row", rows::vector),
     ]
 }

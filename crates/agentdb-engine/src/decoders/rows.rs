@@ -8,7 +8,9 @@ use crate::digest::SetHash;
 use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
-use crate::modules::{checkpoint as checkpoints, collection, namespace, record, session, state};
+use crate::modules::{
+    checkpoint as checkpoints, collection, namespace, record, session, state, tool_call as calls,
+};
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
 
@@ -47,6 +49,10 @@ pub(super) fn record(bytes: &[u8]) -> bool {
 
 pub(super) fn session(bytes: &[u8]) -> bool {
     of_json::<session::Head>(bytes)
+}
+
+pub(super) fn tool_call(bytes: &[u8]) -> bool {
+    of_json::<calls::Call>(bytes)
 }
 
 pub(super) fn state(bytes: &[u8]) -> bool {

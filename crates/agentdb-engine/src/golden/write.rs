@@ -98,6 +98,9 @@ fn drained(world: &World, engine: &Engine) {
         checkpoint.put {"thread": "t", "namespace": "child", "checkpoint": "c3", "versions": {"said": 2}, "empty": ["said"]}
         checkpoint.put_writes {"thread": "t", "checkpoint": "c1", "task": "t1", "path": "p", "writes": [{"channel": "said", "value": null}, {"channel": "__error__", "encoded": {"type": "msgpack", "data": "wA=="}}]}
         thread.copy {"thread": "t", "to": "copied"}
+        tool_call.claim {"owner": "run-1", "key": "wait", "tool": "mail", "arguments": null, "lease_us": 1}
+        tool_call.claim {"owner": "run-1", "key": "ask", "tool": "ask", "arguments": {"of": "bob"}, "worker": "w1", "idempotent": true, "max_attempts": 3, "lease_us": 31536000000000}
+        tool_call.claim {"owner": "run-1", "key": "gone", "tool": "mail", "arguments": [], "lease_us": 1}
         record.put {"collection": "dot", "record": "r1", "vector": [1, 2], "text": "a note", "payload": {"kind": "note", "pages": 3}}
         record.put {"collection": "dot", "record": "r2", "vector": [0.5, -1], "payload": {"kind": "list"}, "ttl_us": 31536000000000}
         record.put {"collection": "far", "record": "f1", "vector": [0, 0]}
@@ -147,6 +150,7 @@ fn undrained(world: &World, engine: &Engine) {
         &options,
         r#"
         state.delete {"owner": "ann", "key": "deleted"}
+        tool_call.claim {"owner": "run-1", "key": "pay", "tool": "pay", "arguments": {"to": "bob", "cents": 100}, "keep_us": 31536000000000}
         message.append {"session": "s", "role": "user", "content": "later", "message": "m3"}
         message.delete {"session": "s", "message": "m2"}
         state.increment {"owner": "ann", "key": "n"}
