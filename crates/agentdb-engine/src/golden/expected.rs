@@ -116,7 +116,7 @@ pub(super) fn reads(engine: &Engine) -> Value {
         ("checkpoint.history", json!({"thread": "t", "channels": ["said"]})),
         ("thread.list", json!({})),
         ("tool_call.get", json!({"owner": "run-1", "key": "pay"})),
-        ("tool_call.get", json!({"owner": "run-1", "key": "gone"})),
+        ("tool_call.get", json!({"owner": "run-1", "key": "none"})),
         ("tool_call.list", json!({"limit": 2})),
         ("tool_call.list", json!({"state": "unknown", "reverse": true})),
         ("tool_call.list", json!({"state": "claimed"})),

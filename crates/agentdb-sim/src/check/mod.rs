@@ -7,6 +7,7 @@ mod record;
 mod refusal;
 mod session;
 mod state;
+mod tool_call;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -49,16 +50,18 @@ impl View<'_> {
         self.sessions(dice, true)?;
         self.records(dice, true)?;
         self.threads(dice, true)?;
+        self.calls(dice)?;
         self.blobs(dice)
     }
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(10) {
+        match dice.below(12) {
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),
             7 | 8 => self.threads(dice, false),
+            9 | 10 => self.calls(dice),
             _ => self.blobs(dice),
         }
     }
