@@ -35,7 +35,7 @@ pub(crate) fn command() -> Command {
         let about = format!("Operations on a {noun}");
         let verbs = operations.into_iter().map(|o| operation(&noun, o)).chain(own_verbs(&noun));
         command =
-            command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
+            command.subcommand(Command::new(&noun).about(about).subcommand_required(true).subcommands(verbs));
     }
     command.subcommands(own())
 }
