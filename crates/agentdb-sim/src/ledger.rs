@@ -239,3 +239,85 @@ fn micros(time: &Value) -> i64 {
 fn expires(response: &Value) -> Option<i64> {
     response.get("expires").map(micros)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What the ledger says of these answers about one call, each at an LSN.
+    fn says(answers: &[(u64, &'static str, Value, Value)]) -> Result<(), String> {
+        let mut ledger = Ledger::default();
+        for (lsn, operation, fields, response) in answers {
+            let mut fields = fields.clone();
+            (fields["owner"], fields["key"]) = (json!("ann"), json!("pay"));
+            let request = Request {
+                namespace: 1,
+                operations: vec![(operation, fields)],
+                idempotency_key: None,
+                subject: None,
+                written: false,
+                malformed: None,
+            };
+            ledger.note(&request, *lsn, std::slice::from_ref(response));
+        }
+        ledger.check().map(drop)
+    }
+
+    fn claimed(lsn: u64, idempotent: bool) -> (u64, &'static str, Value, Value) {
+        let response = json!({"outcome": "claimed", "epoch": lsn, "lease_end": "2026-01-01T00:01:00Z"});
+        (lsn, "tool_call.claim", json!({"idempotent": idempotent}), response)
+    }
+
+    fn told(lsn: u64, epoch: u64, result: &str) -> (u64, &'static str, Value, Value) {
+        let response = json!({"finished": "2026-01-01T00:00:01Z"});
+        (lsn, "tool_call.complete", json!({"epoch": epoch, "result": result}), response)
+    }
+
+    fn resolved(lsn: u64, epoch: u64) -> (u64, &'static str, Value, Value) {
+        let response = json!({"state": "retryable", "epoch": lsn});
+        (lsn, "tool_call.resolve", json!({"epoch": epoch, "resolution": "retry"}), response)
+    }
+
+    #[test]
+    fn what_must_not_happen_outside_is_seen() {
+        assert_eq!(says(&[claimed(1, true), claimed(2, false), told(3, 2, "a"), told(3, 2, "a")]), Ok(()));
+        assert_eq!(says(&[claimed(1, false), resolved(2, 1), claimed(3, false)]), Ok(()));
+        for (answers, reason) in [
+            (vec![claimed(1, false), claimed(2, false)], "nobody said it may"),
+            (vec![claimed(1, true), told(2, 1, "a"), claimed(3, true)], "whose outcome is known"),
+            (vec![claimed(1, true), claimed(2, true), told(3, 1, "a")], "an epoch that is over"),
+            (vec![claimed(1, false), told(2, 1, "a"), told(3, 1, "b")], "a second outcome"),
+            (vec![claimed(1, false), resolved(2, 1), told(3, 1, "a")], "an epoch that is over"),
+            (vec![claimed(1, false), told(2, 1, "a"), resolved(3, 1)], "whose outcome is known"),
+            (
+                vec![claimed(2, true), (3, "tool_call.claim", json!({}), claimed(2, true).3)],
+                "was given after",
+            ),
+        ] {
+            let err = says(&answers).unwrap_err();
+            assert!(err.contains(reason), "{err}");
+        }
+    }
+
+    #[test]
+    fn what_was_lost_has_not_happened() {
+        let mut ledger = Ledger::default();
+        let claim = |lsn| {
+            let (_, operation, mut fields, response) = claimed(lsn, false);
+            (fields["owner"], fields["key"]) = (json!("ann"), json!("pay"));
+            let (idempotency_key, subject, malformed) = (None, None, None);
+            let operations = vec![(operation, fields)];
+            let request =
+                Request { namespace: 1, operations, idempotency_key, subject, written: true, malformed };
+            (request, response)
+        };
+        let (request, response) = claim(5);
+        ledger.note(&request, 5, &[response]);
+        ledger.cut(4);
+        let (request, response) = claim(5);
+        ledger.note(&request, 5, &[response]);
+        assert_eq!(ledger.check(), Ok([("ledger: ran", 1)].into()));
+    }
+}
