@@ -165,7 +165,7 @@ impl Namespace {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.response.epoch().unwrap();
     /// call.complete(epoch, json!({"receipt": 7})).wait()?;
     /// let again = call.claim("pay", json!({"to": "bob"})).wait()?.response;
     /// assert!(matches!(again, Answer::Completed { result, .. } if result["receipt"] == 7));

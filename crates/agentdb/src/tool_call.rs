@@ -154,7 +154,7 @@ impl ToolCall {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.response.epoch().unwrap();
     /// // With what follows from it, together or not at all.
     /// ns.batch()
     ///     .push(call.complete(epoch, json!({"receipt": 7})))
@@ -175,7 +175,7 @@ impl ToolCall {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.response.epoch().unwrap();
     /// call.fail(epoch, json!({"reason": "no such account"})).wait()?;
     /// let again = call.claim("pay", json!({"to": "bob"})).wait()?.response;
     /// assert!(matches!(again, Answer::Failed { error, .. } if error["reason"] == "no such account"));
@@ -193,7 +193,7 @@ impl ToolCall {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "crawl");
-    /// let epoch = call.claim("crawl", json!({"site": "example.org"})).wait()?.lsn;
+    /// let epoch = call.claim("crawl", json!({"site": "example.org"})).wait()?.response.epoch().unwrap();
     /// let renewed = call.renew(epoch).progress(json!({"pages": 12})).wait()?.response;
     /// let entry = call.get()?.unwrap();
     /// assert_eq!((entry.lease_end, entry.progress), (Some(renewed.lease_end), Some(json!({"pages": 12}))));
@@ -213,7 +213,7 @@ impl ToolCall {
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
     /// let claim = || call.claim("pay", json!({"to": "bob"})).lease(Duration::from_micros(1));
-    /// let epoch = claim().wait()?.lsn;
+    /// let epoch = claim().wait()?.response.epoch().unwrap();
     /// # std::thread::sleep(Duration::from_millis(1));
     /// assert_eq!(claim().wait().unwrap_err().code(), Code::ToolCallUnknown);
     /// // Somebody has looked at the bank's list of payments.
@@ -235,7 +235,7 @@ impl ToolCall {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({"to": "bob"})).lease(Duration::from_micros(1)).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).lease(Duration::from_micros(1)).wait()?.response.epoch().unwrap();
     /// # std::thread::sleep(Duration::from_millis(1));
     /// call.resolve_failed(epoch, json!("too late to pay")).wait()?;
     /// assert_eq!(call.get()?.unwrap().state, State::Failed);
@@ -254,7 +254,7 @@ impl ToolCall {
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
     /// let claim = || call.claim("pay", json!({"to": "bob"})).lease(Duration::from_micros(1));
-    /// let epoch = claim().wait()?.lsn;
+    /// let epoch = claim().wait()?.response.epoch().unwrap();
     /// # std::thread::sleep(Duration::from_millis(1));
     /// call.resolve_retry(epoch).wait()?;
     /// assert!(matches!(claim().wait()?.response, Answer::Claimed { .. }));
@@ -304,7 +304,7 @@ impl ToolCall {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.response.epoch().unwrap();
     /// assert_eq!(call.delete().wait().unwrap_err().code(), Code::ToolCallRunning);
     /// call.complete(epoch, json!(7)).wait()?;
     /// assert!(call.delete().wait()?.response.deleted);
@@ -377,7 +377,7 @@ impl Write<tool_call::Claim> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "fetch");
-    /// let epoch = call.claim("fetch", json!({})).max_attempts(1).wait()?.lsn;
+    /// let epoch = call.claim("fetch", json!({})).max_attempts(1).wait()?.response.epoch().unwrap();
     /// assert_eq!(call.fail(epoch, json!("no answer")).retry().wait()?.response.state, State::Failed);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
@@ -394,7 +394,7 @@ impl Write<tool_call::Claim> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "pay");
-    /// let epoch = call.claim("pay", json!({})).keep(Duration::from_secs(7 * 86_400)).wait()?.lsn;
+    /// let epoch = call.claim("pay", json!({})).keep(Duration::from_secs(7 * 86_400)).wait()?.response.epoch().unwrap();
     /// assert!(call.complete(epoch, json!(7)).wait()?.response.expires.is_some());
     /// # Ok::<(), agentdb::Error>(())
     /// ```
@@ -411,7 +411,7 @@ impl Write<tool_call::Fail> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "fetch");
-    /// let epoch = call.claim("fetch", json!({})).wait()?.lsn;
+    /// let epoch = call.claim("fetch", json!({})).wait()?.response.epoch().unwrap();
     /// call.fail(epoch, json!("busy")).retry().wait()?;
     /// assert!(matches!(call.claim("fetch", json!({})).wait()?.response, Answer::Claimed { attempt: 2, .. }));
     /// # Ok::<(), agentdb::Error>(())
@@ -430,7 +430,7 @@ impl Write<tool_call::Renew> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "train");
-    /// let epoch = call.claim("train", json!({})).wait()?.lsn;
+    /// let epoch = call.claim("train", json!({})).wait()?.response.epoch().unwrap();
     /// let before = call.get()?.unwrap().lease_end.unwrap();
     /// let after = call.renew(epoch).lease(Duration::from_secs(600)).wait()?.response.lease_end;
     /// assert!(after.micros() - before.micros() >= 540_000_000);
@@ -447,7 +447,7 @@ impl Write<tool_call::Renew> {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let call = ns.tool_call("run-1", "crawl");
-    /// let epoch = call.claim("crawl", json!({})).wait()?.lsn;
+    /// let epoch = call.claim("crawl", json!({})).wait()?.response.epoch().unwrap();
     /// call.renew(epoch).progress(json!({"pages": 12})).wait()?;
     /// call.fail(epoch, json!("shut down")).retry().wait()?;
     /// let again = call.claim("crawl", json!({})).wait()?.response;

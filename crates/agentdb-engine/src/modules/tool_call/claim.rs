@@ -79,6 +79,16 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// The epoch to tell the outcome under, if the tool is to be run now.
+    pub fn epoch(&self) -> Option<Lsn> {
+        match self {
+            Answer::Claimed { epoch, .. } => Some(*epoch),
+            Answer::Completed { .. } | Answer::Failed { .. } => None,
+        }
+    }
+}
+
 impl Claim {
     /// A claim of a tool that is not idempotent, for a minute.
     pub fn new(

@@ -56,7 +56,7 @@ pub(super) fn replace(
     let after = after.map(|call| keys(tx, call)).map_or_else(Vec::new, Vec::from);
     let stays = |key: &&Key| after.contains(key) || planted::is(Bug::RenewedNotMoved);
     for key in before.iter().filter(|key| !stays(key)) {
-        tx.delete(key.clone())?;
+        tx.delete_bookkeeping(key.clone())?;
     }
     for key in after.into_iter().filter(|key| !before.contains(key)) {
         tx.put_bookkeeping(key, Vec::new())?;

@@ -134,11 +134,12 @@ impl List {
     /// The call of a key of the list, if it is one that is asked for.
     fn entry(&self, snapshot: &Snapshot, head: Head, key: &Key, row: Row) -> Result<Option<Entry>> {
         let mut parts = key.components();
+        let mut time = None;
         match head {
             Head::Nothing => {}
             Head::State => {
                 parts.u64()?;
-                parts.u64()?;
+                time = Some(parts.u64()?);
             }
             Head::Tool => drop(parts.text()?),
         }
@@ -147,8 +148,14 @@ impl List {
         let row = if head == Head::Nothing { Some(row) } else { snapshot.get(&place.row(snapshot))? };
         let Some(row) = row else { return Ok(None) };
         let found = Entry::of(place, &row, snapshot.now())?;
+        // The index may hold what the row does not say any more: a sealed row goes with its subject's key, its index stays.
+        let stands_for = |entry: &Entry| {
+            let now = entry.lease_end.unwrap_or(entry.updated).micros().unsigned_abs();
+            time.is_none_or(|time| time == now)
+        };
         let asked = |entry: &Entry| {
-            self.state.is_none_or(|state| state == entry.state)
+            stands_for(entry)
+                && self.state.is_none_or(|state| state == entry.state)
                 && self.tool.as_ref().is_none_or(|tool| *tool == entry.tool)
         };
         Ok(found.filter(asked))

@@ -7,7 +7,7 @@ use agentdb_types::{Code, Error, Lsn, Result, limits};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Claim, Complete, Completed, Delete, Entry, Fail, Failed, Get, Renew, Resolution, Resolve,
+    Answer, Claim, Complete, Completed, Delete, Entry, Fail, Failed, Get, List, Renew, Resolution, Resolve,
     Resolved, State,
 };
 use crate::modules::session::message::Append;
@@ -425,4 +425,41 @@ fn what_is_malformed_or_too_large_is_refused() {
     let most = || json!("x".repeat(limits::VALUE_BYTES - 2));
     complete(&db, epoch, most()).unwrap();
     assert_eq!(get(&db).unwrap().result, Some(most()));
+}
+
+#[test]
+fn a_call_counts_as_one_row_of_a_batch_whatever_is_told_of_it() {
+    let db = TestDb::new(19);
+    let count = limits::BATCH_MUTATIONS;
+    let commit = |request: &dyn Fn(&mut Batch, usize)| {
+        let mut batch = Batch::new();
+        (0..count).for_each(|number| request(&mut batch, number));
+        db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap().lsn
+    };
+    let epoch = commit(&|batch, number| {
+        batch.push(db.engine(), Claim::new("ann", format!("{number}"), "pay", json!(number))).unwrap();
+    });
+    commit(&|batch, number| {
+        let (owner, key, result) = ("ann".into(), format!("{number}"), json!(number));
+        batch.push(db.engine(), Complete { owner, key, epoch, result }).unwrap();
+    });
+    assert_eq!(db.rows(Table::ToolCallByState), count);
+}
+
+#[test]
+fn what_was_erased_with_its_subject_is_in_no_list_and_may_be_claimed_afresh() {
+    let mut db = TestDb::new(20);
+    let options = WriteOptions { subject: Some("bob".into()), ..WriteOptions::default() };
+    db.engine().write(db.namespace, claim(), options).unwrap().wait().unwrap();
+    assert!(db.engine().core.keyring.destroy("bob").unwrap());
+    db.world.process_kill();
+    db.reopen().unwrap();
+    let listed = |db: &TestDb, list: List| db.read(list).unwrap().items.len();
+    let claimed_ones = || List { state: Some(State::Claimed), ..List::default() };
+    let of_tool = || List { tool: Some("pay".into()), ..List::default() };
+    assert_eq!(get(&db).unwrap_err().code(), Code::ToolCallNotFound);
+    assert_eq!((listed(&db, claimed_ones()), listed(&db, of_tool())), (0, 0));
+    db.world.advance_us(1);
+    claimed(&db, claim());
+    assert_eq!((listed(&db, claimed_ones()), listed(&db, of_tool())), (1, 1));
 }
