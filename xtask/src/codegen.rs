@@ -116,18 +116,28 @@ fn reference() -> String {
 }
 
 fn fields(out: &mut String, title: &str, schema: &Value) {
+    // One of several is told one after another.
+    schema["oneOf"].as_array().into_iter().flatten().for_each(|variant| fields(out, title, variant));
     let Some(properties) = schema["properties"].as_object().filter(|p| !p.is_empty()) else { return };
     let required: Vec<&str> =
         schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let _ = writeln!(out, "\n| {title} | type | |\n| --- | --- | --- |");
     for (name, field) in properties {
         let star = if title == "Request" && required.contains(&name.as_str()) { " (required)" } else { "" };
-        let text = field["description"].as_str().unwrap_or_default().replace('\n', " ");
+        // What tells a variant from the others says what the variant is.
+        let of = if field["const"].is_null() { field } else { schema };
+        let text = of["description"].as_str().unwrap_or_default().replace('\n', " ");
         let _ = writeln!(out, "| `{name}`{star} | {} | {text} |", type_of(field));
     }
 }
 
 fn type_of(schema: &Value) -> String {
+    let variants = schema["oneOf"].as_array().into_iter().flatten().chain([schema]);
+    let consts: Vec<String> =
+        variants.filter_map(|v| v["const"].as_str()).map(|name| format!("`{name}`")).collect();
+    if !consts.is_empty() {
+        return consts.join(", ");
+    }
     match &schema["type"] {
         Value::String(one) => one.clone(),
         Value::Array(several) => {

@@ -34,9 +34,9 @@ pub(crate) fn command() -> Command {
         .args(globals());
     for (noun, operations) in nouns() {
         let about = format!("Operations on a {noun}");
-        let verbs = operations.into_iter().map(|o| operation(noun, o)).chain(own_verbs(noun));
+        let verbs = operations.into_iter().map(|o| operation(&noun, o)).chain(own_verbs(&noun));
         command =
-            command.subcommand(Command::new(noun).about(about).subcommand_required(true).subcommands(verbs));
+            command.subcommand(Command::new(&noun).about(about).subcommand_required(true).subcommands(verbs));
     }
     command.subcommands(own())
 }
@@ -62,14 +62,17 @@ pub(crate) fn globals() -> Vec<Arg> {
     ]
 }
 
-fn nouns() -> BTreeMap<&'static str, Vec<&'static Operation>> {
+fn nouns() -> BTreeMap<String, Vec<&'static Operation>> {
     let mut nouns: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for operation in Database::operations() {
-        if let Some((noun, _)) = operation.about.name.split_once('.') {
-            nouns.entry(noun).or_default().push(operation);
-        }
+        nouns.entry(noun(operation)).or_default().push(operation);
     }
     nouns
+}
+
+/// The name of the command that an operation's command is below.
+pub(crate) fn noun(operation: &Operation) -> String {
+    operation.about.name.split_once('.').map_or("", |(noun, _)| noun).replace('_', "-")
 }
 
 /// The name of an operation's command.

@@ -27,6 +27,9 @@ pub(crate) struct Remembered {
 fn key(tx: &Tx<'_>, write: &QueuedWrite) -> Result<Option<(Key, String)>> {
     let Some(text) = &write.options.idempotency_key else { return Ok(None) };
     Id::check("idempotency_key", text)?;
+    if let Some(once) = write.writes.iter().find(|request| !request.repeatable()) {
+        return Err(Error::new(Code::NotRepeatable).with("operation", once.name()));
+    }
     Ok(Some((tx.key(Table::Idempotency).text(text), text.clone())))
 }
 

@@ -79,6 +79,9 @@ pub trait Request: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
 
 /// A write that the sequencer decides.
 pub trait WriteRequest: Request {
+    /// Whether its answer may be given a second time, to a retry with the same idempotency key.
+    const REPEATABLE: bool = true;
+
     /// Done on the caller's thread before the request is queued: encoding, keys, whatever takes long.
     ///
     /// # Errors
@@ -161,6 +164,8 @@ pub(crate) trait AnyWrite: Send {
     fn fingerprint(&self) -> Result<Vec<u8>>;
     /// A response that was stored as JSON.
     fn revive(&self, stored: Value) -> Result<AnyResponse>;
+    /// Whether the request may have an idempotency key.
+    fn repeatable(&self) -> bool;
     fn weight(&self) -> usize;
 }
 
@@ -179,6 +184,10 @@ impl<R: WriteRequest> AnyWrite for R {
 
     fn revive(&self, stored: Value) -> Result<AnyResponse> {
         serde_json::from_value::<R::Response>(stored).map(AnyResponse::of).map_err(unencodable)
+    }
+
+    fn repeatable(&self) -> bool {
+        R::REPEATABLE
     }
 
     fn weight(&self) -> usize {

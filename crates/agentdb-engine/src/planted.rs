@@ -71,12 +71,20 @@ pub enum Bug {
     PastBeforeBirth,
     /// Versions go before their time.
     HistoryCutShort,
+    /// An unknown tool call is claimed again, whatever was declared.
+    UnknownRunsAgain,
+    /// The outcome of a tool call is taken from whoever tells it.
+    EpochNotCompared,
+    /// Resolving a tool call leaves its epoch to the worker that had claimed it.
+    ResolvedNotFenced,
+    /// A renewed tool call stays in the index under the end of its lease before.
+    RenewedNotMoved,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 33] = [
+    pub const ALL: [Bug; 37] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -110,6 +118,10 @@ impl Bug {
         Bug::HistoryNotRecovered,
         Bug::PastBeforeBirth,
         Bug::HistoryCutShort,
+        Bug::UnknownRunsAgain,
+        Bug::EpochNotCompared,
+        Bug::ResolvedNotFenced,
+        Bug::RenewedNotMoved,
     ];
 }
 

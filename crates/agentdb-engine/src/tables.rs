@@ -73,6 +73,12 @@ tables! {
     ChannelContent = 53 "channel_content",
     /// How often a content is referred to: (number of the first thread, hash) to an `i64`.
     ChannelContentCount = 54 "channel_content_count",
+    /// Tool calls: (owner, key).
+    ToolCall = 64 "tool_call",
+    /// Tool calls by state: (number of the state, end of the lease or time of the change, owner, key).
+    ToolCallByState = 65 "tool_call_by_state",
+    /// Tool calls by tool: (tool, owner, key).
+    ToolCallByTool = 66 "tool_call_by_tool",
     /// Versions that ended: (table, components of the row's own key, LSN that ended it).
     History = 72 "history",
     /// How long versions are kept: (noun).

@@ -138,6 +138,14 @@ impl<'a> Tx<'a> {
         self.write(key, None, Kind::Content)
     }
 
+    /// Deletes a row of the engine's own bookkeeping, which does not count as a row of the batch; no error if there is none.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub fn delete_bookkeeping(&mut self, key: Key) -> Result<()> {
+        self.write(key, None, Kind::Bookkeeping)
+    }
+
     /// Adds to a counter, which starts at zero, and returns its value.
     ///
     /// # Errors

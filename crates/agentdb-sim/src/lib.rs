@@ -7,6 +7,7 @@
 mod check;
 mod generate;
 mod ids;
+mod ledger;
 mod model;
 mod report;
 mod run;

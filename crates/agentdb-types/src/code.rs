@@ -250,6 +250,10 @@ codes! {
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
         "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+    1035 NotRepeatable Invalid "not_repeatable"
+        "{operation} cannot have an idempotency key: its answer gives leave to act once, and a retry would give it again"
+        "A request with an idempotency key, or a batch with one, holds an operation whose first answer must not be given twice."
+        "Leave the idempotency key out. The tool call's own key is what makes a retry safe: a claim that was answered and lost is told as running, then as unknown.";
     1060 HistoryTrimmed Invalid "history_trimmed"
         "the history of {noun} reaches back to LSN {earliest}, the request asked for {actual}"
         "A read as of an earlier point asked for one whose history is not kept any more."
@@ -303,6 +307,10 @@ codes! {
         "there is no thread {thread}"
         "No checkpoint or write of the thread was ever put, or it was deleted."
         "List threads with thread.list.";
+    2013 ToolCallNotFound NotFound "tool_call_not_found"
+        "owner {owner} has no tool call {key}"
+        "The key was never claimed, or the call was deleted, or finished so long ago that it is not kept any more."
+        "Claim it first with tool_call.claim, or list the owner's calls with tool_call.list.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -336,6 +344,26 @@ codes! {
         "there is a thread {thread} already"
         "thread.copy met an existing thread under the name of the copy."
         "Choose another name, or delete that thread first.";
+    3010 ToolCallRunning Conflict "tool_call_running"
+        "tool call {key} of {owner} is running under epoch {epoch}, claimed until {until}"
+        "A call that someone has claimed, and whose lease has not ended, was claimed again, resolved or deleted."
+        "Do not run the tool. Ask again after the time that the message names: the call is finished then, claimed for longer, or unknown.";
+    3011 ToolCallUnknown Conflict "tool_call_unknown"
+        "tool call {key} of {owner} is unknown since {since}: the claim of epoch {epoch} ended without telling what became of it"
+        "The claim of a call ended and nobody told its outcome, so that its side effect may have happened or not; and the tool was not declared idempotent, or its attempts are used up."
+        "Do not run the tool. Find out what happened, and tell it with tool_call.resolve: completed, failed, or to be run again.";
+    3012 ToolCallMismatch Conflict "tool_call_mismatch"
+        "tool call {key} of {owner} came back with another {field}"
+        "A key was claimed for another tool, or with other arguments, than before."
+        "Use a key of its own for each call, made of what does not change when the agent runs again: the run and the step.";
+    3013 ToolCallFenced Conflict "tool_call_fenced"
+        "tool call {key} of {owner} is at epoch {actual}, the request has {expected}: someone else has claimed or resolved it"
+        "An outcome, a renewal or a resolution came with the epoch of a claim that is over."
+        "Do not go on: what was done under the older epoch is not recorded. Read the call, and compensate for the side effect if it happened twice.";
+    3014 ToolCallFinished Conflict "tool_call_finished"
+        "tool call {key} of {owner} is {state} already"
+        "A call whose outcome was told was told another one, or was renewed or resolved."
+        "Read the outcome that is recorded; it stays.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

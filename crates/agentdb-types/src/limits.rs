@@ -40,3 +40,5 @@ pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;
 pub const FILTER_TERMS: usize = 1_024;
 /// Nesting of a filter.
 pub const FILTER_DEPTH: usize = 16;
+/// Microseconds for which a tool call is claimed when the caller does not say: one minute.
+pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;

@@ -46,6 +46,7 @@ mod query;
 mod session;
 mod state;
 mod thread;
+mod tool_call;
 mod write;
 
 pub use agentdb_engine::{
@@ -68,6 +69,7 @@ pub use serde_json::{Value, json};
 pub use session::{Session, Sessions};
 pub use state::State;
 pub use thread::{Thread, Threads};
+pub use tool_call::{ToolCall, ToolCalls};
 pub use write::{IntoRequest, Write, WriteBatch};
 
 /// What was found, with the error of this code turned into nothing found.
@@ -83,3 +85,8 @@ fn present<T>(found: Result<T>, absent: Code) -> Result<Option<T>> {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The example of the page about tool calls, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/tool-calls.md")]
+struct ToolCallsPage;

@@ -11,7 +11,8 @@ use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
 use crate::{
-    Blobs, Collection, Collections, Page, Session, Sessions, State, Thread, Threads, Write, WriteBatch,
+    Blobs, Collection, Collections, Page, Session, Sessions, State, Thread, Threads, ToolCall, ToolCalls,
+    Write, WriteBatch,
 };
 
 /// A namespace: where every request goes. Clones are the same namespace.
@@ -141,6 +142,37 @@ impl Namespace {
     /// ```
     pub fn thread(&self, thread: impl Into<String>) -> Thread {
         Thread::new(self.clone(), thread.into())
+    }
+
+    /// The tool calls, to look over.
+    ///
+    /// ```
+    /// # use agentdb::{Page, json, modules::tool_call::State};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.tool_call("run-1", "pay").claim("pay", json!({"to": "bob"})).wait()?;
+    /// assert_eq!(ns.tool_calls().in_state(State::Claimed, Page::default())?.items[0].key, "pay");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn tool_calls(&self) -> ToolCalls {
+        ToolCalls::new(self.clone())
+    }
+
+    /// A tool call, by whose it is and its key, whether or not it was ever claimed.
+    ///
+    /// ```
+    /// # use agentdb::{json, modules::tool_call::Answer};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let call = ns.tool_call("run-1", "pay");
+    /// let epoch = call.claim("pay", json!({"to": "bob"})).wait()?.response.epoch().unwrap();
+    /// call.complete(epoch, json!({"receipt": 7})).wait()?;
+    /// let again = call.claim("pay", json!({"to": "bob"})).wait()?.response;
+    /// assert!(matches!(again, Answer::Completed { result, .. } if result["receipt"] == 7));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn tool_call(&self, owner: impl Into<String>, key: impl Into<String>) -> ToolCall {
+        ToolCall::new(self.clone(), owner.into(), key.into())
     }
 
     /// The collections.

@@ -12,7 +12,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
     let (verb, matches) = matches.subcommand().unwrap_or(("", matches));
     let operation = Database::operations()
         .iter()
-        .find(|o| o.about.name.split_once('.').is_some_and(|(n, _)| n == noun) && tree::verb(o) == verb)
+        .find(|o| tree::noun(o) == noun && tree::verb(o) == verb)
         .ok_or_else(|| Error::new(Code::UnknownOperation).with("name", format_args!("{noun}.{verb}")))?;
     let request = arguments::request(operation, matches)?;
     operation.check_types(&request)?;

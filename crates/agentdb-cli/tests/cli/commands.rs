@@ -383,7 +383,7 @@ fn every_operation_of_the_table_is_a_command_with_its_fields() {
     let dir = tempfile::tempdir().unwrap();
     for operation in agentdb::Database::operations() {
         let (noun, verb) = operation.about.name.split_once('.').unwrap();
-        let output = run(dir.path(), &[noun, &verb.replace('_', "-"), "--help"]);
+        let output = run(dir.path(), &[&*noun.replace('_', "-"), &verb.replace('_', "-"), "--help"]);
         let help = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{}", operation.about.name);
         let (schema, _) = operation.schemas();

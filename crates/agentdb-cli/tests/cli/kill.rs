@@ -131,3 +131,52 @@ fn a_hundred_kills_lose_nothing_acknowledged_and_leave_no_half_batch() {
     assert_eq!(db.verify(&mut |_| {}).unwrap().problems, []);
     println!("{next} batches, {unacknowledged} of them there without an acknowledgement");
 }
+
+/// Sends a line to `agentdb pipe`, and reads its answer.
+fn ask(child: &mut Child, operation: &str, request: &Value) -> Value {
+    writeln!(child.stdin.as_mut().unwrap(), "{}", json!({"op": operation, "request": request})).unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap()
+}
+
+#[test]
+fn a_tool_call_that_was_claimed_before_a_kill_is_unknown_and_one_that_was_completed_is_replayed() {
+    let dir = tempfile::tempdir().unwrap();
+    let claim = |key: &str| json!({"owner": "run-1", "key": key, "tool": "pay", "arguments": {"cents": 100}, "lease_us": 500_000});
+    let mut child = start(dir.path());
+    let unfinished = ask(&mut child, "tool_call.claim", &claim("unfinished"));
+    assert_eq!(unfinished["response"]["outcome"], "claimed", "{unfinished}");
+    let finished = ask(&mut child, "tool_call.claim", &claim("finished"));
+    let complete =
+        json!({"owner": "run-1", "key": "finished", "epoch": finished["response"]["epoch"], "result": "r-1"});
+    ask(&mut child, "tool_call.complete", &complete);
+    // The side effect of the first one may have happened by now.
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let mut child = start(dir.path());
+    let replay = ask(&mut child, "tool_call.claim", &claim("finished"));
+    assert_eq!(replay["response"]["result"], "r-1", "{replay}");
+    let ended = std::time::Instant::now() + Duration::from_millis(500);
+    loop {
+        let refused = ask(&mut child, "tool_call.claim", &claim("unfinished"));
+        match refused["error"]["name"].as_str() {
+            Some("tool_call_running") if std::time::Instant::now() < ended => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Some("tool_call_unknown") => break,
+            _ => panic!("it was answered {refused}"),
+        }
+    }
+    let epoch = &unfinished["response"]["epoch"];
+    let resolve = json!({"owner": "run-1", "key": "unfinished", "epoch": epoch, "resolution": "retry"});
+    ask(&mut child, "tool_call.resolve", &resolve);
+    let again = ask(&mut child, "tool_call.claim", &claim("unfinished"));
+    assert_eq!(again["response"]["outcome"], "claimed", "{again}");
+    assert!(again["response"]["epoch"].as_u64() > epoch.as_u64());
+    let late = json!({"owner": "run-1", "key": "unfinished", "epoch": epoch, "result": "r-2"});
+    assert_eq!(ask(&mut child, "tool_call.complete", &late)["error"]["name"], "tool_call_fenced");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

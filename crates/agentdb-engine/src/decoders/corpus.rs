@@ -227,6 +227,7 @@ fn write_the_corpus() {
                     Table::CheckpointWrite => "checkpoint_write_row",
                     Table::ChannelVersion => "channel_version_row",
                     Table::ChannelContent => "channel_content_row",
+                    Table::ToolCall => "tool_call_row",
                     _ => "",
                 };
                 if !decoder.is_empty() {

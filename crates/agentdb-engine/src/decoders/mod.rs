@@ -54,6 +54,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("state_row", rows::state),
         ("thread_row", rows::thread),
         ("timestamp", text::timestamp),
+        ("tool_call_row", rows::tool_call),
         ("vector_row", rows::vector),
         ("version_row", rows::version),
     ]

@@ -118,6 +118,7 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
         }
         request
     };
+    let call = state;
     vec![
         (
             "state",
@@ -179,6 +180,44 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 json!({"op": "drain"}),
                 line("checkpoint.delete_runs", json!({"runs": ["r", "s"]})),
                 line("thread.delete", json!({"thread": "u"})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "tool_call",
+            vec![
+                // The epoch of a claim is its LSN, and here each write takes the next one.
+                line(
+                    "tool_call.claim",
+                    json!({
+                        "owner": "ann", "key": "k", "tool": "pay", "arguments": {"to": "bob"}, "idempotent": true,
+                        "lease_us": 2_000_000, "worker": "w", "max_attempts": 3, "keep_us": 5_000_000,
+                    }),
+                ),
+                line(
+                    "tool_call.renew",
+                    json!({"owner": "ann", "key": "k", "epoch": 1, "lease_us": 1_000_000, "progress": [null]}),
+                ),
+                line("tool_call.fail", call(json!({"epoch": 1, "error": null, "retry": true}))),
+                line("tool_call.claim", call(json!({"tool": "pay", "arguments": {"to": "bob"}}))),
+                line("tool_call.complete", call(json!({"epoch": 4, "result": {"receipt": 1.5}}))),
+                line("tool_call.claim", call(json!({"tool": "pay", "arguments": {"to": "bob"}}))),
+                line("tool_call.get", call(json!({}))),
+                line("tool_call.delete", call(json!({}))),
+                line(
+                    "tool_call.claim",
+                    call(json!({"tool": "pay", "arguments": null, "lease_us": 1, "keep_us": 1})),
+                ),
+                line(
+                    "tool_call.list",
+                    json!({"owner": "ann", "prefix": "k", "state": "unknown", "tool": "pay", "limit": 1, "reverse": true}),
+                ),
+                json!({"op": "drain"}),
+                line(
+                    "tool_call.resolve",
+                    call(json!({"epoch": 7, "resolution": "completed", "result": "found"})),
+                ),
+                line("tool_call.list", json!({"state": "completed"})),
                 json!({"op": "sweep"}),
             ],
         ),

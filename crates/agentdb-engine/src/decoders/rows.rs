@@ -9,7 +9,9 @@ use crate::history;
 use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
-use crate::modules::{checkpoint as checkpoints, collection, namespace, record, session, state};
+use crate::modules::{
+    checkpoint as checkpoints, collection, namespace, record, session, state, tool_call as calls,
+};
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
 
@@ -70,6 +72,10 @@ pub(super) fn moments(bytes: &[u8]) -> bool {
     let Ok(chunk) = history::Chunk::decode(Lsn(1), bytes) else { return false };
     assert_eq!(chunk.encode(), bytes);
     true
+}
+
+pub(super) fn tool_call(bytes: &[u8]) -> bool {
+    of_json::<calls::Call>(bytes)
 }
 
 pub(super) fn state(bytes: &[u8]) -> bool {

@@ -91,7 +91,9 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
-    use crate::modules::{blob::row::BlobRow, checkpoint, collection, namespace, record, session, state};
+    use crate::modules::{
+        blob::row::BlobRow, checkpoint, collection, namespace, record, session, state, tool_call,
+    };
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
     }
@@ -105,7 +107,9 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         | Table::Expiry
         | Table::SessionByOwner
         | Table::BlobGarbage
-        | Table::CheckpointByRun => Some(Vec::new()),
+        | Table::CheckpointByRun
+        | Table::ToolCallByState
+        | Table::ToolCallByTool => Some(Vec::new()),
         Table::Thread
         | Table::Checkpoint
         | Table::CheckpointWrite
@@ -123,6 +127,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Blob => BlobRow::decode(&row.body).ok()?.encode().ok(),
         Table::Collection => of_json::<collection::Head>(row),
         Table::Record => of_json::<record::Record>(row),
+        Table::ToolCall => of_json::<tool_call::Call>(row),
         Table::Vector => Some(crate::vectors::VectorRow::decode(&row.body).ok()?.encode()),
     }
 }

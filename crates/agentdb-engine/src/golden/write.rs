@@ -103,6 +103,10 @@ fn drained(world: &World, engine: &Engine) {
         checkpoint.put {"thread": "t", "namespace": "child", "checkpoint": "c3", "versions": {"said": 2}, "empty": ["said"]}
         checkpoint.put_writes {"thread": "t", "checkpoint": "c1", "task": "t1", "path": "p", "writes": [{"channel": "said", "value": null}, {"channel": "__error__", "encoded": {"type": "msgpack", "data": "wA=="}}]}
         thread.copy {"thread": "t", "to": "copied"}
+        tool_call.claim {"owner": "run-1", "key": "wait", "tool": "mail", "arguments": null, "lease_us": 1}
+        tool_call.claim {"owner": "run-1", "key": "ask", "tool": "ask", "arguments": {"of": "bob"}, "worker": "w1", "idempotent": true, "max_attempts": 3, "lease_us": 31536000000000}
+        tool_call.claim {"owner": "run-1", "key": "sent", "tool": "mail", "arguments": ["ann"]}
+        tool_call.claim {"owner": "run-1", "key": "lost", "tool": "mail", "arguments": [], "lease_us": 1}
         record.put {"collection": "dot", "record": "r1", "vector": [1, 2], "text": "a note", "payload": {"kind": "note", "pages": 3}}
         record.put {"collection": "dot", "record": "r2", "vector": [0.5, -1], "payload": {"kind": "list"}, "ttl_us": 31536000000000}
         record.put {"collection": "far", "record": "f1", "vector": [0, 0]}
@@ -117,6 +121,14 @@ fn drained(world: &World, engine: &Engine) {
         state.put {"owner": "ann", "key": "plan", "value": "of the other namespace"}
         message.append {"session": "s", "owner": "carl", "role": "user", "content": 1, "message": "m1"}
     "#,
+    );
+    tell(
+        engine,
+        &[
+            ("tool_call.renew", "ask", json!({"progress": {"asked": 1}})),
+            ("tool_call.fail", "sent", json!({"error": {"status": 503}, "retry": true})),
+            ("tool_call.resolve", "lost", json!({"resolution": "completed", "result": "found"})),
+        ],
     );
     let once = WriteOptions { idempotency_key: Some("once".into()), ..WriteOptions::default() };
     play(
@@ -142,6 +154,20 @@ fn drained(world: &World, engine: &Engine) {
     engine.write(NamespaceId::DEFAULT, long, WriteOptions::default()).unwrap().wait().unwrap();
 }
 
+/// Tells what became of tool calls, under the epochs that their claims have.
+fn tell(engine: &Engine, outcomes: &[(&str, &str, Value)]) {
+    for (operation, key, told) in outcomes {
+        let call = |operation: &str, request: Value| {
+            let options = WriteOptions::default();
+            engine.call_json(NamespaceId::DEFAULT, operation, request, options, Lsn::ZERO).unwrap().response
+        };
+        let mut request = json!({"owner": "run-1", "key": key});
+        request["epoch"] = call("tool_call.get", request.clone())["epoch"].clone();
+        told.as_object().unwrap().iter().for_each(|(field, value)| request[field] = value.clone());
+        call(operation, request);
+    }
+}
+
 /// Changes of every kind, some of them sealed, over several segments.
 fn undrained(world: &World, engine: &Engine) {
     let options = WriteOptions::default();
@@ -152,12 +178,14 @@ fn undrained(world: &World, engine: &Engine) {
         &options,
         r#"
         state.delete {"owner": "ann", "key": "deleted"}
+        tool_call.claim {"owner": "run-1", "key": "pay", "tool": "pay", "arguments": {"to": "bob", "cents": 100}, "keep_us": 31536000000000}
         message.append {"session": "s", "role": "user", "content": "later", "message": "m3"}
         message.delete {"session": "s", "message": "m2"}
         state.increment {"owner": "ann", "key": "n"}
         record.put {"collection": "far", "record": "f2", "vector": [3, 3]}
     "#,
     );
+    tell(engine, &[("tool_call.complete", "pay", json!({"result": {"receipt": 7}}))]);
     for (subject, text) in [("ann", "a".repeat(300)), ("bob", "b".repeat(300))] {
         let options = WriteOptions { subject: Some(subject.into()), ..WriteOptions::default() };
         for end in ["", " and more"] {

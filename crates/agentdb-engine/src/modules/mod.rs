@@ -13,6 +13,7 @@ pub mod state;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod tool_call;
 
 use std::sync::LazyLock;
 
@@ -37,6 +38,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(retention::operations());
     operations.extend(session::operations());
     operations.extend(state::operations());
+    operations.extend(tool_call::operations());
     operations.sort_by_key(|o| o.about.name);
     operations
 });
@@ -58,6 +60,7 @@ pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
         Some(Table::State) => state::expire(tx, key),
         Some(Table::Record) => record::expire(tx, key),
         Some(Table::Session) => session::expire(tx, key),
+        Some(Table::ToolCall) => tool_call::expire(tx, key),
         Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
         _ => Err(Error::new(Code::RowsCorrupt)
             .with("reason", format_args!("an expiry of a table without expiries, at {}", tx.lsn()))),
@@ -152,16 +155,26 @@ pub(crate) fn page<T>(
     paging: &Paging<'_>,
     make: &mut dyn FnMut(Key, Row) -> Result<Option<T>>,
 ) -> Result<(Vec<T>, Option<String>)> {
+    page_between(rows, paging, paging.prefix.clone(), paging.prefix.after_prefix(), make)
+}
+
+/// The same of a list of which only the keys from `from` on, below `to`, are asked for.
+pub(crate) fn page_between<T>(
+    rows: &dyn Read,
+    paging: &Paging<'_>,
+    from: Key,
+    to: Option<Key>,
+    make: &mut dyn FnMut(Key, Row) -> Result<Option<T>>,
+) -> Result<(Vec<T>, Option<String>)> {
     let limit = paging.limit.unwrap_or(limits::PAGE_DEFAULT);
     check_page(limit)?;
     let last = paging.cursor.map(|c| cursor::decode(paging.prefix, c)).transpose()?;
-    let end = paging.prefix.after_prefix();
     let (direction, from, to) = match (paging.backward, last) {
-        (false, None) => (Page::Forward, paging.prefix.clone(), end),
+        (false, None) => (Page::Forward, from, to),
         // The first key after the last one: keys are self-delimiting, so nothing lies between.
-        (false, Some(last)) => (Page::Forward, last.raw(&[0]), end),
-        (true, None) => (Page::Backward, paging.prefix.clone(), end),
-        (true, Some(last)) => (Page::Backward, paging.prefix.clone(), Some(last)),
+        (false, Some(last)) => (Page::Forward, last.raw(&[0]).max(from), to),
+        (true, None) => (Page::Backward, from, to),
+        (true, Some(last)) => (Page::Backward, from, Some(to.map_or(last.clone(), |to| to.min(last)))),
     };
     let mut items = Vec::new();
     let mut last_key = None;

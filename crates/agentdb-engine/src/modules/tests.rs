@@ -14,6 +14,8 @@ fn what_a_request_holds_counts_while_it_waits() {
     let state = json!({"owner": "ann", "key": "a"});
     let message = json!({"session": "s", "message": "m"});
     let record = json!({"collection": "c", "record": "r"});
+    let call = json!({"owner": "ann", "key": "k", "epoch": 1});
+    let resolve = json!({"owner": "ann", "key": "k", "epoch": 1, "resolution": "completed"});
     for (name, ids, field, value) in [
         ("state.put", &state, "value", &list),
         ("state.patch", &state, "patch", &object),
@@ -30,6 +32,12 @@ fn what_a_request_holds_counts_while_it_waits() {
         ("record.put", &record, "payload", &object),
         ("record.patch", &record, "text", &text),
         ("record.patch", &record, "payload", &object),
+        ("tool_call.claim", &json!({"owner": "ann", "key": "k", "tool": "t"}), "arguments", &list),
+        ("tool_call.complete", &call, "result", &object),
+        ("tool_call.fail", &call, "error", &text),
+        ("tool_call.renew", &call, "progress", &list),
+        ("tool_call.resolve", &resolve, "result", &text),
+        ("tool_call.resolve", &resolve, "error", &object),
         ("collection.create", &json!({"collection": "c"}), "description", &text),
         ("namespace.create", &json!({"name": "n"}), "description", &text),
     ] {

@@ -8,6 +8,7 @@ mod record;
 mod refusal;
 mod session;
 mod state;
+mod tool_call;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -56,17 +57,19 @@ impl View<'_> {
         self.history(dice)?;
         self.records(dice, true)?;
         self.threads(dice, true)?;
+        self.calls(dice)?;
         self.blobs(dice)
     }
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(11) {
-            10 => self.history(dice),
+        match dice.below(13) {
+            12 => self.history(dice),
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),
             7 | 8 => self.threads(dice, false),
+            9 | 10 => self.calls(dice),
             _ => self.blobs(dice),
         }
     }

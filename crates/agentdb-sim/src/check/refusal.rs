@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb_engine::modules::{record, session, state};
+use agentdb_engine::modules::{record, session, state, tool_call};
 use agentdb_engine::{Engine, Options};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 use serde_json::json;
@@ -19,6 +19,8 @@ impl View<'_> {
         self.refuses::<state::Owners>(&json!({"limit": too_many}), Code::PageTooLarge)?;
         self.refuses::<state::Owners>(&json!({"limit": 0}), Code::PageTooLarge)?;
         self.refuses::<state::Owners>(&json!({"cursor": "00112233"}), Code::InvalidCursor)?;
+        self.refuses::<tool_call::List>(&json!({"limit": 0}), Code::PageTooLarge)?;
+        self.refuses::<tool_call::List>(&json!({"prefix": "p"}), Code::InvalidValue)?;
         self.refuses::<session::List>(&json!({"cursor": "zz"}), Code::InvalidCursor)?;
         self.refuses::<state::Get>(&json!({"owner": "", "key": "a"}), Code::IdEmpty)?;
         let Some((name, collection)) = self.model.collections.iter().next() else { return Ok(()) };

@@ -7,6 +7,7 @@ mod malformed;
 mod record;
 mod session;
 mod state;
+mod tool_call;
 
 use agentdb_env::sim::Random;
 use agentdb_types::limits;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::checkpoint::CHANNELS;
 pub(crate) use self::record::{filter, search};
+pub(crate) use self::tool_call::TOOLS;
 use crate::model::{Model, Namespace, Past, Request};
 
 pub(crate) const OWNERS: [&str; 4] = ["ann", "an", "b\u{0}b", "\u{4e2d}"];
@@ -112,12 +114,13 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
-    match dice.below(26) {
-        25 if dice.chance(1, 3) => state::retention(dice),
+    match dice.below(32) {
+        31 if dice.chance(1, 3) => state::retention(dice),
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),
         19..=23 => checkpoint::operation(dice, namespace),
+        24..=29 => tool_call::operation(dice, scene, namespace),
         _ => blob::delete(dice, namespace),
     }
 }
@@ -159,7 +162,10 @@ pub(crate) fn request(dice: &mut Random, scene: &Scene<'_>) -> Request {
         return Request { operations, idempotency_key, subject, ..plain };
     }
     let count = if dice.chance(1, 3) { 2 + dice.below(6) } else { 1 };
-    let operations = (0..count).map(|_| operation(dice, scene, model)).collect();
+    let operations: Vec<_> = (0..count).map(|_| operation(dice, scene, model)).collect();
+    // A claim may not have a key: now and then it has.
+    let claims = operations.iter().any(|(name, _)| *name == "tool_call.claim");
+    let idempotency_key = idempotency_key.filter(|_| !claims || dice.chance(1, 10));
     Request { operations, idempotency_key, subject, ..plain }
 }
 

@@ -10,6 +10,7 @@ pub(crate) mod record;
 mod search;
 pub(crate) mod session;
 pub(crate) mod state;
+pub(crate) mod tool_call;
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -26,6 +27,7 @@ use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
 use self::state::State;
+use self::tool_call::{Call, Place};
 
 /// A write of the simulation: operations of one namespace that go together.
 #[derive(Clone, Debug)]
@@ -56,6 +58,7 @@ pub(crate) struct Namespace {
     collections_created: u64,
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
     pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
+    pub(crate) calls: Rc<BTreeMap<Place, Rc<Call>>>,
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
@@ -215,6 +218,9 @@ impl Model {
         let fingerprint = format!("{:?}", request.operations);
         if let Some(key) = &request.idempotency_key {
             check_id(key)?;
+            if request.operations.iter().any(|(name, _)| *name == "tool_call.claim") {
+                return Err(Code::NotRepeatable);
+            }
             if let Some(remembered) = namespace.idempotency.get(key).filter(|r| r.expires > now) {
                 if remembered.request != fingerprint {
                     return Err(Code::IdempotencyConflict);
@@ -282,6 +288,7 @@ impl Namespace {
             Some("message") => self.message_operation(name, fields, moment),
             Some("collection") => self.collection_operation(name, fields, moment),
             Some("record") => self.record_operation(name, fields, moment),
+            Some("tool_call") => self.call_operation(name, fields, moment),
             Some("checkpoint" | "thread") => self.thread_operation(name, fields, moment),
             _ => self.blob_operation(name, fields, moment),
         }
@@ -290,6 +297,7 @@ impl Namespace {
     fn purge(&mut self, now: i64) {
         Rc::make_mut(&mut self.states).retain(|_, state| state.live(now));
         Rc::make_mut(&mut self.sessions).retain(|_, session| session.live(now));
+        Rc::make_mut(&mut self.calls).retain(|_, call| call.live(now));
         Rc::make_mut(&mut self.idempotency).retain(|_, remembered| remembered.expires > now);
         for collection in Rc::make_mut(&mut self.collections).values_mut() {
             if collection.records.values().any(|record| !record.live(now)) {

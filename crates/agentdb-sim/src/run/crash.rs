@@ -99,7 +99,7 @@ impl Sim {
     pub(super) fn restart(&mut self) -> Check {
         self.restarts += 1;
         self.kept.clear();
-        self.in_flight.clear();
+        self.note_unheard();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
@@ -176,6 +176,8 @@ impl Sim {
         self.log_time = time;
         self.believe();
         self.history.retain(|l, _| *l <= lsn);
+        self.ledger.cut(lsn);
+        self.ledger.check()?;
         self.digests.retain(|(l, _), _| *l <= lsn);
         self.written = lsn;
         // Opening syncs what it found.
@@ -222,6 +224,9 @@ impl Sim {
         self.count_mutations(&engine);
         self.kept.clear();
         engine.close().map_err(|e| format!("closing: {e}"))?;
+        for (happened, by) in self.ledger.check()? {
+            self.report.count(happened, by);
+        }
         let last = self.model.lsn;
         self.world.process_kill();
         self.open()?;

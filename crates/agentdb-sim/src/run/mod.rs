@@ -16,6 +16,7 @@ use agentdb_types::{Error, limits};
 use self::write::InFlight;
 use crate::check::Check;
 use crate::ids::Ids;
+use crate::ledger::Ledger;
 use crate::model::{Model, Request};
 use crate::report::{Failure, Report};
 
@@ -63,6 +64,8 @@ struct Sim {
     /// The digests of namespaces at some LSNs.
     digests: BTreeMap<(u64, u64), String>,
     in_flight: Vec<InFlight>,
+    /// Which tools were let run, and what came of it.
+    ledger: Ledger,
     with_key: Vec<Request>,
     kept: Vec<Kept>,
     handles: BTreeMap<u64, NamespaceId>,
@@ -132,6 +135,7 @@ impl Sim {
             model,
             digests: BTreeMap::new(),
             in_flight: Vec::new(),
+            ledger: Ledger::default(),
             with_key: Vec::new(),
             kept: Vec::new(),
             handles: BTreeMap::new(),

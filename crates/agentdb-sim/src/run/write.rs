@@ -244,8 +244,27 @@ impl Sim {
         let predicted = predicted.ok_or("an answer before its decision")?;
         match take(ticket) {
             Some(answer) => self.check_answer(&request, answer, predicted),
-            None if may_wait => Ok(()),
+            None if may_wait => {
+                self.note_decided(&request, &predicted);
+                Ok(())
+            }
             None => Err(format!("no answer to {request:?}")),
+        }
+    }
+
+    /// Notes what was decided and will not be answered: it has happened, if it is found in the log.
+    fn note_decided(&mut self, request: &Request, predicted: &Answer) {
+        if let Ok((lsn, responses)) = predicted {
+            self.ledger.note(request, *lsn, responses);
+        }
+    }
+
+    /// Gives up whoever waits for an answer.
+    pub(super) fn note_unheard(&mut self) {
+        for flight in std::mem::take(&mut self.in_flight) {
+            if let Some(predicted) = &flight.predicted {
+                self.note_decided(&flight.request, predicted);
+            }
         }
     }
 
@@ -261,6 +280,7 @@ impl Sim {
                 if (answer.lsn.0, &answer.response) != (lsn, &responses) {
                     return Err(format!("{request:?} was answered {answer:?}, not {lsn} {responses:?}"));
                 }
+                self.ledger.note(request, lsn, &answer.response);
                 self.report.count(if request.written { "ack written" } else { "ack durable" }, 1);
                 for (name, _) in &request.operations {
                     self.report.count(&format!("done {name}"), 1);
@@ -279,6 +299,7 @@ impl Sim {
                 if !unknown {
                     return Err(format!("{request:?} was refused with {err}, expected {predicted:?}"));
                 }
+                self.note_decided(request, &predicted);
                 self.report.count("outcome unknown", 1);
                 self.excuse("a commit", &err)
             }

@@ -6,6 +6,7 @@ mod mounts;
 mod newer;
 mod requests;
 mod simulated;
+mod tool_calls;
 
 use std::path::Path;
 
@@ -67,6 +68,7 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::BlobTooLarge => requests::blob_too_large(),
         Code::CollectionWithoutEncoder => requests::collection_without_encoder(),
         Code::NotUnary => requests::not_unary(),
+        Code::NotRepeatable => tool_calls::not_repeatable(),
         Code::NamespaceNotFound => requests::namespace_not_found(),
         Code::StateNotFound => requests::state_not_found(),
         Code::SessionNotFound => requests::session_not_found(),
@@ -78,6 +80,7 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::ModelNotFound => machine::model_not_found(),
         Code::CheckpointNotFound => requests::checkpoint_not_found(),
         Code::ThreadNotFound => requests::thread_not_found(),
+        Code::ToolCallNotFound => tool_calls::not_found(),
         Code::NamespaceExists => requests::namespace_exists(),
         Code::VersionMismatch => requests::version_mismatch(),
         Code::SessionExists => requests::session_exists(),
@@ -88,6 +91,11 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::ThreadExists => requests::thread_exists(),
         Code::HistoryTrimmed => requests::history_trimmed(),
         Code::NoHistory => requests::no_history(),
+        Code::ToolCallRunning => tool_calls::running(),
+        Code::ToolCallUnknown => tool_calls::unknown(),
+        Code::ToolCallMismatch => tool_calls::mismatch(),
+        Code::ToolCallFenced => tool_calls::fenced(),
+        Code::ToolCallFinished => tool_calls::finished(),
         Code::QueueFull => machine::queue_full(),
         Code::RowsBehind => machine::rows_behind(),
         Code::SnapshotNotReached => requests::snapshot_not_reached(),

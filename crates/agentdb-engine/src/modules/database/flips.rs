@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Report;
 use crate::modules::session::{self, message::Append};
 use crate::modules::testing::{TestDb, open};
-use crate::modules::{blob, checkpoint, collection, record, retention, state};
+use crate::modules::{blob, checkpoint, collection, record, retention, state, tool_call};
 use crate::read::{Page, Read};
 use crate::rows::decoders::place;
 use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
@@ -53,6 +53,7 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     };
     db.write(note).unwrap();
     put_thread(&db);
+    db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();
     for bytes in [&b"kept"[..], b"deleted"] {
         let (put, options) = (blob::Put::default(), WriteOptions::default());
         let stored = db.engine().put_blob(db.namespace, &mut &bytes[..], put, options).unwrap();
