@@ -65,7 +65,7 @@ mod vectors;
 
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};
-pub use encoder::{Encoded, TextEncoder};
+pub use encoder::{Encoded, EncodedTexts, TextEncoder};
 pub use engine::{Engine, Options, Stats, Task};
 pub use inspect::{Segment, StoredFile, describe};
 pub use key::{Components, Key, NamespaceId};

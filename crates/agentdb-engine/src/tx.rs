@@ -134,6 +134,15 @@ impl<'a> Tx<'a> {
         self.write(key, None, Kind::Content)
     }
 
+    /// Deletes a row of the engine's own bookkeeping, or one that is deleted for no caller. It does not count as a row of the
+    /// batch.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub fn delete_bookkeeping(&mut self, key: Key) -> Result<()> {
+        self.write(key, None, Kind::Bookkeeping)
+    }
+
     /// Adds to a counter, which starts at zero, and returns its value.
     ///
     /// # Errors

@@ -250,6 +250,18 @@ codes! {
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
         "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+    1030 ItemsNotIndexed Invalid "items_not_indexed"
+        "the items of this namespace cannot be found by vectors or texts: {reason}"
+        "Items were searched by a query, or put with vectors or fields to index, and the namespace has no index for items, or one without an encoder."
+        "Set an index up with item.index, or leave query, vectors and fields out.";
+    1031 PathLength Limit "path_length"
+        "{field} has {actual} segments, from {least} to {limit} are allowed"
+        "The path of an item is empty, or has more segments than the limit."
+        "Give an item a path of 1 to 32 segments.";
+    1032 TooManyVectors Limit "too_many_vectors"
+        "the item has {actual} texts or vectors to be found by, the limit is {limit}"
+        "The fields to index select more texts of a value than an item may have vectors."
+        "Index fewer fields, or put the parts as items of their own.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"
@@ -295,6 +307,10 @@ codes! {
         "there is no thread {thread}"
         "No checkpoint or write of the thread was ever put, or it was deleted."
         "List threads with thread.list.";
+    2012 ItemNotFound NotFound "item_not_found"
+        "there is no item {key} under the path {path}"
+        "The item was never put, was deleted, or its time to live has passed."
+        "Put it first, or list the paths with item.list_paths.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -328,6 +344,10 @@ codes! {
         "there is a thread {thread} already"
         "thread.copy met an existing thread under the name of the copy."
         "Choose another name, or delete that thread first.";
+    3009 ItemIndexMismatch Conflict "item_index_mismatch"
+        "the index of items is another one: {reason}"
+        "item.index met an index of another dimension, metric or encoder; or the index was changed while a put was on its way, after its texts had been encoded."
+        "Send the put again; for another dimension, metric or encoder, drop the index first with item.unindex.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

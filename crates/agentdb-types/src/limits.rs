@@ -38,3 +38,7 @@ pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;
 pub const FILTER_TERMS: usize = 1_024;
 /// Nesting of a filter.
 pub const FILTER_DEPTH: usize = 16;
+/// Segments of the path of an item.
+pub const PATH_SEGMENTS: usize = 32;
+/// Vectors of one item.
+pub const ITEM_VECTORS: usize = 100;
