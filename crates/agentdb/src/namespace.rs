@@ -11,7 +11,7 @@ use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
 use crate::{
-    Blobs, Collection, Collections, Page, Session, Sessions, State, Thread, Threads, Write, WriteBatch,
+    Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, Write, WriteBatch,
 };
 
 /// A namespace: where every request goes. Clones are the same namespace.
@@ -141,6 +141,20 @@ impl Namespace {
     /// ```
     pub fn thread(&self, thread: impl Into<String>) -> Thread {
         Thread::new(self.clone(), thread.into())
+    }
+
+    /// The items, of which [`Items::at`] names those at a path.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.items().at(["users", "ann"]).put("prefs", json!({"theme": "dark"})).wait()?;
+    /// assert_eq!(ns.items().at(["users", "ann"]).get("prefs")?.unwrap().value["theme"], "dark");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn items(&self) -> Items {
+        Items::new(self.clone())
     }
 
     /// The collections.

@@ -90,7 +90,9 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
-    use crate::modules::{blob::row::BlobRow, checkpoint, collection, namespace, record, session, state};
+    use crate::modules::{
+        blob::row::BlobRow, checkpoint, collection, item, namespace, record, session, state,
+    };
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
     }
@@ -111,6 +113,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         | Table::CheckpointWrite
         | Table::ChannelVersion
         | Table::ChannelContent => checkpoint::recode(table, row).ok(),
+        Table::Item | Table::ItemExpiry | Table::ItemIndex => item::recode(table, row).ok(),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

@@ -30,6 +30,7 @@ fn what_a_request_holds_counts_while_it_waits() {
         ("record.put", &record, "payload", &object),
         ("record.patch", &record, "text", &text),
         ("record.patch", &record, "payload", &object),
+        ("item.put", &json!({"path": ["p"], "key": "k"}), "value", &object),
         ("collection.create", &json!({"collection": "c"}), "description", &text),
         ("namespace.create", &json!({"name": "n"}), "description", &text),
     ] {

@@ -2,6 +2,7 @@
 
 mod blob;
 mod checkpoint;
+mod item;
 mod leftovers;
 mod record;
 mod refusal;
@@ -49,16 +50,18 @@ impl View<'_> {
         self.sessions(dice, true)?;
         self.records(dice, true)?;
         self.threads(dice, true)?;
+        self.items(dice, true)?;
         self.blobs(dice)
     }
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(10) {
+        match dice.below(12) {
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),
             7 | 8 => self.threads(dice, false),
+            9 | 10 => self.items(dice, false),
             _ => self.blobs(dice),
         }
     }

@@ -5,6 +5,7 @@
 pub(crate) mod blob;
 pub(crate) mod checkpoint;
 mod filter;
+pub(crate) mod item;
 pub(crate) mod record;
 mod search;
 pub(crate) mod session;
@@ -19,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use self::blob::Blob;
 use self::checkpoint::Thread;
+use self::item::{Item, ItemIndex};
 use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
@@ -34,6 +36,8 @@ pub(crate) struct Request {
     pub(crate) written: bool,
     /// What it is refused with before it is queued, if it is malformed.
     pub(crate) malformed: Option<Code>,
+    /// The index of items that was visible when it was queued: the texts of items were encoded for that.
+    pub(crate) seen: Option<Rc<ItemIndex>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +57,8 @@ pub(crate) struct Namespace {
     collections_created: u64,
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
     pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
+    pub(crate) items: Rc<BTreeMap<(Vec<String>, String), Rc<Item>>>,
+    pub(crate) item_index: Option<Rc<ItemIndex>>,
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
@@ -84,6 +90,7 @@ struct Moment<'a> {
     lsn: u64,
     now: i64,
     ids: &'a mut Random,
+    seen: Option<&'a ItemIndex>,
 }
 
 impl Moment<'_> {
@@ -216,7 +223,7 @@ impl Model {
             // The generator makes such a batch of puts of different keys alone.
             return Err(Code::BatchTooLarge);
         }
-        let mut moment = Moment { lsn, now, ids };
+        let mut moment = Moment { lsn, now, ids, seen: request.seen.as_deref() };
         let mut responses = Vec::new();
         let mut changed = false;
         for (name, fields) in &request.operations {
@@ -269,6 +276,7 @@ impl Namespace {
             Some("session") => self.session_operation(name, fields, moment),
             Some("message") => self.message_operation(name, fields, moment),
             Some("collection") => self.collection_operation(name, fields, moment),
+            Some("item") => self.item_operation(name, fields, moment),
             Some("record") => self.record_operation(name, fields, moment),
             Some("checkpoint" | "thread") => self.thread_operation(name, fields, moment),
             _ => self.blob_operation(name, fields, moment),
@@ -278,6 +286,7 @@ impl Namespace {
     fn purge(&mut self, now: i64) {
         Rc::make_mut(&mut self.states).retain(|_, state| state.live(now));
         Rc::make_mut(&mut self.sessions).retain(|_, session| session.live(now));
+        Rc::make_mut(&mut self.items).retain(|_, item| item.live(now));
         Rc::make_mut(&mut self.idempotency).retain(|_, remembered| remembered.expires > now);
         for collection in Rc::make_mut(&mut self.collections).values_mut() {
             if collection.records.values().any(|record| !record.live(now)) {

@@ -1,10 +1,10 @@
 //! `item.unindex`.
 
-use agentdb_types::Result;
+use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::index::{find, key};
+use super::index::{find, key, not_indexed};
 use crate::modules::collection::slots_counter;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::sweep::{self, Remains};
@@ -18,8 +18,8 @@ pub struct Unindex {}
 /// The answer to [`Unindex`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unindexed {
-    /// Whether there was an index.
-    pub dropped: bool,
+    /// The number that it had.
+    pub number: u64,
 }
 
 impl Request for Unindex {
@@ -32,16 +32,16 @@ impl Request for Unindex {
         permission: "item.manage",
         resource: &[],
         sensitive: &[],
-        errors: &[],
+        errors: &[Code::ItemsNotIndexed],
     };
 }
 
 impl WriteRequest for Unindex {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Unindexed> {
-        let Some(settings) = find(tx)? else { return Ok(Unindexed { dropped: false }) };
+        let settings = find(tx)?.ok_or_else(|| not_indexed("they have no index"))?;
         tx.delete_bookkeeping(key(tx))?;
         tx.delete_bookkeeping(slots_counter(tx, settings.number))?;
         sweep::discard(tx, Remains::Collection, settings.number)?;
-        Ok(Unindexed { dropped: true })
+        Ok(Unindexed { number: settings.number })
     }
 }
