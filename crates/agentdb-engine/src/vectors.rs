@@ -144,7 +144,11 @@ impl Vectors {
     }
 
     /// The best hits among the vectors in these slots: for callers who know which are worth a look, and that they are few.
-    pub(crate) fn among(query: &Query<'_>, slots: impl Iterator<Item = u64>, rows: &RowReader) -> Result<Vec<Hit>> {
+    pub(crate) fn among(
+        query: &Query<'_>,
+        slots: impl Iterator<Item = u64>,
+        rows: &RowReader,
+    ) -> Result<Vec<Hit>> {
         let own = FlatIndex::new(query.dimension, query.metric);
         let (namespace, number) = query.collection;
         for slot in slots {

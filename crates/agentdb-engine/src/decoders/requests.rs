@@ -213,10 +213,7 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     }),
                 ),
                 line("item.get_index", json!({})),
-                line(
-                    "item.delete",
-                    json!({"path": ["users", "ann"], "key": "k", "expected_version": 0}),
-                ),
+                line("item.delete", json!({"path": ["users", "ann"], "key": "k", "expected_version": 3})),
                 line("item.unindex", json!({})),
                 json!({"op": "sweep"}),
             ],

@@ -8,7 +8,9 @@ use crate::digest::SetHash;
 use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
-use crate::modules::{checkpoint as checkpoints, collection, item as items, namespace, record, session, state};
+use crate::modules::{
+    checkpoint as checkpoints, collection, item as items, namespace, record, session, state,
+};
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
 

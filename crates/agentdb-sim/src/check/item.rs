@@ -55,14 +55,21 @@ impl View<'_> {
     fn search_items(&self, dice: &mut Random) -> Check {
         let path: Vec<String> = match dice.below(3) {
             0 => Vec::new(),
-            _ => PATHS[dice.below(6) as usize].iter().take(1 + dice.below(2) as usize).map(|s| (*s).into()).collect(),
+            _ => PATHS[dice.below(6) as usize]
+                .iter()
+                .take(1 + dice.below(2) as usize)
+                .map(|s| (*s).into())
+                .collect(),
         };
         let filter = generate::filter(dice);
         let (offset, limit) = (dice.below(4) as usize, 1 + dice.below(6) as usize);
         let mut request = json!({"path": path, "filter": filter, "offset": offset, "limit": limit});
         let Some(index) = self.model.item_index.as_deref().filter(|_| dice.chance(2, 3)) else {
-            let all: Vec<Value> =
-                self.model.items_below(&path, &filter, self.now).map(|(place, i)| i.entry(place, None)).collect();
+            let all: Vec<Value> = self
+                .model
+                .items_below(&path, &filter, self.now)
+                .map(|(place, i)| i.entry(place, None))
+                .collect();
             return self.item_pages(&mut request, &all, offset, limit);
         };
         let query = match dice.below(2) {

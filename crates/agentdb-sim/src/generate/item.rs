@@ -23,8 +23,8 @@ pub(super) fn operation(
     let found = namespace.item_index.as_deref();
     match dice.below(40) {
         0 | 1 => index(dice, found),
-        2..=5 if found.is_none() => index(dice, found),
         2 => ("item.unindex", json!({})),
+        3..=5 if found.is_none() => index(dice, found),
         6..=10 => {
             let mut fields = place(dice, scene, namespace);
             if dice.chance(1, 5) {
@@ -142,8 +142,7 @@ pub(crate) fn conditions(dice: &mut Random) -> Value {
     let mut conditions = Vec::new();
     for kind in ["prefix", "suffix"] {
         if dice.chance(1, 2) {
-            let pattern: Vec<&str> =
-                (0..dice.below(3)).map(|_| *pick_segment(dice)).collect();
+            let pattern: Vec<&str> = (0..dice.below(3)).map(|_| *pick_segment(dice)).collect();
             conditions.push(json!({kind: pattern}));
         }
     }

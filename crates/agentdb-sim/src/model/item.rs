@@ -131,12 +131,7 @@ fn place(fields: &Value) -> Result<Place, Code> {
 }
 
 impl Namespace {
-    pub(super) fn item_operation(
-        &mut self,
-        name: &str,
-        fields: &Value,
-        moment: &mut Moment<'_>,
-    ) -> Decision {
+    pub(super) fn item_operation(&mut self, name: &str, fields: &Value, moment: &mut Moment<'_>) -> Decision {
         match name {
             "item.index" => self.index_items(fields, moment),
             "item.unindex" => {
@@ -164,9 +159,9 @@ impl Namespace {
 
     fn index_items(&mut self, fields: &Value, moment: &Moment<'_>) -> Decision {
         let encoder = given_text(fields, "encoder");
-        let given = fields["fields"].as_array().map(|given| {
-            given.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<String>>()
-        });
+        let given = fields["fields"]
+            .as_array()
+            .map(|given| given.iter().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<String>>());
         let selected = given.unwrap_or_else(|| vec!["$".to_owned()]);
         if selected.iter().any(|field| field.ends_with("[0")) {
             return Err(Code::InvalidValue);
@@ -243,8 +238,7 @@ impl Namespace {
                 slots.push((index.slots, vector));
             }
         }
-        let stored =
-            json!({"version": moment.lsn, "created": before.is_none(), "vectors": slots.len()});
+        let stored = json!({"version": moment.lsn, "created": before.is_none(), "vectors": slots.len()});
         let item = Item {
             value: fields["value"].as_object().cloned().unwrap_or_default(),
             version: moment.lsn,
@@ -311,7 +305,13 @@ impl Namespace {
     }
 
     /// The items below a path that match: the nearest first, those without vectors last.
-    pub(crate) fn items_near(&self, path: &[String], filter: &Value, query: &[f32], now: i64) -> Result<Vec<Value>, Code> {
+    pub(crate) fn items_near(
+        &self,
+        path: &[String],
+        filter: &Value,
+        query: &[f32],
+        now: i64,
+    ) -> Result<Vec<Value>, Code> {
         let index = self.item_index.as_deref().ok_or(Code::ItemsNotIndexed)?;
         check_vector(index.dimension, &index.metric, query)?;
         let rank = |score: f32| if index.metric == "euclidean" { score } else { -score };

@@ -66,7 +66,6 @@ impl Collection {
             .map(|(score, record, id)| hit(id, score, record, search.include_vector))
             .collect())
     }
-
 }
 
 /// The score of a vector, in 64 bits until the end. Small integers make it exact.

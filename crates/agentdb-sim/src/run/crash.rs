@@ -6,8 +6,8 @@ use agentdb_engine::{Engine, NamespaceId, Task};
 use agentdb_env::sim::Random;
 
 use super::{Sim, options};
-use crate::model::item::Letters;
 use crate::check::Check;
+use crate::model::item::Letters;
 
 const DIR: &str = "/data/db";
 

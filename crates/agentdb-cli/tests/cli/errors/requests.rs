@@ -542,13 +542,18 @@ pub(super) fn item_index_mismatch() -> Vec<Value> {
 
 pub(super) fn path_length() -> Vec<Value> {
     let db = Simulated::new();
-    let said = |field, actual, least| [("field", field), ("actual", actual), ("least", least), ("limit", "32")];
+    let said =
+        |field, actual, least| [("field", field), ("actual", actual), ("least", least), ("limit", "32")];
     let long = vec!["s"; 33];
     vec![
         db.refuses_call(&said("path", "0", "1"), "item.put", json!({"path": [], "key": "k", "value": {}})),
         db.refuses_call(&said("path", "33", "1"), "item.get", json!({"path": long, "key": "k"})),
         db.refuses_call(&said("path", "33", "0"), "item.search", json!({"path": long})),
-        db.refuses_call(&said("suffix", "33", "0"), "item.list_paths", json!({"conditions": [{"suffix": long}]})),
+        db.refuses_call(
+            &said("suffix", "33", "0"),
+            "item.list_paths",
+            json!({"conditions": [{"suffix": long}]}),
+        ),
     ]
 }
 

@@ -181,7 +181,8 @@ mod tests {
 
     #[test]
     fn a_malformed_path_is_an_error() {
-        for path in ["a..b", ".a", "a.", "a[", "a[x]", "a[0]b", "{a", "{a}.b", "{a,{b}}", "{a,}", "[0]x", "a[]"]
+        for path in
+            ["a..b", ".a", "a.", "a[", "a[x]", "a[0]b", "{a", "{a}.b", "{a,{b}}", "{a,}", "[0]x", "a[]"]
         {
             let err = parse(&[path.to_owned()]).err().unwrap();
             assert!(matches!(err.code(), Code::InvalidValue | Code::IdEmpty), "{path}: {err}");

@@ -124,7 +124,8 @@ impl WriteRequest for Index {
         match find(tx)? {
             Some(before) => {
                 let Settings { dimension, metric, encoder, .. } = &before;
-                if (dimension, metric, encoder) != (&settings.dimension, &settings.metric, &settings.encoder) {
+                if (dimension, metric, encoder) != (&settings.dimension, &settings.metric, &settings.encoder)
+                {
                     let reason = format_args!(
                         "it has dimension {dimension}, metric {} and encoder {}",
                         encode_json(metric)?,

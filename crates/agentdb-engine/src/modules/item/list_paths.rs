@@ -111,20 +111,15 @@ impl Request for ListPaths {
         permission: "item.read",
         resource: &[],
         sensitive: &[],
-        errors: &[
-            Code::PathLength,
-            Code::IdEmpty,
-            Code::IdTooLong,
-            Code::PageTooLarge,
-            Code::InvalidCursor,
-        ],
+        errors: &[Code::PathLength, Code::IdEmpty, Code::IdTooLong, Code::PageTooLarge, Code::InvalidCursor],
     };
 }
 
 impl ListPaths {
     fn check(&self) -> Result<()> {
-        let invalid =
-            |field: &str, reason: &str| Error::new(Code::InvalidValue).with("field", field).with("reason", reason);
+        let invalid = |field: &str, reason: &str| {
+            Error::new(Code::InvalidValue).with("field", field).with("reason", reason)
+        };
         if self.conditions.len() > limits::PATH_SEGMENTS {
             return Err(invalid("conditions", "there are more than 32"));
         }

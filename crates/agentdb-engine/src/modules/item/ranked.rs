@@ -13,14 +13,14 @@ use super::find;
 use super::get::Entry;
 use super::index::Settings;
 use super::path::{items_at, start};
-use super::row::Item;
+use super::row::{Head, Item, live_head};
 use super::search::matching;
 use super::vector_key;
-use crate::Snapshot;
 use crate::filter::Filter;
 use crate::key::Key;
 use crate::read::{Page, Read};
 use crate::vectors::{Query, VectorRow, Vectors};
+use crate::{Row, Snapshot};
 
 /// Rows under a path that are looked at one by one.
 pub(super) const FEW: usize = 1_000;
@@ -89,11 +89,10 @@ impl Ranked<'_> {
         let (mut candidates, mut rows) = (Candidates::default(), 0);
         self.snapshot.scan_prefix(&start(self.snapshot, self.path), Page::Forward, &mut |key, row| {
             rows += 1;
-            let item = Item::read(self.snapshot, &key, &row)?;
-            match item.and_then(|item| matching(self.filter, item)) {
-                Some(item) if item.head.is_in(self.settings.number) => {
-                    candidates.by_slot.extend(item.head.slots.iter().map(|slot| (*slot, key.clone())));
-                    candidates.slots.extend(item.head.slots);
+            match self.matching(&key, &row)? {
+                Some(head) if head.is_in(self.settings.number) => {
+                    candidates.by_slot.extend(head.slots.iter().map(|slot| (*slot, key.clone())));
+                    candidates.slots.extend(head.slots);
                 }
                 Some(_) => candidates.unscored.push(key),
                 None => {}
@@ -161,8 +160,19 @@ impl Ranked<'_> {
         if !key.as_bytes().starts_with(start(self.snapshot, self.path).as_bytes()) {
             return Ok(false);
         }
-        let item = find(self.snapshot, &key)?;
-        Ok(item.and_then(|item| matching(self.filter, item)).is_some())
+        match self.snapshot.get(&key)? {
+            Some(row) => Ok(self.matching(&key, &row)?.is_some()),
+            None => Ok(false),
+        }
+    }
+
+    /// What a row holds beside the value, if the item is there and matches. Without a filter no value is read.
+    fn matching(&self, key: &Key, row: &Row) -> Result<Option<Head>> {
+        if self.filter.is_none() {
+            return live_head(self.snapshot, key, row);
+        }
+        let item = Item::read(self.snapshot, key, row)?;
+        Ok(item.and_then(|item| matching(self.filter, item)).map(|item| item.head))
     }
 
     /// Some of the items under the path that match and have no vectors, by path and key.
@@ -172,9 +182,7 @@ impl Ranked<'_> {
             return Ok(keys);
         }
         self.snapshot.scan_prefix(&start(self.snapshot, self.path), Page::Forward, &mut |key, row| {
-            let item = Item::read(self.snapshot, &key, &row)?;
-            let item = item.filter(|item| !item.head.is_in(self.settings.number));
-            if item.and_then(|item| matching(self.filter, item)).is_some() {
+            if self.matching(&key, &row)?.is_some_and(|head| !head.is_in(self.settings.number)) {
                 match passed {
                     0 => keys.push(key),
                     _ => passed -= 1,

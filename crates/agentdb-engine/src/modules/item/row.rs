@@ -138,6 +138,13 @@ impl Item {
     }
 }
 
+/// What the row of an item that is there holds beside the value, which is not read.
+pub(super) fn live_head(rows: &dyn Read, key: &Key, row: &Row) -> Result<Option<Head>> {
+    let (head, _) = Head::split(row)?;
+    let expiry = Expiry::find(rows, key, &head)?;
+    Ok((!has_ended(rows, expiry)).then_some(head))
+}
+
 /// Whether the item of a row is there: its time to live has not passed. Its value is not read.
 pub(super) fn is_live(rows: &dyn Read, key: &Key, row: &Row) -> Result<bool> {
     let expiry = Expiry::find(rows, key, &Head::split(row)?.0)?;

@@ -4,10 +4,10 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::find;
 use super::get::Entry;
 use super::path::key_of;
 use super::row::Expiry;
-use super::find;
 use crate::Table;
 use crate::modules::check_page;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};

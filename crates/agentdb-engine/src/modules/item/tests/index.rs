@@ -112,7 +112,8 @@ fn many_items_under_a_path_are_found_through_the_index() {
     assert!(page.iter().all(|entry| entry.path == path(&["many"])));
     assert_eq!(page.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>(), expected);
     // Every item has a second vector that all have alike: the hits are of items, not of vectors.
-    let alike = Search { vector: Some(vec![-1.0, -1.0]), limit: Some(700), filter: None, offset: 0, ..search };
+    let alike =
+        Search { vector: Some(vec![-1.0, -1.0]), limit: Some(700), filter: None, offset: 0, ..search };
     let found = db.read(alike).unwrap().items;
     let keys: std::collections::BTreeSet<_> = found.iter().map(|entry| entry.key.clone()).collect();
     assert_eq!((found.len(), keys.len()), (700, 700));

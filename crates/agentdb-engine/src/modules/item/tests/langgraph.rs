@@ -134,7 +134,9 @@ fn items_are_found_by_text_with_the_scores_of_there() {
             assert_eq!(places(&found[..count]), places(&answer[..count]), "{ask}");
             for ((_, _, ours), (_, _, theirs)) in found.iter().zip(answer) {
                 match (ours, theirs) {
-                    (Some(ours), Some(theirs)) => assert!((ours - theirs).abs() < 1e-6, "{ask} {ours} {theirs}"),
+                    (Some(ours), Some(theirs)) => {
+                        assert!((ours - theirs).abs() < 1e-6, "{ask} {ours} {theirs}")
+                    }
                     (ours, theirs) => assert_eq!(ours, theirs, "{ask}"),
                 }
             }

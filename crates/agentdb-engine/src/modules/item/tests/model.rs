@@ -7,9 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{object, path};
-use crate::modules::item::{
-    Condition, Delete, Entry, Get, Index, ListPaths, Place, Put, Search, Touch,
-};
+use crate::modules::item::{Condition, Delete, Entry, Get, Index, ListPaths, Place, Put, Search, Touch};
 use crate::modules::testing::TestDb;
 use crate::{Read, Snapshot, Task};
 
@@ -128,12 +126,14 @@ fn check(db: &TestDb, snapshot: &Snapshot, model: &Model, prefix: &[String], n: 
 fn ranked(db: &TestDb, snapshot: &Snapshot, below: &[(&Id, &Item)], prefix: &[String], query: [f32; 2]) {
     let norm = |v: [f32; 2]| f64::from(v[0]).hypot(f64::from(v[1]));
     let cosine = |v: [f32; 2]| {
-        (f64::from(v[0]) * f64::from(query[0]) + f64::from(v[1]) * f64::from(query[1])) / (norm(v) * norm(query))
+        (f64::from(v[0]) * f64::from(query[0]) + f64::from(v[1]) * f64::from(query[1]))
+            / (norm(v) * norm(query))
     };
     let best = |item: &Item| item.vectors.iter().map(|v| cosine(VECTORS[*v])).reduce(f64::max);
     let mut scores: Vec<f64> = below.iter().filter_map(|(_, item)| best(item)).collect();
     scores.sort_by(|a, b| b.total_cmp(a));
-    let search = Search { path: prefix.to_vec(), vector: Some(query.to_vec()), limit: Some(100), ..Search::default() };
+    let search =
+        Search { path: prefix.to_vec(), vector: Some(query.to_vec()), limit: Some(100), ..Search::default() };
     let found = db.engine().read(snapshot, search.clone()).unwrap().items;
     assert_eq!(found.len(), below.len());
     for (entry, score) in found.iter().zip(&scores) {
@@ -146,7 +146,8 @@ fn ranked(db: &TestDb, snapshot: &Snapshot, below: &[(&Id, &Item)], prefix: &[St
     assert_eq!(ids(&found[scores.len()..]), unscored);
     // Every page is a part of the whole.
     for offset in [0, 1, scores.len(), scores.len() + 1] {
-        let page = db.engine().read(snapshot, Search { offset, limit: Some(2), ..search.clone() }).unwrap().items;
+        let page =
+            db.engine().read(snapshot, Search { offset, limit: Some(2), ..search.clone() }).unwrap().items;
         let expected: Vec<&Entry> = found.iter().skip(offset).take(2).collect();
         assert_eq!(page.iter().collect::<Vec<_>>(), expected);
     }
@@ -189,7 +190,14 @@ fn listed(
     }
 }
 
-fn put(db: &TestDb, model: &mut Model, (p, k): (usize, usize), n: i64, ttl: Option<i64>, vectors: Vec<usize>) {
+fn put(
+    db: &TestDb,
+    model: &mut Model,
+    (p, k): (usize, usize),
+    n: i64,
+    ttl: Option<i64>,
+    vectors: Vec<usize>,
+) {
     let (path, key) = id(p, k);
     let named = vectors.iter().enumerate().map(|(i, v)| (format!("v{i}"), VECTORS[*v].to_vec()));
     let put = Put { ttl_us: ttl, vectors: named.collect(), ..Put::new(path, key, object(json!({"n": n}))) };

@@ -64,7 +64,8 @@ fn a_segment_is_a_segment() {
 #[test]
 fn reads_that_make_no_sense_are_refused() {
     let db = TestDb::new(1);
-    let search = |fields: serde_json::Value| db.read(serde_json::from_value::<Search>(fields).unwrap()).map(drop);
+    let search =
+        |fields: serde_json::Value| db.read(serde_json::from_value::<Search>(fields).unwrap()).map(drop);
     let too_many = limits::PAGE + 1;
     for (fields, code) in [
         (json!({"query": "a"}), Code::ItemsNotIndexed),
@@ -93,10 +94,9 @@ fn reads_that_make_no_sense_are_refused() {
     let many = vec![Condition::Suffix(Vec::new()); 33];
     assert_eq!(list(ListPaths { conditions: many, ..default() }), Code::InvalidValue);
     assert_eq!(db.write(Touch { items: Vec::new() }).unwrap_err().code(), Code::PageTooLarge);
-    for index in [
-        Index::default(),
-        Index { dimension: Some(1), fields: Some(path(&["a["])), ..Index::default() },
-    ] {
+    for index in
+        [Index::default(), Index { dimension: Some(1), fields: Some(path(&["a["])), ..Index::default() }]
+    {
         assert_eq!(db.write(index).unwrap_err().code(), Code::InvalidValue);
     }
 }
