@@ -61,7 +61,8 @@ pub(crate) struct ItemIndex {
     slots: u64,
 }
 
-type Place = (Vec<String>, String);
+/// A path and a key.
+pub(crate) type Place = (Vec<String>, String);
 
 impl Item {
     pub(crate) fn live(&self, now: i64) -> bool {

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 
 use self::blob::Blob;
 use self::checkpoint::Thread;
-use self::item::{Item, ItemIndex};
+use self::item::{Item, ItemIndex, Place};
 use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
@@ -57,7 +57,7 @@ pub(crate) struct Namespace {
     collections_created: u64,
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
     pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
-    pub(crate) items: Rc<BTreeMap<(Vec<String>, String), Rc<Item>>>,
+    pub(crate) items: Rc<BTreeMap<Place, Rc<Item>>>,
     pub(crate) item_index: Option<Rc<ItemIndex>>,
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,

@@ -26,7 +26,7 @@ struct Case {
     searches: Vec<Question<Vec<Place>>>,
     #[serde(default)]
     queries: Vec<Question<Vec<Place>>>,
-    gets: Vec<(Vec<String>, String, Option<Map<String, Value>>)>,
+    gets: Vec<Gotten>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +42,9 @@ struct Question<A> {
     ask: Value,
     answer: A,
 }
+
+/// Path, key, and the value, if there is one.
+type Gotten = (Vec<String>, String, Option<Map<String, Value>>);
 
 /// Path, key and score.
 type Place = (Vec<String>, String, Option<f64>);
