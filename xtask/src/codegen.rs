@@ -145,8 +145,13 @@ fn type_of(schema: &Value) -> String {
                 several.iter().filter_map(Value::as_str).filter(|t| *t != "null").collect();
             names.join(" or ")
         }
-        _ if schema["anyOf"].is_array() => type_of(&schema["anyOf"][0]),
-        _ => "any JSON".to_owned(),
+        _ => match schema["anyOf"].as_array() {
+            Some(several) => {
+                let given = several.iter().filter(|one| one["type"] != "null");
+                given.map(type_of).collect::<Vec<_>>().join(" or ")
+            }
+            None => "any JSON".to_owned(),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! What turns text into vectors, as the engine sees it: a trait, so that the engine knows no models.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Result};
@@ -28,6 +29,33 @@ pub struct Encoded {
     pub(crate) vector: Vec<f32>,
 }
 
+/// Vectors of several texts, made before the request was queued. Only the engine makes them.
+#[derive(Clone, Debug)]
+pub struct EncodedTexts {
+    pub(crate) encoder: String,
+    pub(crate) vectors: BTreeMap<String, Vec<f32>>,
+}
+
+/// The dimension of what has an encoder: the handle's must be that one, if it has any.
+pub(crate) fn dimension_with(
+    engine: &Engine,
+    encoder: Option<&str>,
+    given: Option<usize>,
+) -> Result<Option<usize>> {
+    let Some(id) = encoder else { return Ok(given) };
+    match (given, engine.text_encoder()) {
+        (_, Some(own)) if own.id() != id => Err(no_encoder(id, Some(own.id()))),
+        (None, None) => Err(no_encoder(id, None)),
+        (None, Some(own)) => Ok(Some(own.dimension())),
+        (Some(given), Some(own)) if given != own.dimension() => {
+            let reason =
+                format_args!("encoder {id} makes vectors of {} dimensions, not {given}", own.dimension());
+            Err(Error::new(Code::InvalidValue).with("field", "dimension").with("reason", reason))
+        }
+        _ => Ok(given),
+    }
+}
+
 /// The error of a handle that has `own`, where another encoder is needed.
 pub(crate) fn no_encoder(needed: &str, own: Option<&str>) -> Error {
     Error::new(Code::NoEncoder).with("encoder", needed).with("actual", own.unwrap_or("none"))
@@ -53,5 +81,21 @@ impl Engine {
         };
         let vector = encoder.encode(&[text])?.pop().ok_or_else(failed)?;
         Ok(Some(Encoded { encoder: encoder.id().to_owned(), vector }))
+    }
+
+    /// Encodes several texts, each once, if the handle has an encoder.
+    pub(crate) fn encode_all(&self, texts: &[String]) -> Result<Option<EncodedTexts>> {
+        let Some(encoder) = self.text_encoder() else { return Ok(None) };
+        let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        texts.sort_unstable();
+        texts.dedup();
+        let vectors = if texts.is_empty() { Vec::new() } else { encoder.encode(&texts)? };
+        if vectors.len() != texts.len() {
+            return Err(Error::new(Code::EncoderFailed)
+                .with("encoder", encoder.id())
+                .with("reason", "it gave not one vector for each text"));
+        }
+        let vectors = texts.into_iter().map(str::to_owned).zip(vectors).collect();
+        Ok(Some(EncodedTexts { encoder: encoder.id().to_owned(), vectors }))
     }
 }

@@ -106,6 +106,13 @@ impl Key {
         None
     }
 
+    /// The key of the same components in another table.
+    pub(crate) fn in_table(&self, table: Table) -> Key {
+        let mut bytes = self.0.clone();
+        bytes[TABLE_AT] = table as u8;
+        Key(bytes)
+    }
+
     /// The namespace of a key.
     pub(crate) fn namespace_of(bytes: &[u8]) -> Option<NamespaceId> {
         bytes.first_chunk().map(|b| NamespaceId(u64::from_be_bytes(*b)))

@@ -66,7 +66,7 @@ mod vectors;
 
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};
-pub use encoder::{Encoded, TextEncoder};
+pub use encoder::{Encoded, EncodedTexts, TextEncoder};
 pub use engine::{Engine, Options, Stats, Task};
 pub use history::{HistoryNoun, Point};
 pub use inspect::{Segment, StoredFile, describe};

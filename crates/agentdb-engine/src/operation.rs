@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::tx::Tx;
-use crate::{Engine, modules};
+use crate::{Engine, NamespaceId, modules};
 
 /// How an operation is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +91,16 @@ pub trait WriteRequest: Request {
         Ok(())
     }
 
+    /// Done next on the caller's thread, now that the namespace is known: what takes long and depends on what is stored. Nothing
+    /// keeps that from changing before the decision, which must look again.
+    ///
+    /// # Errors
+    /// Any; nothing has happened then.
+    fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()> {
+        let _ = (engine, namespace);
+        Ok(())
+    }
+
     /// Decides: reads the latest state, collects changes. It must depend on nothing but `self` and `tx`.
     ///
     /// # Errors
@@ -159,6 +169,7 @@ fn unencodable(reason: impl std::fmt::Display) -> Error {
 /// A write request whose type the queue does not know.
 pub(crate) trait AnyWrite: Send {
     fn name(&self) -> &'static str;
+    fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()>;
     fn decide(&self, tx: &mut Tx<'_>) -> Result<AnyResponse>;
     /// The request in canonical JSON, to tell whether a retry is the same request.
     fn fingerprint(&self) -> Result<Vec<u8>>;
@@ -172,6 +183,10 @@ pub(crate) trait AnyWrite: Send {
 impl<R: WriteRequest> AnyWrite for R {
     fn name(&self) -> &'static str {
         R::ABOUT.name
+    }
+
+    fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()> {
+        WriteRequest::prepare_in(self, engine, namespace)
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<AnyResponse> {

@@ -63,6 +63,12 @@ pub enum Bug {
     CopyNotCounted,
     /// Pruning takes away what the delta channels of the latest checkpoint add up from.
     ChainPruned,
+    /// The vectors of an item that was replaced or deleted stay in the index.
+    ItemVectorsStay,
+    /// The sweeper takes an item whose time to live was renewed.
+    TouchedItemSwept,
+    /// Paths are listed as long as expired items of theirs are not swept.
+    PathsOfTheDead,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
     /// Recovery puts no versions aside.
@@ -84,7 +90,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 37] = [
+    pub const ALL: [Bug; 40] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -114,6 +120,9 @@ impl Bug {
         Bug::ExpiriesPassedOver,
         Bug::CopyNotCounted,
         Bug::ChainPruned,
+        Bug::ItemVectorsStay,
+        Bug::TouchedItemSwept,
+        Bug::PathsOfTheDead,
         Bug::UpdateRenewsNothing,
         Bug::HistoryNotRecovered,
         Bug::PastBeforeBirth,

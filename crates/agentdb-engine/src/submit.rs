@@ -116,6 +116,7 @@ impl Engine {
     ) -> Result<Ticket<R::Response>> {
         request.prepare(self)?;
         let namespace = scoped(&R::ABOUT.scope, namespace);
+        request.prepare_in(self, namespace)?;
         let queued = self.core.enqueue(namespace, vec![Box::new(request)], options, Origin::Call)?;
         Ok(typed::<R>(self.core.clone(), queued))
     }
@@ -127,9 +128,13 @@ impl Engine {
     pub fn write_batch(
         &self,
         namespace: NamespaceId,
-        batch: Batch,
+        mut batch: Batch,
         options: WriteOptions,
     ) -> Result<Ticket<Vec<Value>>> {
+        for (position, write) in batch.writes.iter_mut().enumerate() {
+            let name = write.name();
+            write.prepare_in(self, namespace).map_err(|err| err.in_batch(position, name))?;
+        }
         let queued = self.core.enqueue(namespace, batch.writes, options, Origin::Batch)?;
         Ok(untyped(self.core.clone(), queued))
     }
@@ -178,8 +183,9 @@ impl Engine {
                         .with("field", "as_of")
                         .with("reason", "it is for reads: what was cannot be written"));
                 }
-                let writes = vec![make(self, request)?];
-                let queued = self.core.enqueue(namespace, writes, options, Origin::Call)?;
+                let mut write = make(self, request)?;
+                write.prepare_in(self, namespace)?;
+                let queued = self.core.enqueue(namespace, vec![write], options, Origin::Call)?;
                 let committed = untyped(self.core.clone(), queued).wait()?;
                 let response = committed.response.into_iter().next().map_or_else(|| encode_json(&()), Ok)?;
                 Ok(Committed { lsn: committed.lsn, response })

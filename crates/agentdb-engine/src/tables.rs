@@ -73,6 +73,12 @@ tables! {
     ChannelContent = 53 "channel_content",
     /// How often a content is referred to: (number of the first thread, hash) to an `i64`.
     ChannelContentCount = 54 "channel_content_count",
+    /// Items: (segments of the path, an empty text, key).
+    Item = 56 "item",
+    /// When items expire that do, and how long they live: by the keys of [`Table::Item`].
+    ItemExpiry = 57 "item_expiry",
+    /// How items are searched for: (name of the index).
+    ItemIndex = 58 "item_index",
     /// Tool calls: (owner, key).
     ToolCall = 64 "tool_call",
     /// Tool calls by state: (number of the state, end of the lease or time of the change, owner, key).

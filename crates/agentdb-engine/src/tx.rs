@@ -138,7 +138,8 @@ impl<'a> Tx<'a> {
         self.write(key, None, Kind::Content)
     }
 
-    /// Deletes a row of the engine's own bookkeeping, which does not count as a row of the batch; no error if there is none.
+    /// Deletes a row of the engine's own bookkeeping, or one that is deleted for no caller. It does not count as a row of the
+    /// batch.
     ///
     /// # Errors
     /// [`Code::BatchTooLarge`].

@@ -143,6 +143,23 @@ impl Vectors {
         own.search(query.vector, query.limit, rows.at(), query.filter)
     }
 
+    /// The best hits among the vectors in these slots: for callers who know which are worth a look, and that they are few.
+    pub(crate) fn among(
+        query: &Query<'_>,
+        slots: impl Iterator<Item = u64>,
+        rows: &RowReader,
+    ) -> Result<Vec<Hit>> {
+        let own = FlatIndex::new(query.dimension, query.metric);
+        let (namespace, number) = query.collection;
+        for slot in slots {
+            let key = Key::new(namespace, Table::Vector).u64(number).u64(slot);
+            if let Some(row) = rows.get(key.as_bytes())? {
+                own.insert(slot, row.lsn, &VectorRow::decode(&row.body)?.vector)?;
+            }
+        }
+        own.search(query.vector, query.limit, rows.at(), query.filter)
+    }
+
     /// The index of a collection; the first caller fills it, others wait.
     fn index(&self, query: &Query<'_>, latest: &dyn Fn() -> RowReader) -> Result<Arc<Index>> {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);

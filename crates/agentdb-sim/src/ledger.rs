@@ -259,6 +259,7 @@ mod tests {
                 subject: None,
                 written: false,
                 malformed: None,
+                seen: None,
             };
             ledger.note(&request, *lsn, std::slice::from_ref(response));
         }
@@ -310,7 +311,7 @@ mod tests {
             let (idempotency_key, subject, malformed) = (None, None, None);
             let operations = vec![(operation, fields)];
             let request =
-                Request { namespace: 1, operations, idempotency_key, subject, written: true, malformed };
+                Request { namespace: 1, operations, idempotency_key, subject, written: true, malformed, seen: None };
             (request, response)
         };
         let (request, response) = claim(5);

@@ -250,6 +250,18 @@ codes! {
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
         "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+    1030 ItemsNotIndexed Invalid "items_not_indexed"
+        "the items of this namespace cannot be found by vectors or texts: {reason}"
+        "Items were searched by a query, or put with vectors or fields to index, and the namespace has no index for items, or one without an encoder."
+        "Set an index up with item.index, or leave query, vectors and fields out.";
+    1031 PathLength Limit "path_length"
+        "{field} has {actual} segments, from {least} to {limit} are allowed"
+        "The path of an item is empty, or has more segments than the limit."
+        "Give an item a path of 1 to 32 segments.";
+    1032 TooManyVectors Limit "too_many_vectors"
+        "the item has {actual} texts or vectors to be found by, the limit is {limit}"
+        "The fields to index select more texts of a value than an item may have vectors."
+        "Index fewer fields, or put the parts as items of their own.";
     1035 NotRepeatable Invalid "not_repeatable"
         "{operation} cannot have an idempotency key: its answer gives leave to act once, and a retry would give it again"
         "A request with an idempotency key, or a batch with one, holds an operation whose first answer must not be given twice."
@@ -307,6 +319,10 @@ codes! {
         "there is no thread {thread}"
         "No checkpoint or write of the thread was ever put, or it was deleted."
         "List threads with thread.list.";
+    2012 ItemNotFound NotFound "item_not_found"
+        "there is no item {key} under the path {path}"
+        "The item was never put, was deleted, or its time to live has passed."
+        "Put it first, or list the paths with item.list_paths.";
     2013 ToolCallNotFound NotFound "tool_call_not_found"
         "owner {owner} has no tool call {key}"
         "The key was never claimed, or the call was deleted, or finished so long ago that it is not kept any more."
@@ -344,6 +360,10 @@ codes! {
         "there is a thread {thread} already"
         "thread.copy met an existing thread under the name of the copy."
         "Choose another name, or delete that thread first.";
+    3009 ItemIndexMismatch Conflict "item_index_mismatch"
+        "the index of items is another one: {reason}"
+        "item.index met an index of another dimension, metric or encoder; or the index was changed while a put was on its way, after its texts had been encoded."
+        "Send the put again; for another dimension, metric or encoder, drop the index first with item.unindex.";
     3010 ToolCallRunning Conflict "tool_call_running"
         "tool call {key} of {owner} is running under epoch {epoch}, claimed until {until}"
         "A call that someone has claimed, and whose lease has not ended, was claimed again, resolved or deleted."

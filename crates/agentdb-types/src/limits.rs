@@ -42,3 +42,7 @@ pub const FILTER_TERMS: usize = 1_024;
 pub const FILTER_DEPTH: usize = 16;
 /// Microseconds for which a tool call is claimed when the caller does not say: one minute.
 pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;
+/// Segments of the path of an item.
+pub const PATH_SEGMENTS: usize = 32;
+/// Vectors of one item.
+pub const ITEM_VECTORS: usize = 100;

@@ -38,6 +38,8 @@ mod database;
 #[cfg(feature = "models")]
 mod encoder;
 mod history;
+mod item_query;
+mod items;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -60,6 +62,8 @@ pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as 
 pub use blobs::{Blobs, PutBlob};
 pub use collection::{Collection, Collections};
 pub use database::Database;
+pub use item_query::ItemQuery;
+pub use items::Items;
 pub use namespace::Namespace;
 pub use namespaces::Namespaces;
 pub use open_options::OpenOptions;

@@ -11,7 +11,7 @@ use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
 use crate::{
-    Blobs, Collection, Collections, Page, Session, Sessions, State, Thread, Threads, ToolCall, ToolCalls,
+    Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, ToolCall, ToolCalls,
     Write, WriteBatch,
 };
 
@@ -173,6 +173,20 @@ impl Namespace {
     /// ```
     pub fn tool_call(&self, owner: impl Into<String>, key: impl Into<String>) -> ToolCall {
         ToolCall::new(self.clone(), owner.into(), key.into())
+    }
+
+    /// The items, of which [`Items::at`] names those at a path.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.items().at(["users", "ann"]).put("prefs", json!({"theme": "dark"})).wait()?;
+    /// assert_eq!(ns.items().at(["users", "ann"]).get("prefs")?.unwrap().value["theme"], "dark");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn items(&self) -> Items {
+        Items::new(self.clone())
     }
 
     /// The collections.

@@ -222,6 +222,42 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
             ],
         ),
         (
+            "item",
+            vec![
+                line(
+                    "item.index",
+                    json!({"dimension": 2, "metric": "dot", "fields": ["a.b", "c[*].d", "{e,f}"], "default": true}),
+                ),
+                line(
+                    "item.put",
+                    json!({
+                        "path": ["users", "*"], "key": "k", "value": {"n": 1, "c": [{"d": "x"}]}, "ttl_us": 1_000_000,
+                        "vectors": {"x": [1, 2], "y": [-1, 0.5]}, "expected_version": 0,
+                    }),
+                ),
+                line("item.put", json!({"path": ["users", "ann"], "key": "k", "value": {}, "index": false})),
+                line("item.touch", json!({"items": [{"path": ["users", "*"], "key": "k"}]})),
+                line("item.get", json!({"path": ["users", "*"], "key": "k"})),
+                json!({"op": "drain"}),
+                line(
+                    "item.search",
+                    json!({"path": ["users"], "vector": [1, 1], "filter": {"n": {"$gte": 1}}, "limit": 2, "offset": 0}),
+                ),
+                line("item.search", json!({"limit": 1})),
+                line(
+                    "item.list_paths",
+                    json!({
+                        "conditions": [{"prefix": ["*"]}, {"suffix": ["ann"]}], "max_depth": 1, "limit": 1, "offset": 0,
+                        "reverse": true,
+                    }),
+                ),
+                line("item.get_index", json!({})),
+                line("item.delete", json!({"path": ["users", "ann"], "key": "k", "expected_version": 3})),
+                line("item.unindex", json!({})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
             "session",
             vec![
                 line(

@@ -1,6 +1,6 @@
 //! Decoders of stored rows.
 
-use agentdb_types::Lsn;
+use agentdb_types::{Lsn, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,7 +10,7 @@ use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
 use crate::modules::{
-    checkpoint as checkpoints, collection, namespace, record, session, state, tool_call as calls,
+    checkpoint as checkpoints, collection, item as items, namespace, record, session, state, tool_call as calls,
 };
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
@@ -93,12 +93,33 @@ pub(super) fn blob(bytes: &[u8]) -> bool {
     true
 }
 
-/// A row of a thread's tables: what is decoded decodes again to the same.
-fn of_thread(table: Table, bytes: &[u8]) -> bool {
-    let recode = |bytes: &[u8]| checkpoints::recode(table, &row(bytes));
+/// What is decoded decodes again to the same.
+fn recodes(recode: impl Fn(&[u8]) -> Result<Vec<u8>>, bytes: &[u8]) -> bool {
     let Ok(again) = recode(bytes) else { return false };
     assert_eq!(recode(&again), Ok(again.clone()));
     true
+}
+
+/// A row of a thread's tables.
+fn of_thread(table: Table, bytes: &[u8]) -> bool {
+    recodes(|bytes| checkpoints::recode(table, &row(bytes)), bytes)
+}
+
+/// A row of the tables of items.
+fn of_item(table: Table, bytes: &[u8]) -> bool {
+    recodes(|bytes| items::recode(table, &row(bytes)), bytes)
+}
+
+pub(super) fn item(bytes: &[u8]) -> bool {
+    of_item(Table::Item, bytes)
+}
+
+pub(super) fn item_expiry(bytes: &[u8]) -> bool {
+    of_item(Table::ItemExpiry, bytes)
+}
+
+pub(super) fn item_index(bytes: &[u8]) -> bool {
+    of_item(Table::ItemIndex, bytes)
 }
 
 pub(super) fn thread(bytes: &[u8]) -> bool {

@@ -92,7 +92,7 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     use crate::modules::{
-        blob::row::BlobRow, checkpoint, collection, namespace, record, session, state, tool_call,
+        blob::row::BlobRow, checkpoint, collection, item, namespace, record, session, state, tool_call,
     };
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
@@ -118,6 +118,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::History => Some(history::encode(&history::decode(row).ok()?)),
         Table::Retention => of_json::<history::Retention>(row),
         Table::Moment => Some(history::Chunk::decode(Lsn(1), &row.body).ok()?.encode()),
+        Table::Item | Table::ItemExpiry | Table::ItemIndex => item::recode(table, row).ok(),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

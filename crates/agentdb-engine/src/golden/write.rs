@@ -110,6 +110,12 @@ fn drained(world: &World, engine: &Engine) {
         record.put {"collection": "dot", "record": "r1", "vector": [1, 2], "text": "a note", "payload": {"kind": "note", "pages": 3}}
         record.put {"collection": "dot", "record": "r2", "vector": [0.5, -1], "payload": {"kind": "list"}, "ttl_us": 31536000000000}
         record.put {"collection": "far", "record": "f1", "vector": [0, 0]}
+        item.index {"encoder": "some-encoder", "dimension": 2, "metric": "dot", "fields": ["title", "parts[*].text"], "default": false}
+        item.put {"path": ["users", "ann"], "key": "prefs", "value": {"theme": "dark", "stars": 3}}
+        item.put {"path": ["users", "ann", "notes"], "key": "n1", "value": {"title": "one"}, "vectors": {"title": [1, 2], "parts[*].text.0": [-1, 0.5]}, "ttl_us": 31536000000000}
+        item.put {"path": ["users", "*"], "key": "k", "value": {"title": "deleted"}, "vectors": {"title": [1, 1]}}
+        item.delete {"path": ["users", "*"], "key": "k"}
+        item.touch {"items": [{"path": ["users", "ann", "notes"], "key": "n1"}]}
     "#,
     );
     play(

@@ -38,6 +38,7 @@ fn what_a_request_holds_counts_while_it_waits() {
         ("tool_call.renew", &call, "progress", &list),
         ("tool_call.resolve", &resolve, "result", &text),
         ("tool_call.resolve", &resolve, "error", &object),
+        ("item.put", &json!({"path": ["p"], "key": "k"}), "value", &object),
         ("collection.create", &json!({"collection": "c"}), "description", &text),
         ("namespace.create", &json!({"name": "n"}), "description", &text),
     ] {

@@ -38,6 +38,8 @@ pub(crate) fn rows(
     let records = || model.collections.values().flat_map(|collection| collection.records.values());
     let threads = || model.threads.values();
     let runs = threads().flat_map(|thread| thread.checkpoints.values()).filter(|found| found.run().is_some());
+    let item_vectors: usize =
+        model.items.values().map(|item| item.vectors_in(model.item_index.as_deref())).sum();
     let exact = [
         (Table::Thread, model.threads.len()),
         (Table::Checkpoint, threads().map(|thread| thread.checkpoints.len()).sum()),
@@ -58,7 +60,10 @@ pub(crate) fn rows(
         (Table::Blob, model.blobs.len()),
         (Table::Collection, model.collections.len()),
         (Table::Record, records().count()),
-        (Table::Vector, records().filter(|record| record.vector.is_some()).count()),
+        (Table::Vector, records().filter(|record| record.vector.is_some()).count() + item_vectors),
+        (Table::Item, model.items.len()),
+        (Table::ItemExpiry, model.items.values().filter(|item| item.expires.is_some()).count()),
+        (Table::ItemIndex, usize::from(model.item_index.is_some())),
     ];
     for (table, expected) in exact {
         let found = counted(table)?;
@@ -66,10 +71,10 @@ pub(crate) fn rows(
             return Err(format!("{found} rows of {} are left in {number}, not {expected}", table.name()));
         }
     }
-    // A collection has up to two counters.
+    // A collection has up to two counters, the index of items up to one.
     let collections = model.collections.len();
     let bounded = [
-        (Table::Counter, 0, 3 + 2 * collections),
+        (Table::Counter, 0, 4 + 2 * collections),
         (Table::BlobDue, 0, model.dues.len()),
     ];
     for (table, least, most) in bounded {

@@ -3,6 +3,7 @@
 mod blob;
 mod checkpoint;
 mod history;
+mod item;
 mod leftovers;
 mod record;
 mod refusal;
@@ -58,18 +59,20 @@ impl View<'_> {
         self.records(dice, true)?;
         self.threads(dice, true)?;
         self.calls(dice)?;
+        self.items(dice, true)?;
         self.blobs(dice)
     }
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(13) {
+        match dice.below(15) {
             12 => self.history(dice),
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),
             4..=6 => self.records(dice, false),
             7 | 8 => self.threads(dice, false),
             9 | 10 => self.calls(dice),
+            13 | 14 => self.items(dice, false),
             _ => self.blobs(dice),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb_engine::modules::{record, session, state, tool_call};
+use agentdb_engine::modules::{item, record, session, state, tool_call};
 use agentdb_engine::{Engine, Options};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 use serde_json::json;
@@ -23,6 +23,14 @@ impl View<'_> {
         self.refuses::<tool_call::List>(&json!({"prefix": "p"}), Code::InvalidValue)?;
         self.refuses::<session::List>(&json!({"cursor": "zz"}), Code::InvalidCursor)?;
         self.refuses::<state::Get>(&json!({"owner": "", "key": "a"}), Code::IdEmpty)?;
+        self.refuses::<item::Search>(&json!({"path": [""]}), Code::IdEmpty)?;
+        self.refuses::<item::Search>(&json!({"limit": 0}), Code::PageTooLarge)?;
+        self.refuses::<item::ListPaths>(&json!({"max_depth": 0}), Code::InvalidValue)?;
+        self.refuses::<item::ListPaths>(&json!({"cursor": "00112233"}), Code::InvalidCursor)?;
+        self.refuses::<item::Get>(&json!({"path": [], "key": "k"}), Code::PathLength)?;
+        if self.model.item_index.is_none() {
+            self.refuses::<item::Search>(&json!({"query": "x"}), Code::ItemsNotIndexed)?;
+        }
         let Some((name, collection)) = self.model.collections.iter().next() else { return Ok(()) };
         if let Some(dimension) = collection.dimension {
             // JSON has no such number: only a typed request can hold it.

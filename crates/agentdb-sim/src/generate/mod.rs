@@ -3,6 +3,7 @@
 
 mod blob;
 mod checkpoint;
+mod item;
 mod malformed;
 mod record;
 mod session;
@@ -14,7 +15,8 @@ use agentdb_types::limits;
 use serde_json::{Value, json};
 
 pub(crate) use self::checkpoint::CHANNELS;
-pub(crate) use self::record::{filter, search};
+pub(crate) use self::item::{KEYS as ITEM_KEYS, PATHS, conditions};
+pub(crate) use self::record::{filter, search, vector};
 pub(crate) use self::tool_call::TOOLS;
 use crate::model::{Model, Namespace, Past, Request};
 
@@ -114,13 +116,14 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
-    match dice.below(32) {
-        31 if dice.chance(1, 3) => state::retention(dice),
+    match dice.below(37) {
+        36 if dice.chance(1, 3) => state::retention(dice),
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),
         19..=23 => checkpoint::operation(dice, namespace),
         24..=29 => tool_call::operation(dice, scene, namespace),
+        30..=34 => item::operation(dice, scene, namespace),
         _ => blob::delete(dice, namespace),
     }
 }
@@ -141,6 +144,7 @@ pub(crate) fn request(dice: &mut Random, scene: &Scene<'_>) -> Request {
         subject: None,
         written,
         malformed: None,
+        seen: None,
     };
     if dice.chance(1, 20) {
         return Request { namespace: 0, operations: vec![namespace_operation(dice)], ..plain };

@@ -70,7 +70,7 @@ fn create(dice: &mut Random, collection: &str) -> (&'static str, Value) {
 }
 
 /// A vector that is not zero, but for a mistake.
-fn vector(dice: &mut Random, dimension: usize) -> Vec<f64> {
+pub(crate) fn vector(dice: &mut Random, dimension: usize) -> Vec<f64> {
     let mut vector: Vec<f64> = (0..dimension).map(|_| dice.below(5) as f64 - 2.0).collect();
     if vector.iter().all(|x| *x == 0.0) {
         vector[0] = 1.0;
@@ -85,7 +85,7 @@ fn vector(dice: &mut Random, dimension: usize) -> Vec<f64> {
     vector
 }
 
-fn payload(dice: &mut Random) -> Value {
+pub(super) fn payload(dice: &mut Random) -> Value {
     let mut payload = json!({"kind": pick(dice, &KINDS), "n": dice.below(6)});
     if dice.chance(1, 3) {
         payload["tags"] = json!([pick(dice, &KINDS), pick(dice, &KINDS)]);

@@ -6,6 +6,7 @@ pub(crate) mod blob;
 pub(crate) mod checkpoint;
 mod filter;
 pub(crate) mod history;
+pub(crate) mod item;
 pub(crate) mod record;
 mod search;
 pub(crate) mod session;
@@ -23,6 +24,7 @@ use self::blob::Blob;
 use self::checkpoint::Thread;
 pub(crate) use self::history::Past;
 use self::history::Retention;
+use self::item::{Item, ItemIndex};
 use self::record::Collection;
 pub(crate) use self::search::Search;
 use self::session::Session;
@@ -39,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) written: bool,
     /// What it is refused with before it is queued, if it is malformed.
     pub(crate) malformed: Option<Code>,
+    /// The index of items that was visible when it was queued: the texts of items were encoded for that.
+    pub(crate) seen: Option<Rc<ItemIndex>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +63,8 @@ pub(crate) struct Namespace {
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
     pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
     pub(crate) calls: Rc<BTreeMap<Place, Rc<Call>>>,
+    pub(crate) items: Rc<BTreeMap<item::Place, Rc<Item>>>,
+    pub(crate) item_index: Option<Rc<ItemIndex>>,
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
@@ -96,6 +102,7 @@ struct Moment<'a> {
     namespace: u64,
     past: &'a Past,
     moments_from: u64,
+    seen: Option<&'a ItemIndex>,
 }
 
 impl Moment<'_> {
@@ -233,7 +240,8 @@ impl Model {
             return Err(Code::BatchTooLarge);
         }
         let (namespace_number, moments_from) = (request.namespace, self.moments_from);
-        let mut moment = Moment { lsn, now, ids, namespace: namespace_number, past, moments_from };
+        let seen = request.seen.as_deref();
+        let mut moment = Moment { lsn, now, ids, namespace: namespace_number, past, moments_from, seen };
         let mut responses = Vec::new();
         let mut changed = false;
         for (name, fields) in &request.operations {
@@ -287,6 +295,7 @@ impl Namespace {
             Some("session") => self.session_operation(name, fields, moment),
             Some("message") => self.message_operation(name, fields, moment),
             Some("collection") => self.collection_operation(name, fields, moment),
+            Some("item") => self.item_operation(name, fields, moment),
             Some("record") => self.record_operation(name, fields, moment),
             Some("tool_call") => self.call_operation(name, fields, moment),
             Some("checkpoint" | "thread") => self.thread_operation(name, fields, moment),
@@ -298,6 +307,7 @@ impl Namespace {
         Rc::make_mut(&mut self.states).retain(|_, state| state.live(now));
         Rc::make_mut(&mut self.sessions).retain(|_, session| session.live(now));
         Rc::make_mut(&mut self.calls).retain(|_, call| call.live(now));
+        Rc::make_mut(&mut self.items).retain(|_, item| item.live(now));
         Rc::make_mut(&mut self.idempotency).retain(|_, remembered| remembered.expires > now);
         for collection in Rc::make_mut(&mut self.collections).values_mut() {
             if collection.records.values().any(|record| !record.live(now)) {

@@ -62,17 +62,22 @@ impl Collection {
 
     /// Refuses a vector that the collection cannot hold or be searched for.
     pub(super) fn check(&self, dimension: usize, vector: &[f32]) -> Result<(), Code> {
-        if vector.len() != dimension {
-            return Err(Code::DimensionMismatch);
-        }
-        if vector.iter().any(|x| !x.is_finite()) {
-            return Err(Code::VectorNotFinite);
-        }
-        if self.metric == "cosine" && vector.iter().all(|x| *x == 0.0) {
-            return Err(Code::VectorZero);
-        }
-        Ok(())
+        check_vector(dimension, &self.metric, vector)
     }
+}
+
+/// Refuses a vector that cannot be compared so.
+pub(super) fn check_vector(dimension: usize, metric: &str, vector: &[f32]) -> Result<(), Code> {
+    if vector.len() != dimension {
+        return Err(Code::DimensionMismatch);
+    }
+    if vector.iter().any(|x| !x.is_finite()) {
+        return Err(Code::VectorNotFinite);
+    }
+    if metric == "cosine" && vector.iter().all(|x| *x == 0.0) {
+        return Err(Code::VectorZero);
+    }
+    Ok(())
 }
 
 impl Record {

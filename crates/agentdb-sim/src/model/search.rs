@@ -50,7 +50,7 @@ impl Collection {
         let everything = json!({});
         let found = self.matching(search.filter.as_ref().unwrap_or(&everything), now);
         let scored = found.into_iter().filter_map(|(id, record)| {
-            let score = self.score(&query, record.vector.as_ref()?);
+            let score = score(&self.metric, &query, record.vector.as_ref()?);
             Some((score, record, id))
         });
         let mut hits: Vec<(f32, &Record, &String)> = scored.collect();
@@ -66,20 +66,20 @@ impl Collection {
             .map(|(score, record, id)| hit(id, score, record, search.include_vector))
             .collect())
     }
+}
 
-    /// The score of a vector, in 64 bits until the end. Small integers make it exact.
-    fn score(&self, query: &[f32], vector: &[f32]) -> f32 {
-        let pairs = || query.iter().zip(vector).map(|(a, b)| (f64::from(*a), f64::from(*b)));
-        let dot: f64 = pairs().map(|(a, b)| a * b).sum();
-        let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
-        let score = match self.metric.as_str() {
-            "cosine" => (dot / (norm(query) * norm(vector))).clamp(-1.0, 1.0),
-            "dot" => dot,
-            _ => pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt(),
-        };
-        // No score is a negative zero.
-        score as f32 + 0.0
-    }
+/// The score of a vector, in 64 bits until the end. Small integers make it exact.
+pub(super) fn score(metric: &str, query: &[f32], vector: &[f32]) -> f32 {
+    let pairs = || query.iter().zip(vector).map(|(a, b)| (f64::from(*a), f64::from(*b)));
+    let dot: f64 = pairs().map(|(a, b)| a * b).sum();
+    let norm = |v: &[f32]| v.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+    let score = match metric {
+        "cosine" => (dot / (norm(query) * norm(vector))).clamp(-1.0, 1.0),
+        "dot" => dot,
+        _ => pairs().map(|(a, b)| (a - b) * (a - b)).sum::<f64>().sqrt(),
+    };
+    // No score is a negative zero.
+    score as f32 + 0.0
 }
 
 fn hit(id: &str, score: f32, record: &Record, include_vector: bool) -> Value {

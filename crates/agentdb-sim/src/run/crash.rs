@@ -7,6 +7,7 @@ use agentdb_env::sim::Random;
 
 use super::{Sim, options};
 use crate::check::Check;
+use crate::model::item::Letters;
 
 const DIR: &str = "/data/db";
 
@@ -144,6 +145,7 @@ impl Sim {
     pub(super) fn open(&mut self) -> Check {
         let engine =
             Engine::open(&self.env, Path::new(DIR), options()).map_err(|e| format!("opening: {e:?}"))?;
+        engine.set_text_encoder(std::sync::Arc::new(Letters));
         self.engine = Some(engine);
         self.handles = [(1, NamespaceId::DEFAULT)].into();
         self.next_ids = self.ids.restart(self.dice.next_u64());

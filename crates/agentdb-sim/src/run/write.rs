@@ -50,6 +50,8 @@ impl Sim {
         };
         let mut request = generate::request(&mut self.dice, &scene);
         request.written |= self.hasty;
+        let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
+        request.seen = visible.and_then(|namespace| namespace.item_index.clone());
         self.say(format!("{request:?}"));
         self.count(&request);
         if request.idempotency_key.is_some() {

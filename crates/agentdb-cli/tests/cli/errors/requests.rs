@@ -525,6 +525,74 @@ pub(super) fn record_not_found() -> Vec<Value> {
     vec![db.refuses_call(&[("collection", "docs"), ("record", "none")], "record.get", get)]
 }
 
+pub(super) fn item_not_found() -> Vec<Value> {
+    let db = Simulated::new();
+    let get = json!({"path": ["users", "ann"], "key": "none"});
+    let dir = tempfile::tempdir().unwrap();
+    crate::json(dir.path(), &["item", "put", "[\"users\"]", "k", "{}"]);
+    vec![
+        db.refuses_call(&[("path", "[\"users\", \"ann\"]"), ("key", "none")], "item.get", get),
+        told_by_tool(dir.path(), &["item", "get", "[\"users\"]", "none"]),
+    ]
+}
+
+pub(super) fn items_not_indexed() -> Vec<Value> {
+    let db = Simulated::new();
+    let put = |more: Value| {
+        let mut put = json!({"path": ["p"], "key": "k", "value": {"t": "x"}});
+        put.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        put
+    };
+    let mut told = vec![
+        db.refuses_call(&[], "item.search", json!({"query": "x"})),
+        db.refuses_call(&[], "item.search", json!({"vector": [1.0]})),
+        db.refuses_call(&[], "item.put", put(json!({"index": ["t"]}))),
+        db.refuses_call(&[], "item.put", put(json!({"vectors": {"t": [1.0, 2.0]}}))),
+    ];
+    db.call("item.index", json!({"dimension": 2})).unwrap();
+    told.push(db.refuses_call(&[], "item.search", json!({"query": "x"})));
+    told.push(db.refuses_call(&[], "item.put", put(json!({"index": true}))));
+    told
+}
+
+pub(super) fn item_index_mismatch() -> Vec<Value> {
+    let db = Simulated::new();
+    db.call("item.index", json!({"dimension": 2})).unwrap();
+    vec![
+        db.refuses_call(&[], "item.index", json!({"dimension": 3})),
+        db.refuses_call(&[], "item.index", json!({"dimension": 2, "metric": "dot"})),
+        db.refuses_call(&[], "item.index", json!({"dimension": 2, "encoder": "other"})),
+    ]
+}
+
+pub(super) fn path_length() -> Vec<Value> {
+    let db = Simulated::new();
+    let said =
+        |field, actual, least| [("field", field), ("actual", actual), ("least", least), ("limit", "32")];
+    let long = vec!["s"; 33];
+    vec![
+        db.refuses_call(&said("path", "0", "1"), "item.put", json!({"path": [], "key": "k", "value": {}})),
+        db.refuses_call(&said("path", "33", "1"), "item.get", json!({"path": long, "key": "k"})),
+        db.refuses_call(&said("path", "33", "0"), "item.search", json!({"path": long})),
+        db.refuses_call(
+            &said("suffix", "33", "0"),
+            "item.list_paths",
+            json!({"conditions": [{"suffix": long}]}),
+        ),
+    ]
+}
+
+pub(super) fn too_many_vectors() -> Vec<Value> {
+    let db = Simulated::new();
+    let said = [("actual", "101"), ("limit", "100")];
+    let fields = vec!["f"; 101];
+    let refused = db.refuses_call(&said, "item.index", json!({"dimension": 1, "fields": fields}));
+    db.call("item.index", json!({"dimension": 1})).unwrap();
+    let vectors: serde_json::Map<String, Value> = (0..101).map(|i| (i.to_string(), json!([1.0]))).collect();
+    let put = json!({"path": ["p"], "key": "k", "value": {}, "vectors": vectors});
+    vec![refused, db.refuses_call(&said, "item.put", put)]
+}
+
 pub(super) fn namespace_exists() -> Vec<Value> {
     let db = Simulated::new();
     db.call("namespace.create", json!({"name": "team"})).unwrap();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Head, key};
-use crate::encoder::no_encoder;
+use crate::encoder::dimension_with;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -58,21 +58,8 @@ impl Request for Create {
 
 impl WriteRequest for Create {
     fn prepare(&mut self, engine: &Engine) -> Result<()> {
-        let Some(id) = &self.encoder else { return Ok(()) };
-        match (self.dimension, engine.text_encoder()) {
-            (_, Some(own)) if own.id() != id => Err(no_encoder(id, Some(own.id()))),
-            (None, None) => Err(no_encoder(id, None)),
-            (None, Some(own)) => {
-                self.dimension = Some(own.dimension());
-                Ok(())
-            }
-            (Some(given), Some(own)) if given != own.dimension() => {
-                let reason =
-                    format_args!("encoder {id} makes vectors of {} dimensions, not {given}", own.dimension());
-                Err(Error::new(Code::InvalidValue).with("field", "dimension").with("reason", reason))
-            }
-            _ => Ok(()),
-        }
+        self.dimension = dimension_with(engine, self.encoder.as_deref(), self.dimension)?;
+        Ok(())
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Created> {

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Report;
 use crate::modules::session::{self, message::Append};
 use crate::modules::testing::{TestDb, open};
-use crate::modules::{blob, checkpoint, collection, record, retention, state, tool_call};
+use crate::modules::{blob, checkpoint, collection, item, record, retention, state, tool_call};
 use crate::read::{Page, Read};
 use crate::rows::decoders::place;
 use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
@@ -54,6 +54,7 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     db.write(note).unwrap();
     put_thread(&db);
     db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();
+    put_item(&db);
     for bytes in [&b"kept"[..], b"deleted"] {
         let (put, options) = (blob::Put::default(), WriteOptions::default());
         let stored = db.engine().put_blob(db.namespace, &mut &bytes[..], put, options).unwrap();
@@ -63,6 +64,16 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     }
     db.drain();
     db
+}
+
+/// An item with vectors that expires, and the index that they are in.
+fn put_item(db: &TestDb) {
+    db.write(item::Index { dimension: Some(2), ..item::Index::default() }).unwrap();
+    let fields = json!({
+        "path": ["users", "ann"], "key": "prefs", "value": {"theme": "dark"}, "ttl_us": 60_000_000,
+        "vectors": {"theme": [1.0, 0.5], "other": [-1.0, 2.0]},
+    });
+    db.write(serde_json::from_value::<item::Put>(fields).unwrap()).unwrap();
 }
 
 /// A thread of two checkpoints, the second of which repeats a long value and adds to it, with a write.
