@@ -42,6 +42,7 @@ mod keyring;
 mod log_clock;
 pub mod modules;
 mod mutation;
+mod numbers;
 mod operation;
 #[doc(hidden)]
 #[cfg(feature = "planted-bugs")]
@@ -62,6 +63,7 @@ mod sweep;
 mod tables;
 mod tx;
 mod vectors;
+mod watchers;
 
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};

@@ -65,12 +65,20 @@ pub enum Bug {
     ChainPruned,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
+    /// A change feed gives what is visible and not durable.
+    WatchedBeforeSync,
+    /// A change feed that goes on does so behind the batch that comes next.
+    WatchSkipsOne,
+    /// A change feed shows rows whose number the same batch takes out of use.
+    DiscardedRowsShown,
+    /// A change feed gives the value that is there now, whatever its version.
+    OtherVersionShown,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 30] = [
+    pub const ALL: [Bug; 34] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -101,6 +109,10 @@ impl Bug {
         Bug::CopyNotCounted,
         Bug::ChainPruned,
         Bug::UpdateRenewsNothing,
+        Bug::WatchedBeforeSync,
+        Bug::WatchSkipsOne,
+        Bug::DiscardedRowsShown,
+        Bug::OtherVersionShown,
     ];
 }
 

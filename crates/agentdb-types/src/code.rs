@@ -249,7 +249,15 @@ codes! {
     1027 NotUnary Invalid "not_unary"
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
-        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb watch`, `agentdb verify`) or its method in Rust.";
+    1050 LogTrimmed Invalid "log_trimmed"
+        "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"
+        "A change feed or a reader of the log started, or fell, behind what the log still keeps."
+        "Read what there is now, then start at `earliest` or at the end. If readers are to be away for longer, let the log keep more.";
+    1051 LsnAhead Invalid "lsn_ahead"
+        "the log cannot be watched from LSN {from} on: it ends at LSN {head}, and has never told of anything beyond"
+        "The LSN comes from another database, or from a time after the copy that this one was restored from."
+        "Read what there is now, and start at the LSN behind that of the snapshot.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -111,6 +111,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         | Table::CheckpointWrite
         | Table::ChannelVersion
         | Table::ChannelContent => checkpoint::recode(table, row).ok(),
+        Table::Name => crate::numbers::name(&row.body).ok().map(String::into_bytes),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

@@ -194,6 +194,7 @@ fn newer_entry(world: &World) {
         operation: "state.put".into(),
         principal: Some("a newer version".into()),
         subject: None,
+        names: Default::default(),
         mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)) }],
         unknown: vec![(5, b"between".to_vec()), (77, b"behind".to_vec())],
     };

@@ -12,6 +12,7 @@ pub mod state;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 use std::sync::LazyLock;
 
@@ -35,6 +36,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(record::operations());
     operations.extend(session::operations());
     operations.extend(state::operations());
+    operations.extend(watch::operations());
     operations.sort_by_key(|o| o.about.name);
     operations
 });

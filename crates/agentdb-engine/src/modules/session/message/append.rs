@@ -10,8 +10,9 @@ use super::{Body, MESSAGES, SEQUENCE, counter_key, id_key, row_key, sequence_of,
 use crate::modules::{encode_value, weigh, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
-use crate::row_json;
+use crate::sweep::Remains;
 use crate::tx::Tx;
+use crate::{numbers, row_json};
 
 /// Appends a message to a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -93,6 +94,7 @@ impl WriteRequest for Append {
         }
         let sequence = tx.add(counter_key(tx, number, SEQUENCE), 1)?.unsigned_abs();
         tx.add(counter_key(tx, number, MESSAGES), 1)?;
+        numbers::tell(tx, Remains::Session, number, &self.session);
         touch(tx, number)?;
         let body = Body {
             message: message.clone(),

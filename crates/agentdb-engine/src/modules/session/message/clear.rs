@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{counter, store};
 use super::{MESSAGES, SEQUENCE, counter_key, require};
+use crate::numbers;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -45,8 +46,8 @@ impl WriteRequest for Clear {
         let mut head = require(tx, &self.session)?.head;
         let deleted = counter(tx, head.number, MESSAGES)?.unsigned_abs();
         let sequence = counter(tx, head.number, SEQUENCE)?;
-        sweep::discard(tx, Remains::Session, head.number)?;
-        head.number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+        sweep::discard(tx, Remains::Session, head.number, &self.session)?;
+        head.number = numbers::allot(tx, Remains::Session, "sessions", &self.session)?;
         let sequence = if planted::is(Bug::SequenceGivenTwice) { 0 } else { sequence };
         tx.add(counter_key(tx, head.number, SEQUENCE), sequence)?;
         store(tx, &self.session, &head)?;
