@@ -45,6 +45,7 @@ pub(crate) fn rows(
         (Table::CheckpointWrite, threads().flat_map(|t| t.writes.values()).map(|writes| writes.len()).sum()),
         (Table::ChannelVersion, threads().map(|thread| thread.versions.len()).sum()),
         (Table::Garbage, 0),
+        (Table::Name, model.sessions.len() + model.collections.len() + model.threads.len()),
         (Table::Idempotency, model.remembered()),
         (Table::State, model.states.len()),
         (Table::Session, model.sessions.len()),

@@ -21,7 +21,7 @@ impl State {
         is_live(self.expires, now)
     }
 
-    fn entry(&self, key: &str) -> Value {
+    pub(super) fn entry(&self, key: &str) -> Value {
         let entry = json!({
             "key": key, "value": self.value, "version": self.version,
             "created": time(self.created), "updated": time(self.updated),

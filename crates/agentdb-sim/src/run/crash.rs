@@ -99,6 +99,7 @@ impl Sim {
     pub(super) fn restart(&mut self) -> Check {
         self.restarts += 1;
         self.kept.clear();
+        self.leave_feeds();
         self.in_flight.clear();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
@@ -177,9 +178,15 @@ impl Sim {
         self.believe();
         self.history.retain(|l, _| *l <= lsn);
         self.digests.retain(|(l, _), _| *l <= lsn);
+        self.maintained.retain(|l| *l <= lsn);
         self.written = lsn;
         // Opening syncs what it found.
         self.durable = lsn;
+        self.check_feeds_are_kept(lsn)?;
+        if let Some(before) = self.unwitnessed.take() {
+            self.look_at_the_clock(&engine)?;
+            self.witness(&engine, before)?;
+        }
         self.check_visible(&engine, true)?;
         self.check_digests(&engine)?;
         if self.dice.chance(1, 3) { self.verify(&engine) } else { Ok(()) }
@@ -219,13 +226,19 @@ impl Sim {
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();
+        self.leave_feeds();
         engine.close().map_err(|e| format!("closing: {e}"))?;
         let last = self.model.lsn;
         self.world.process_kill();
         self.open()?;
         let engine = self.engine()?;
         match engine.lsn().0 {
-            lsn if lsn == last => self.check_digests(&engine),
+            lsn if lsn == last => {
+                self.durable = last;
+                self.check_feeds_are_kept(last)?;
+                self.watch_to_the_end(&engine)?;
+                self.check_digests(&engine)
+            }
             lsn => Err(format!("closed at LSN {last}, opened at {lsn}")),
         }
     }

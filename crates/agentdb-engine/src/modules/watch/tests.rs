@@ -323,7 +323,11 @@ fn a_value_is_that_of_the_event_or_superseded() {
     let record = json!({"collection": "docs", "record": "r", "vector": [0.25]});
     batch(
         &db,
-        &[("collection.delete", json!({"collection": "docs"})), ("collection.create", create), ("record.put", record)],
+        &[
+            ("collection.delete", json!({"collection": "docs"})),
+            ("collection.create", create),
+            ("record.put", record),
+        ],
     );
     batch(
         &db,
