@@ -45,6 +45,7 @@ mod query;
 mod session;
 mod state;
 mod thread;
+mod watch;
 mod write;
 
 pub use agentdb_engine::{
@@ -67,6 +68,7 @@ pub use serde_json::{Value, json};
 pub use session::{Session, Sessions};
 pub use state::State;
 pub use thread::{Thread, Threads};
+pub use watch::{Watch, Watching};
 pub use write::{IntoRequest, Write, WriteBatch};
 
 /// What was found, with the error of this code turned into nothing found.
@@ -82,3 +84,8 @@ fn present<T>(found: Result<T>, absent: Code) -> Result<Option<T>> {
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The example of the page on change feeds, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/watch.md")]
+struct WatchPage;

@@ -67,6 +67,8 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::BlobTooLarge => requests::blob_too_large(),
         Code::CollectionWithoutEncoder => requests::collection_without_encoder(),
         Code::NotUnary => requests::not_unary(),
+        Code::LogTrimmed => requests::log_trimmed(),
+        Code::LsnAhead => requests::lsn_ahead(),
         Code::NamespaceNotFound => requests::namespace_not_found(),
         Code::StateNotFound => requests::state_not_found(),
         Code::SessionNotFound => requests::session_not_found(),
