@@ -130,7 +130,8 @@ impl Sim {
                     break;
                 }
                 Err(err) if err.code() == Code::LogTrimmed => {
-                    watcher.feed = None;
+                    self.check_quiet(watcher, watcher.told, position)?;
+                    (watcher.position, watcher.feed) = (position, None);
                     return self.left_behind(watcher, &err).map(|()| true);
                 }
                 Err(err) => {
@@ -170,6 +171,8 @@ impl Sim {
                     false => Ok(false),
                 }
             }
+            // It was to start at something that was decided and is not in the log, or is lost.
+            Err(err) if err.code() == Code::LsnAhead && !watcher.started => Ok(false),
             Err(err) => self.excuse("a feed", &err).map(|()| false),
         }
     }
