@@ -180,6 +180,8 @@ impl Watch {
     /// assert_eq!(event.lsn, writer.join().unwrap()?.lsn);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
+    // What every asynchronous sequence calls it; a feed has no end, and each of its items may be an error.
+    #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> impl Future<Output = Result<Event>> + Send + '_ {
         poll_fn(|cx| self.feed.poll_next(cx))
     }

@@ -416,7 +416,9 @@ pub(super) fn log_trimmed() -> Vec<Value> {
         engine.write(NamespaceId::DEFAULT, put, WriteOptions::default()).unwrap().wait().unwrap()
     };
     let mut slow = engine.watch(NamespaceId::DEFAULT, &Watch::default()).unwrap();
-    (0..100).for_each(|n| drop(write(n)));
+    for n in 0..100 {
+        write(n);
+    }
     engine.step(agentdb_engine::Task::Freeze).unwrap();
     while engine.step(agentdb_engine::Task::Drain).unwrap() {}
     let before = (content(&engine), super::simulated::files(&world));
