@@ -131,6 +131,20 @@ fn own() -> Vec<Command> {
             .arg(Arg::new("threshold").long("threshold").value_name("SCORE").allow_hyphen_values(true)
                 .help("Only records whose score is this good: at least this similarity, or at most this distance"))
             .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches (docs/filters.md)")),
+        Command::new("watch")
+            .about("Print what changed in a namespace, a batch an event, up to now (docs/watch.md)")
+            .after_help("It does not follow: one process owns a directory, and no other can write to it meanwhile.")
+            .arg(Arg::new("from").long("from").value_name("LSN").value_parser(clap::value_parser!(u64))
+                .help("From this LSN on: the one behind the last that was seen; else from the earliest that the log holds"))
+            .arg(Arg::new("noun").long("noun").value_name("NOUN").action(ArgAction::Append)
+                .help("Only this noun; may be repeated: state, session, message, blob, collection, record, thread, checkpoint, checkpoint_write"))
+            .arg(Arg::new("key").long("key").value_name("PART").action(ArgAction::Append)
+                .help("Only what has this first component of its key (owner, session, collection, thread); repeated: the next one"))
+            .arg(Arg::new("prefix").long("prefix").value_name("TEXT").help("Only what has a next component of its key that starts so"))
+            .arg(Arg::new("values").long("values").action(ArgAction::SetTrue)
+                .help("With what was put, where it is still there in that version"))
+            .arg(Arg::new("progress").long("progress").value_name("N").value_parser(clap::value_parser!(u64))
+                .help("After so many batches without a change that is watched, an event without changes")),
         Command::new("batch")
             .about("Commit operations together: JSON lines {\"op\": …, \"request\": …} from a file or standard input")
             .arg(positional("file", "The file, or - for standard input").default_value("-")),

@@ -107,6 +107,7 @@ impl Core {
         }
         self.publish(head);
         self.answer(pending);
+        self.watchers.call();
         self.make_room()?;
         Ok(true)
     }
@@ -146,6 +147,8 @@ impl Core {
                 return Err(err);
             }
         }
+        drop(sequencer);
+        self.watchers.call();
         Ok(true)
     }
 

@@ -27,6 +27,7 @@ use crate::signal::Signal;
 use crate::sweep::Sweeper;
 use crate::tx::IdSource;
 use crate::vectors::Vectors;
+use crate::watchers::Watchers;
 use crate::{Snapshot, TextEncoder, sweep};
 
 /// How a database is opened.
@@ -137,6 +138,7 @@ pub(crate) struct Core {
     /// Held by whoever removes old segments of the log.
     trimming: Mutex<()>,
     pub(crate) waiting: WaitingRoom,
+    pub(crate) watchers: Watchers,
     pub(crate) preparer: SegmentPreparer,
     pub(crate) clock: LogClock,
     pub(crate) keyring: Keyring,
@@ -393,6 +395,7 @@ fn assemble(
         lock: Mutex::default(),
         trimming: Mutex::default(),
         waiting: WaitingRoom::default(),
+        watchers: Watchers::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
         blobs,
         vectors: Vectors::default(),
@@ -577,8 +580,7 @@ impl Core {
     fn drain(&self) -> Result<bool> {
         self.check_lock()?;
         // What is drained must be durable in the log, and no reader may still be given an LSN before it.
-        let settled = Lsn(self.synced.load(Ordering::Acquire)).min(self.rows.visible());
-        let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { settled };
+        let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { self.settled_lsn() };
         let drained = self.rows.drain(settled)?;
         if drained == Drained::Table {
             self.trim()?;
@@ -666,6 +668,11 @@ impl Core {
     /// The LSN up to which the log is durable.
     pub(crate) fn synced_lsn(&self) -> Lsn {
         Lsn(self.synced.load(Ordering::Acquire))
+    }
+
+    /// The LSN up to which everything is durable and visible: nothing of it can be lost, and a read sees it.
+    pub(crate) fn settled_lsn(&self) -> Lsn {
+        self.synced_lsn().min(self.rows.visible())
     }
 
     /// The name of a namespace to its number.

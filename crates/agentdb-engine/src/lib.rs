@@ -43,6 +43,7 @@ mod keyring;
 mod log_clock;
 pub mod modules;
 mod mutation;
+mod numbers;
 mod operation;
 #[doc(hidden)]
 #[cfg(feature = "planted-bugs")]
@@ -63,6 +64,7 @@ mod sweep;
 mod tables;
 mod tx;
 mod vectors;
+mod watchers;
 
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};

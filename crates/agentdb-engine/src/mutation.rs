@@ -8,18 +8,24 @@
 //! | 1 | no | operation: the names of the operations that were decided, joined by `,` |
 //! | 2 | no | principal: who asked |
 //! | 3 | yes | subject: whose key seals the bodies |
+//! | 4 | no | names: what numbers in the keys stand for. Length-prefixed number (table, then integers of eight bytes) and length-prefixed name, ascending numbers |
 //! | 8 | yes | a mutation: length-prefixed key (namespace, table, components), kind byte, body |
 //!
 //! The kind byte is 1 put, 2 delete, 3 add, 4 splice (an append is a splice at the end); its bit 7 tells that the body is sealed,
-//! bit 6 that the version which ends is kept as history. Mutations are in the order of their keys, each key once. The version that a mutation gives its row is the LSN of its entry.
+//! bit 6 that the version which ends is kept as history. Mutations are in the order of their keys, each key once. The version
+//! that a mutation gives its row is the LSN of its entry.
+
+use std::collections::BTreeMap;
 
 use agentdb_types::{Code, Error, Lsn, Result};
 
+use crate::Table;
 use crate::codec::{Reader, put_bytes, put_varint};
 
 const OPERATION: u64 = 1;
 const PRINCIPAL: u64 = 2;
 const SUBJECT: u64 = 3;
+const NAMES: u64 = 4;
 const MUTATION: u64 = 8;
 const SEALED: u8 = 0x80;
 const KEEPS: u8 = 0x40;
@@ -203,12 +209,53 @@ fn seal_context(key: &[u8], kind: u8) -> Vec<u8> {
     [key, &[kind]].concat()
 }
 
+/// What numbers in keys stand for: a table with integers, as bytes, to a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names(BTreeMap<Vec<u8>, String>);
+
+impl Names {
+    fn key(table: Table, numbers: &[u64]) -> Vec<u8> {
+        let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
+        std::iter::once(table as u8).chain(numbers).collect()
+    }
+
+    pub(crate) fn insert(&mut self, table: Table, numbers: &[u64], name: &str) {
+        self.0.entry(Names::key(table, numbers)).or_insert_with(|| name.to_owned());
+    }
+
+    pub(crate) fn get(&self, table: Table, numbers: &[u64]) -> Option<&str> {
+        self.0.get(&Names::key(table, numbers)).map(String::as_str)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for (number, name) in &self.0 {
+            put_bytes(&mut out, number);
+            put_bytes(&mut out, name.as_bytes());
+        }
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Names> {
+        let (mut reader, mut names) = (Reader(bytes), BTreeMap::new());
+        while !reader.is_empty() {
+            let number = reader.bytes()?.to_vec();
+            if names.last_key_value().is_some_and(|(last, _)| *last >= number) {
+                return None;
+            }
+            names.insert(number, String::from_utf8(reader.bytes()?.to_vec()).ok()?);
+        }
+        Some(Names(names))
+    }
+}
+
 /// One committed batch, as the log holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) operation: String,
     pub(crate) principal: Option<String>,
     pub(crate) subject: Option<String>,
+    pub(crate) names: Names,
     pub(crate) mutations: Vec<Mutation>,
     /// Fields that this build does not know and need not.
     pub(crate) unknown: Vec<(u64, Vec<u8>)>,
@@ -216,7 +263,7 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let mut fields: Vec<(u64, bool, Vec<u8>)> = Vec::with_capacity(4 + self.mutations.len());
+        let mut fields: Vec<(u64, bool, Vec<u8>)> = Vec::with_capacity(5 + self.mutations.len());
         if !self.operation.is_empty() {
             fields.push((OPERATION, false, self.operation.as_bytes().to_vec()));
         }
@@ -225,6 +272,9 @@ impl Entry {
         }
         if let Some(subject) = &self.subject {
             fields.push((SUBJECT, true, subject.as_bytes().to_vec()));
+        }
+        if !self.names.0.is_empty() {
+            fields.push((NAMES, false, self.names.encode()));
         }
         fields.extend(self.mutations.iter().map(|m| (MUTATION, true, m.encode())));
         fields.extend(self.unknown.iter().map(|(number, bytes)| (*number, false, bytes.clone())));
@@ -252,13 +302,16 @@ impl Entry {
                 (OPERATION, false) if !body.is_empty() => entry.operation = text()?,
                 (PRINCIPAL, false) => entry.principal = Some(text()?),
                 (SUBJECT, true) => entry.subject = Some(text()?),
+                (NAMES, false) if !body.is_empty() => {
+                    entry.names = Names::decode(body).ok_or_else(|| malformed("the names"))?;
+                }
                 (MUTATION, true) => entry.push(Mutation::decode(body)?)?,
                 (_, true) => {
                     return Err(Error::new(Code::UnknownCritical)
                         .with("what", "an entry of the log")
                         .with("field", number));
                 }
-                (OPERATION | SUBJECT | MUTATION, false) => return Err(malformed("a field's flag")),
+                (OPERATION | SUBJECT | NAMES | MUTATION, false) => return Err(malformed("a field's flag")),
                 _ => entry.unknown.push((number, body.to_vec())),
             }
         }
@@ -373,11 +426,13 @@ mod tests {
     fn entry() -> impl Strategy<Value = Entry> {
         let changes = (change(), any::<bool>());
         let mutations = prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), changes, 0..6);
-        (".{0,12}", prop::option::of(".{0,8}"), mutations, any::<bool>()).prop_map(
-            |(operation, principal, mutations, unknown)| Entry {
+        let names = prop::collection::btree_map(prop::collection::vec(any::<u8>(), 0..20), ".{0,8}", 0..3);
+        (".{0,12}", prop::option::of(".{0,8}"), names, mutations, any::<bool>()).prop_map(
+            |(operation, principal, names, mutations, unknown)| Entry {
                 operation,
                 principal,
                 subject: None,
+                names: Names(names),
                 mutations: mutations
                     .into_iter()
                     .map(|(key, (change, keeps))| Mutation { key, body: Body::Clear(change), keeps })

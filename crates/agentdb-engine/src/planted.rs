@@ -85,12 +85,20 @@ pub enum Bug {
     ResolvedNotFenced,
     /// A renewed tool call stays in the index under the end of its lease before.
     RenewedNotMoved,
+    /// A change feed gives what is visible and not durable.
+    WatchedBeforeSync,
+    /// A change feed that goes on does so behind the batch that comes next.
+    WatchSkipsOne,
+    /// A change feed shows rows whose number the same batch takes out of use.
+    DiscardedRowsShown,
+    /// A change feed gives the value that is there now, whatever its version.
+    OtherVersionShown,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 40] = [
+    pub const ALL: [Bug; 44] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -131,6 +139,10 @@ impl Bug {
         Bug::EpochNotCompared,
         Bug::ResolvedNotFenced,
         Bug::RenewedNotMoved,
+        Bug::WatchedBeforeSync,
+        Bug::WatchSkipsOne,
+        Bug::DiscardedRowsShown,
+        Bug::OtherVersionShown,
     ];
 }
 

@@ -57,5 +57,6 @@ impl Core {
             write.completion.answer(Err(why.clone()));
         }
         self.waiting.call_all();
+        self.watchers.call();
     }
 }

@@ -104,17 +104,18 @@ impl Sequencer {
         let responses = decided?;
         idempotency::remember(&mut tx, write, &responses)?;
         let subject = write.options.subject.as_deref();
-        let Decided { mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring)?;
+        let Decided { names, mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring)?;
         if mutations.is_empty() && !wrote {
             // Nothing changed: the answer holds as of the batch before.
             return Ok(Outcome { lsn: Lsn(lsn.0 - 1), responses });
         }
         core.count_mutations(&mutations);
-        let names: Vec<&str> = write.writes.iter().map(|w| w.name()).collect();
+        let operations: Vec<&str> = write.writes.iter().map(|w| w.name()).collect();
         let entry = Entry {
-            operation: names.join(","),
+            operation: operations.join(","),
             principal: write.options.principal.clone(),
             subject: write.options.subject.clone(),
+            names,
             mutations,
             unknown: Vec::new(),
         };

@@ -1,7 +1,8 @@
-//! Waking a background thread.
+//! Waking a thread.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Wake;
 use std::time::Duration;
 
 #[derive(Default)]
@@ -27,5 +28,12 @@ impl Signal {
             drop(self.changed.wait_timeout(guard, at_most));
         }
         self.set.swap(false, Ordering::AcqRel)
+    }
+}
+
+/// For a thread that waits for what others await.
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.set();
     }
 }

@@ -17,10 +17,12 @@ use crate::read::{Page, Read};
 use crate::request::{Origin, WriteOptions};
 use crate::rows::Reader;
 use crate::tx::Tx;
-use crate::{Snapshot, Table, modules};
+use crate::{Snapshot, Table, modules, numbers};
 
 /// Rows deleted in one batch.
 const BATCH: usize = 500;
+/// What the log calls a batch of the sweeper.
+pub(crate) const OPERATION: &str = "internal.sweep";
 
 /// Notes that the row of `key` expires at `at`. The row itself says when, too: a row that was renewed is left alone.
 pub(crate) fn schedule(tx: &mut Tx<'_>, at: Timestamp, key: &Key) -> Result<()> {
@@ -38,7 +40,7 @@ pub(crate) enum Remains {
 }
 
 impl Remains {
-    fn from_number(number: u64) -> Result<Self> {
+    pub(crate) fn from_number(number: u64) -> Result<Self> {
         [Remains::Namespace, Remains::Session, Remains::Collection, Remains::Thread]
             .into_iter()
             .find(|kind| *kind as u64 == number)
@@ -61,8 +63,16 @@ impl Remains {
     }
 }
 
-/// Notes that a number is out of use, and its rows are to be deleted.
-pub(crate) fn discard(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Result<()> {
+/// Takes the number of what had this name out of use, and notes that its rows are to be deleted.
+pub(crate) fn discard(tx: &mut Tx<'_>, kind: Remains, number: u64, name: &str) -> Result<()> {
+    if kind != Remains::Namespace {
+        numbers::release(tx, kind, number, name)?;
+    }
+    discard_unnamed(tx, kind, number)
+}
+
+/// The same of a number that never had a name.
+pub(crate) fn discard_unnamed(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Result<()> {
     let key = tx.key(Table::Garbage).u64(kind as u64).u64(number);
     tx.put_bookkeeping(key, Vec::new())
 }
@@ -311,7 +321,7 @@ pub(crate) const fn internal(name: &'static str) -> About {
 
 impl Request for Sweep {
     type Response = ();
-    const ABOUT: About = internal("internal.sweep");
+    const ABOUT: About = internal(OPERATION);
 }
 
 impl WriteRequest for Sweep {

@@ -35,6 +35,8 @@ tables! {
     Idempotency = 4 "idempotency",
     /// What expires when: (time, key of the row).
     Expiry = 5 "expiry",
+    /// Names of the numbers of sessions, collections and threads: (kind, number) to the name.
+    Name = 6 "name",
     /// State: (owner, key).
     State = 16 "state",
     /// Sessions: (session).

@@ -9,7 +9,7 @@ use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 
 use crate::history::{self, HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
-use crate::mutation::{Change, Mutation, Seal};
+use crate::mutation::{Change, Mutation, Names, Seal};
 use crate::read::Read;
 use crate::rows::{Direction, Reader, Row};
 use crate::{Page, Table};
@@ -27,6 +27,7 @@ pub struct Tx<'a> {
     lsn: Lsn,
     now: Timestamp,
     writes: BTreeMap<Vec<u8>, Write>,
+    names: Names,
     /// Rows that count towards the limit of a batch.
     counted: usize,
     bytes: usize,
@@ -65,6 +66,7 @@ pub(crate) type ChangedRow = (Vec<u8>, Option<Arc<[u8]>>);
 
 /// What a decided batch does: for the log, and for the rows.
 pub(crate) struct Decided {
+    pub(crate) names: Names,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) rows: Vec<ChangedRow>,
     /// Whether anything was written, be it taken back by the same batch: its answers then name the batch's LSN.
@@ -86,6 +88,7 @@ impl<'a> Tx<'a> {
             lsn,
             now,
             writes: BTreeMap::new(),
+            names: Names::default(),
             counted: 0,
             bytes: 0,
             wrote: false,
@@ -145,6 +148,12 @@ impl<'a> Tx<'a> {
     /// [`Code::BatchTooLarge`].
     pub fn delete_bookkeeping(&mut self, key: Key) -> Result<()> {
         self.write(key, None, Kind::Bookkeeping)
+    }
+
+
+    /// Tells in the log what numbers in the keys of a table stand for.
+    pub(crate) fn name(&mut self, table: Table, numbers: &[u64], name: &str) {
+        self.names.insert(table, numbers, name);
     }
 
     /// Adds to a counter, which starts at zero, and returns its value.
@@ -213,7 +222,8 @@ impl<'a> Tx<'a> {
 
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
     pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
-        let mut decided = Decided { mutations: Vec::new(), rows: Vec::new(), wrote: self.wrote };
+        let (names, wrote) = (self.names, self.wrote);
+        let mut decided = Decided { names, mutations: Vec::new(), rows: Vec::new(), wrote };
         let mut keeping = Keeping { namespace: self.namespace, rows: self.rows, known: Vec::new() };
         if self.forgets {
             keeping.known = HistoryNoun::ALL.map(|noun| (noun, false)).to_vec();

@@ -1,13 +1,13 @@
 //! The log in a directory.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 
 use crate::frame;
+use crate::reader::{self, Kept};
 use crate::recover::{self, SegmentStart, Tail};
 use crate::segment::{self, DATA_START, NewSegment, Segment};
 use crate::{Head, Log, LogReader, NewGroup, SyncPoint};
@@ -61,8 +61,7 @@ pub struct LocalLog {
     frame: Vec<u8>,
     failed: Option<Error>,
     prepared: Arc<Prepared>,
-    /// The number of the first segment, for readers.
-    first_kept: Arc<AtomicU64>,
+    kept: Arc<Kept>,
 }
 
 /// The next segment, made ahead by a background thread.
@@ -138,9 +137,8 @@ impl LocalLog {
             }
         };
         let next_number = current.number + 1;
-        let first_kept = Arc::new(AtomicU64::new(segments[0].number));
         Ok(LocalLog {
-            first_kept,
+            kept: Arc::new(Kept::new(segments[0])),
             env: env.clone(),
             dir: dir.to_owned(),
             options,
@@ -175,6 +173,25 @@ impl LocalLog {
     /// The first LSN of each segment, oldest first; the last one is being written.
     pub fn segment_starts(&self) -> impl Iterator<Item = Lsn> + '_ {
         self.segments.iter().map(|s| s.first_lsn)
+    }
+
+    /// Reads every group that holds an LSN of at least `from`, which the log must still hold.
+    ///
+    /// # Errors
+    /// [`Code::LogTrimmed`].
+    pub fn reader_from(&self, from: Lsn) -> Result<LogReader> {
+        match self.segments[0].first_lsn {
+            earliest if from < earliest => Err(reader::trimmed(from, earliest)),
+            _ => Ok(self.reader(from)),
+        }
+    }
+
+    /// Lets a reader of this log that has come to its end go on, up to the end at this moment.
+    pub fn extend(&self, reader: &mut LogReader) {
+        let number = reader.segment.as_ref().map(|s| s.number);
+        let after = |s: &&SegmentStart| number.map_or(s.first_lsn >= reader.next, |number| s.number > number);
+        reader.segments = self.segments.iter().filter(after).copied().collect::<Vec<_>>().into_iter();
+        reader.end = self.offset;
     }
 
     fn write(&mut self, group: &NewGroup<'_>) -> Result<Head> {
@@ -287,7 +304,7 @@ impl Log for LocalLog {
             from,
             segment: None,
             offset: DATA_START,
-            first_kept: self.first_kept.clone(),
+            kept: self.kept.clone(),
         }
     }
 
@@ -297,7 +314,7 @@ impl Log for LocalLog {
             return None;
         }
         let number = self.segments.remove(0).number;
-        self.first_kept.store(number + 1, Ordering::Release);
+        self.kept.begin_at(self.segments[0]);
         Some(OldSegment { env: self.env.clone(), dir: self.dir.clone(), number })
     }
 }

@@ -14,7 +14,8 @@ use crate::segment::{DATA_START, Segment};
 /// The groups of the log as it was when the reader was made, in order. The writer goes on meanwhile, and may let go of what
 /// the reader has not reached: reading on is refused then.
 ///
-/// Ends after the first error.
+/// Ends after the first error. One that has come to its end goes on where it stands once it was told how far the log has got
+/// ([`LocalLog::extend`](crate::LocalLog::extend)).
 pub struct LogReader {
     pub(crate) env: Env,
     pub(crate) dir: PathBuf,
@@ -28,8 +29,38 @@ pub struct LogReader {
     pub(crate) next: Lsn,
     pub(crate) segment: Option<Segment>,
     pub(crate) offset: u64,
-    /// The number of the first segment that the log has not let go of.
-    pub(crate) first_kept: Arc<AtomicU64>,
+    /// What the log has not let go of.
+    pub(crate) kept: Arc<Kept>,
+}
+
+/// Where the log begins, for readers. A segment is let go of before anything happens to its file.
+pub(crate) struct Kept {
+    segment: AtomicU64,
+    lsn: AtomicU64,
+}
+
+impl Kept {
+    pub(crate) fn new(first: SegmentStart) -> Self {
+        Kept { segment: AtomicU64::new(first.number), lsn: AtomicU64::new(first.first_lsn.0) }
+    }
+
+    pub(crate) fn begin_at(&self, first: SegmentStart) {
+        self.lsn.store(first.first_lsn.0, Ordering::Release);
+        self.segment.store(first.number, Ordering::Release);
+    }
+
+    fn has_let_go(&self, segment: u64) -> bool {
+        segment < self.segment.load(Ordering::Acquire)
+    }
+
+    fn refuse(&self, from: Lsn) -> Error {
+        trimmed(from, Lsn(self.lsn.load(Ordering::Acquire)))
+    }
+}
+
+/// Why the log cannot be read from an LSN on.
+pub(crate) fn trimmed(from: Lsn, earliest: Lsn) -> Error {
+    Error::new(Code::LogTrimmed).with("from", from).with("earliest", earliest)
 }
 
 impl LogReader {
@@ -66,6 +97,8 @@ impl LogReader {
                 Some(Err(why)) if is_last => {
                     return Err(corrupt(segment, self.offset, self.next, why.reason()));
                 }
+                // It may go on here.
+                None if is_last => return Ok(None),
                 // What follows the last frame is zeros; whether it was the last one, the next segment tells.
                 Some(Err(_)) | None => self.segment = None,
             }
@@ -80,13 +113,10 @@ impl Iterator for LogReader {
         let number = self.segment.as_ref().map(|s| s.number);
         let number = number.or_else(|| self.segments.as_slice().first().map(|s| s.number));
         let read = self.read();
-        // Segments are let go of before anything happens to their files.
-        let trimmed = number.is_some_and(|n| n < self.first_kept.load(Ordering::Acquire));
+        let trimmed = number.is_some_and(|n| self.kept.has_let_go(n));
         let read = match read {
             Ok(group) if !trimmed => return group.map(Ok),
-            _ if trimmed => Err(Error::new(Code::InvalidValue)
-                .with("field", "from")
-                .with("reason", format_args!("LSN {} was trimmed while the log was read", self.next))),
+            _ if trimmed => Err(self.kept.refuse(self.next.max(self.from))),
             other => other,
         };
         (self.segment, self.segments) = (None, Vec::new().into_iter());

@@ -199,11 +199,36 @@ fn a_reader_reads_what_was_there_while_the_writer_goes_on() {
     begun.next().unwrap().unwrap();
     let (mut whole, mut at_second) = (log.reader(Lsn(1)), log.reader(second));
     let old = log.let_go(second).unwrap();
-    assert_eq!(begun.next().unwrap().unwrap_err().code(), Code::InvalidValue);
+    let refused = begun.next().unwrap().unwrap_err();
+    assert_eq!((refused.code(), refused.value("earliest")), (Code::LogTrimmed, Some(&*second.to_string())));
     assert!(begun.next().is_none());
     old.remove().unwrap();
-    assert_eq!(whole.next().unwrap().unwrap_err().code(), Code::InvalidValue);
+    assert_eq!(whole.next().unwrap().unwrap_err().code(), Code::LogTrimmed);
+    assert_eq!(log.reader_from(Lsn(1)).err().unwrap().code(), Code::LogTrimmed);
     assert_eq!(at_second.next().unwrap().unwrap().first_lsn, second);
+}
+
+#[test]
+fn a_reader_that_is_extended_goes_on_where_it_stands_over_any_number_of_segments() {
+    let world = World::new(14);
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    let mut reader = log.reader(Lsn(1));
+    assert!(reader.next().is_none());
+    let mut read = Vec::new();
+    for n in 0..60u32 {
+        append(&mut log, 1 + n % 3, &vec![n as u8; 200 + 97 * n as usize]).unwrap();
+        if n % 7 == 0 {
+            // Until it is told, it is at its end.
+            assert!(reader.next().is_none());
+            log.extend(&mut reader);
+            read.extend(reader.by_ref().map(Result::unwrap));
+            assert_eq!(read.last().unwrap().last_lsn(), log.head().lsn);
+        }
+    }
+    assert!(log.segment_starts().count() > 2);
+    log.extend(&mut reader);
+    read.extend(reader.map(Result::unwrap));
+    assert!(log.reader(Lsn(1)).map(Result::unwrap).eq(read));
 }
 
 #[test]

@@ -249,7 +249,7 @@ codes! {
     1027 NotUnary Invalid "not_unary"
         "{operation} cannot be called with a request alone: {reason}"
         "An upload, a stream or a job was called in JSON form: by `call`, or by a line of `agentdb pipe`."
-        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb verify`) or its method in Rust.";
+        "Use its own command (`agentdb blob put`, `agentdb blob get`, `agentdb log read`, `agentdb watch`, `agentdb verify`) or its method in Rust.";
     1030 ItemsNotIndexed Invalid "items_not_indexed"
         "the items of this namespace cannot be found by vectors or texts: {reason}"
         "Items were searched by a query, or put with vectors or fields to index, and the namespace has no index for items, or one without an encoder."
@@ -266,6 +266,14 @@ codes! {
         "{operation} cannot have an idempotency key: its answer gives leave to act once, and a retry would give it again"
         "A request with an idempotency key, or a batch with one, holds an operation whose first answer must not be given twice."
         "Leave the idempotency key out. The tool call's own key is what makes a retry safe: a claim that was answered and lost is told as running, then as unknown.";
+    1050 LogTrimmed Invalid "log_trimmed"
+        "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"
+        "A change feed or a reader of the log started, or fell, behind what the log still keeps."
+        "Read what there is now, then start at `earliest` or at the end. If readers are to be away for longer, let the log keep more.";
+    1051 LsnAhead Invalid "lsn_ahead"
+        "the log cannot be watched from LSN {from} on: it ends at LSN {head}, and has never told of anything beyond"
+        "The LSN comes from another database, or from a time after the copy that this one was restored from."
+        "Read what there is now, and start at the LSN behind that of the snapshot.";
     1060 HistoryTrimmed Invalid "history_trimmed"
         "the history of {noun} reaches back to LSN {earliest}, the request asked for {actual}"
         "A read as of an earlier point asked for one whose history is not kept any more."

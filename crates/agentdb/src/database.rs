@@ -137,7 +137,7 @@ impl Database {
     /// until it returns false or the end is reached. What was written is not shown, only which rows.
     ///
     /// # Errors
-    /// [`Code::InvalidValue`] if the log no longer reaches back to `from`; [`Code::LogCorrupt`]; what `visit` returns.
+    /// [`Code::LogTrimmed`] if the log no longer reaches back to `from`; [`Code::LogCorrupt`]; what `visit` returns.
     ///
     /// ```
     /// # use agentdb::json;

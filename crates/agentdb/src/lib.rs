@@ -49,6 +49,7 @@ mod session;
 mod state;
 mod thread;
 mod tool_call;
+mod watch;
 mod write;
 
 pub use agentdb_engine::{
@@ -74,6 +75,7 @@ pub use session::{Session, Sessions};
 pub use state::State;
 pub use thread::{Thread, Threads};
 pub use tool_call::{ToolCall, ToolCalls};
+pub use watch::{Watch, Watching};
 pub use write::{IntoRequest, Write, WriteBatch};
 
 /// What was found, with the error of this code turned into nothing found.
@@ -94,3 +96,7 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/tool-calls.md")]
 struct ToolCallsPage;
+/// The example of the page on change feeds, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/watch.md")]
+struct WatchPage;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, ToolCall, ToolCalls,
-    Write, WriteBatch,
+    Watching, Write, WriteBatch,
 };
 
 /// A namespace: where every request goes. Clones are the same namespace.
@@ -415,6 +415,21 @@ impl Namespace {
     /// ```
     pub fn open_blob(&self, snapshot: &Snapshot, address: &str) -> Result<blob::BlobReader> {
         self.engine.open_blob(snapshot, address)
+    }
+
+    /// The change feed: what is committed here, batch by batch, from any LSN on.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let put = ns.state("agent-7").put("plan", json!(1)).wait()?;
+    /// let event = ns.watch().open()?.wait()?;
+    /// assert_eq!((event.lsn, &*event.operation), (put.lsn, "state.put"));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn watch(&self) -> Watching {
+        Watching::new(self.clone())
     }
 
     /// The digest of the namespace's rows, and the LSN that it holds at.

@@ -11,6 +11,7 @@ mod search;
 mod shell;
 mod tour;
 mod verify;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,7 @@ fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
     }
     match name {
         "search" => search::run(&context, matches)?,
+        "watch" => watch::run(&context, matches)?,
         "batch" => batch::run(&context, matches)?,
         "pipe" => pipe::run(&context)?,
         "log" if matches.subcommand_name() == Some("verify") => return verify::log(&context),

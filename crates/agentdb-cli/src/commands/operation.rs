@@ -30,6 +30,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
             )?;
         }
         "blob.get" => super::blob::get(context, request)?,
+        "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,
         "database.verify" => return super::verify::run(context),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),

@@ -234,10 +234,46 @@ fn help_tells_what_is_required_and_that_durations_have_units() {
 }
 
 #[test]
+fn watching_prints_what_changed_and_goes_on_where_it_was_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let lines = |arguments: &[&str]| -> Vec<serde_json::Value> {
+        let output = agentdb(dir).arg("--json").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    json(dir, &["state", "put", "ann", "plan/a", "1", "--principal", "me"]);
+    json(dir, &["state", "put", "ann", "plan/a", "2"]);
+    json(dir, &["message", "append", "s", "user", r#""hi""#, "--owner", "ann", "--message", "m"]);
+    json(dir, &["session", "delete", "s"]);
+    let all = lines(&["watch"]);
+    assert_eq!(all, lines(&["change", "watch"]));
+    let first = json!({"noun": "state", "owner": "ann", "key": "plan/a", "kind": "put"});
+    assert_eq!((all.len(), &all[0]["changes"], &all[0]["principal"]), (4, &json!([first]), &json!("me")));
+    assert_eq!(all[3]["changes"], json!([{"noun": "session", "session": "s", "kind": "deleted"}]));
+    assert_eq!(lines(&["watch", "--from", "3"]), all[2..]);
+    assert_eq!(lines(&["watch", "--noun", "message", "--noun", "record", "--key", "s"]).len(), 2);
+    let values = lines(&["watch", "--key", "ann", "--prefix", "plan/", "--values"]);
+    assert_eq!((&values[0]["changes"][0]["superseded"], values.len()), (&json!(true), 2));
+    assert_eq!(values[1]["changes"][0]["value"]["value"], 2);
+    let quiet = lines(&["watch", "--key", "nobody", "--progress", "2"]);
+    assert!(quiet.iter().map(|event| event["lsn"].as_u64().unwrap()).eq([2, 4]));
+    let words = String::from_utf8(run(dir, &["watch", "--values"]).stdout).unwrap();
+    assert!(
+        words.contains("state.put\n          put state key \"plan/a\" owner \"ann\"  (superseded)"),
+        "{words}"
+    );
+    assert_eq!(refused(dir, &["watch", "--from", "9"]), (10, "lsn_ahead".to_owned()));
+    assert_eq!(refused(dir, &["watch", "--noun", "plan"]), (10, "invalid_value".to_owned()));
+    assert_eq!(refused(dir, &["-n", "none", "watch"]), (12, "namespace_not_found".to_owned()));
+}
+
+#[test]
 fn the_help_of_the_pipe_tells_what_it_cannot_do() {
     let dir = tempfile::tempdir().unwrap();
     let help = run(dir.path(), &["pipe", "--help"]).stdout;
-    for name in ["blob.get", "blob.put", "log.read", "database.verify"] {
+    for name in ["blob.get", "blob.put", "change.watch", "log.read", "database.verify"] {
         assert!(String::from_utf8_lossy(&help).contains(name), "{name}");
         let line = format!(r#"{{"op":"{name}"}}"#);
         assert_eq!(pipe(dir.path(), &line)[0]["error"]["values"]["operation"], name);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use agentdb::modules::session::message;
 use agentdb::modules::state;
-use agentdb::{Database, Namespace};
+use agentdb::modules::watch::{Noun, Thing};
+use agentdb::{Database, Lsn, Namespace};
 use serde_json::{Value, json};
 
 use super::agentdb;
@@ -108,11 +109,41 @@ fn present(namespace: &Namespace, from: u64, to: u64) -> u64 {
     next
 }
 
+/// A consumer that keeps its position takes what there is off a feed; some of its own filter, all or the ledger's alone.
+fn consume(namespace: &Namespace, position: &mut Lsn, owner: Option<&str>, seen: &mut Vec<(Lsn, String)>) {
+    let mut watching = namespace.watch().from(position.next()).noun(Noun::State);
+    if let Some(owner) = owner {
+        watching = watching.key(owner);
+    }
+    let mut watch = watching.open().unwrap();
+    while let Some(event) = watch.try_next().unwrap() {
+        for change in event.changes {
+            let Thing::State { owner, key } = change.thing else { panic!("{change:?}") };
+            seen.push((event.lsn, format!("{:?} {owner} {key}", change.kind)));
+        }
+    }
+    *position = watch.position();
+}
+
+/// What a feed of all batches must have told of states, in order.
+fn told(count: u64, owner: Option<&str>) -> Vec<String> {
+    let of_batch = |number: u64| {
+        let put = format!("Put ledger {number:08}");
+        let mut told: Vec<String> =
+            (number % 3 == 2).then(|| format!("Deleted ledger {:08}", number - 2)).into_iter().collect();
+        told.push(put);
+        told.extend(owner.is_none().then(|| "Put shared last".to_owned()));
+        told
+    };
+    (0..count).flat_map(of_batch).collect()
+}
+
 #[test]
 fn a_hundred_kills_lose_nothing_acknowledged_and_leave_no_half_batch() {
     let dir = tempfile::tempdir().unwrap();
     let mut next = 0;
     let mut unacknowledged = 0;
+    let mut consumers = [None, Some("ledger")].map(|owner| (owner, Lsn(0), Vec::new()));
     for round in 0..ROUNDS {
         // Uneven times, from before the first answer to many groups later.
         let after = Duration::from_millis(5 + round * 37 % 90);
@@ -122,12 +153,24 @@ fn a_hundred_kills_lose_nothing_acknowledged_and_leave_no_half_batch() {
         let found = present(&namespace, next, sent);
         assert!(found >= acked, "round {round}: {acked} were acknowledged, {found} are there");
         unacknowledged += found - acked;
+        for (owner, position, seen) in &mut consumers {
+            // One of them comes only now and then.
+            if owner.is_none() || round % 3 == 0 {
+                consume(&namespace, position, *owner, seen);
+            }
+        }
         let last = namespace.read(state::Get::new("shared", "last"));
         assert_eq!(last.ok().map(|e| e.value), found.checked_sub(1).map(|n| json!(n)));
         next = found;
     }
     assert!(next > ROUNDS, "only {next} batches in {ROUNDS} rounds");
     let db = Database::open(dir.path().join("db")).unwrap();
+    for (owner, mut position, mut seen) in consumers {
+        consume(&db.namespace("default").unwrap(), &mut position, owner, &mut seen);
+        assert!(seen.is_sorted_by_key(|(lsn, _)| *lsn) && position == db.lsn());
+        let keys: Vec<String> = seen.into_iter().map(|(_, told)| told).collect();
+        assert_eq!(keys, told(next, owner), "a feed that was taken up after each kill");
+    }
     assert_eq!(db.verify(&mut |_| {}).unwrap().problems, []);
     println!("{next} batches, {unacknowledged} of them there without an acknowledgement");
 }

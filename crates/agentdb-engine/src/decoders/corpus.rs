@@ -275,11 +275,15 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
         put("sealed", name, &bytes);
         let mutations =
             vec![mutation::Mutation { key: b"key".to_vec(), body: mutation::Body::Clear(change), keeps: name == "splice" }];
+        let mut names = mutation::Names::default();
+        names.insert(Table::Session, &[7], "s1");
+        names.insert(Table::Message, &[7, 1], "m1");
         let unknown = vec![(5, b"x".to_vec()), (99, Vec::new())];
         let entry = mutation::Entry {
             operation: "state.put".into(),
             principal: Some("alice".into()),
             subject: Some("ann".into()),
+            names,
             mutations,
             unknown,
         };

@@ -6,7 +6,7 @@ use agentdb_env::sim::World;
 use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
 use serde_json::{Value, json};
 
-use crate::modules::{self, blob, database};
+use crate::modules::{self, blob, database, watch};
 use crate::operation::{Request, decode};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
@@ -89,6 +89,11 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             engine.open_blob(&engine.snapshot(namespace)?, &get.blob)?.read_all().map(drop)
         }
         "log.read" => engine.read_log(checked::<database::ReadLog>(request)?.from, &mut |_| Ok(true)),
+        "change.watch" => {
+            let mut feed = engine.watch(namespace, &checked::<watch::Watch>(request)?)?;
+            while feed.try_next()?.is_some() {}
+            Ok(())
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -343,6 +348,11 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("database.digest", json!({})),
                 line("database.verify", json!({})),
                 line("log.read", json!({"from": 1})),
+                line("change.watch", json!({})),
+                line(
+                    "change.watch",
+                    json!({"from": 2, "nouns": ["state", "message"], "key": ["ann"], "prefix": "k", "values": true, "progress": 2}),
+                ),
                 line("namespace.delete", json!({"name": "team"})),
                 json!({"op": "sweep"}),
                 json!({"op": "state.put", "key": "once", "subject": "ann", "request": state(json!({"value": "x".repeat(200)}))}),

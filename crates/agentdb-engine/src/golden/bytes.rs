@@ -119,6 +119,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Retention => of_json::<history::Retention>(row),
         Table::Moment => Some(history::Chunk::decode(Lsn(1), &row.body).ok()?.encode()),
         Table::Item | Table::ItemExpiry | Table::ItemIndex => item::recode(table, row).ok(),
+        Table::Name => crate::numbers::name(&row.body).ok().map(String::into_bytes),
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),

@@ -234,6 +234,7 @@ fn newer_entry(world: &World) {
         principal: Some("a newer version".into()),
         subject: None,
         mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)), keeps: false }],
+        names: Default::default(),
         unknown: vec![(5, b"between".to_vec()), (77, b"behind".to_vec())],
     };
     let mut body = Vec::new();

@@ -15,6 +15,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tool_call;
+pub mod watch;
 
 use std::sync::LazyLock;
 
@@ -41,6 +42,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(session::operations());
     operations.extend(state::operations());
     operations.extend(tool_call::operations());
+    operations.extend(watch::operations());
     operations.sort_by_key(|o| o.about.name);
     operations
 });

@@ -29,7 +29,7 @@ pub(crate) struct Blob {
     name: Option<String>,
     metadata: Map<String, Value>,
     created: i64,
-    version: u64,
+    pub(super) version: u64,
 }
 
 impl Blob {

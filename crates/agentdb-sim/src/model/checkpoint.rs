@@ -16,6 +16,10 @@ type Place = (String, String);
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Thread {
     created: i64,
+    /// The LSN at which it was created.
+    pub(super) born: u64,
+    /// By place, task and index: the LSN of the write that is there, or was.
+    pub(super) written: BTreeMap<(Place, (String, i64)), u64>,
     pub(crate) checkpoints: BTreeMap<Place, Checkpoint>,
     /// By part, channel and version: an object with a `value` or an `encoded` one.
     pub(crate) versions: BTreeMap<(String, String, String), Value>,
@@ -31,7 +35,7 @@ pub(crate) struct Checkpoint {
     data: Map<String, Value>,
     pub(crate) metadata: Map<String, Value>,
     created: i64,
-    version: u64,
+    pub(super) version: u64,
 }
 
 impl Checkpoint {
@@ -45,9 +49,9 @@ impl Checkpoint {
 }
 
 impl Thread {
-    fn new(created: i64) -> Self {
-        let (checkpoints, versions, writes) = Default::default();
-        Thread { created, checkpoints, versions, writes }
+    fn new(moment: &Moment<'_>) -> Self {
+        let (written, checkpoints, versions, writes) = Default::default();
+        Thread { created: moment.now, born: moment.lsn, written, checkpoints, versions, writes }
     }
 
     pub(crate) fn entry(&self, thread: &str) -> Value {
@@ -233,10 +237,10 @@ fn check_part(part: &str) -> Result<(), Code> {
 }
 
 impl Namespace {
-    fn thread(&mut self, thread: &str, now: i64) -> Result<&mut Thread, Code> {
+    fn thread(&mut self, thread: &str, moment: &Moment<'_>) -> Result<&mut Thread, Code> {
         check_id(thread)?;
         let threads = Rc::make_mut(&mut self.threads);
-        let thread = threads.entry(thread.to_owned()).or_insert_with(|| Rc::new(Thread::new(now)));
+        let thread = threads.entry(thread.to_owned()).or_insert_with(|| Rc::new(Thread::new(moment)));
         Ok(Rc::make_mut(thread))
     }
 
@@ -269,7 +273,8 @@ impl Namespace {
                 if self.threads.contains_key(&to) {
                     return Err(Code::ThreadExists);
                 }
-                let mut copy = Thread { created: moment.now, ..Thread::clone(&from) };
+                let mut copy = Thread { created: moment.now, born: moment.lsn, ..Thread::clone(&from) };
+                copy.written.values_mut().for_each(|version| *version = moment.lsn);
                 copy.checkpoints.values_mut().for_each(|found| found.version = moment.lsn);
                 let count = copy.checkpoints.len();
                 Rc::make_mut(&mut self.threads).insert(to, Rc::new(copy));
@@ -337,7 +342,7 @@ impl Namespace {
             version: moment.lsn,
         };
         let place = (part.clone(), id.clone());
-        let created = self.thread(&thread, moment.now)?.put(&place, fields, checkpoint);
+        let created = self.thread(&thread, moment)?.put(&place, fields, checkpoint);
         let answer = json!({
             "thread": thread, "namespace": part, "checkpoint": id, "created": created, "version": moment.lsn,
         });
@@ -355,16 +360,17 @@ impl Namespace {
         }
         let new =
             check_id(&text(fields, "thread")).is_ok() && !self.threads.contains_key(&text(fields, "thread"));
-        let thread = self.thread(&text(fields, "thread"), moment.now)?;
-        let writes = thread.writes.entry((part, id)).or_default();
+        let thread = self.thread(&text(fields, "thread"), moment)?;
+        let place = (part, id);
+        let writes = thread.writes.entry(place.clone()).or_default();
         let (mut stored, mut changed) = (0, new);
-        for (place, write) in given.iter().enumerate() {
+        for (at, write) in given.iter().enumerate() {
             let special = match write["channel"].as_str() {
                 Some("__error__") => Some(-1),
                 Some("__resume__") => Some(-4),
                 _ => None,
             };
-            let index = write["index"].as_i64().or(special).unwrap_or(place as i64);
+            let index = write["index"].as_i64().or(special).unwrap_or(at as i64);
             if index >= 0 && writes.contains_key(&(task.clone(), index)) {
                 continue;
             }
@@ -376,6 +382,7 @@ impl Namespace {
                 None => kept["value"] = write["value"].clone(),
             }
             changed = true;
+            thread.written.insert((place.clone(), (task.clone(), index)), moment.lsn);
             writes.insert((task.clone(), index), kept);
             stored += 1;
         }

@@ -38,7 +38,7 @@ pub(crate) fn encode(text: &str) -> Vec<f32> {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item {
     value: Map<String, Value>,
-    version: u64,
+    pub(super) version: u64,
     created: i64,
     updated: i64,
     pub(crate) expires: Option<i64>,

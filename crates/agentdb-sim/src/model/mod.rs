@@ -3,6 +3,7 @@
 //! Maps are shared between the models of successive LSNs and copied when they change.
 
 pub(crate) mod blob;
+pub(crate) mod changes;
 pub(crate) mod checkpoint;
 mod filter;
 pub(crate) mod history;

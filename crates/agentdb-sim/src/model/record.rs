@@ -18,6 +18,8 @@ pub(crate) struct Collection {
     pub(crate) metric: String,
     description: String,
     created: i64,
+    /// The LSN at which it was created.
+    pub(super) born: u64,
     number: u64,
     /// How many vectors were ever put: equal scores come in their order.
     slots: u64,
@@ -140,7 +142,9 @@ impl Namespace {
         let (created, number) = (moment.now, self.collections_created);
         let metric = given_text(fields, "metric").unwrap_or_else(|| "cosine".to_owned());
         let records = BTreeMap::new();
-        let collection = Collection { dimension, metric, description, created, number, slots: 0, records };
+        let born = moment.lsn;
+        let collection =
+            Collection { dimension, metric, description, created, born, number, slots: 0, records };
         Rc::make_mut(&mut self.collections).insert(called, Rc::new(collection));
         Ok((json!({"number": number, "created": time(created)}), true))
     }

@@ -24,6 +24,10 @@ pub(crate) struct Session {
     pub(crate) messages: BTreeMap<u64, Rc<Message>>,
     /// The sequence number that was given last.
     sequence: u64,
+    /// The LSN at which it last changed by more than its messages.
+    pub(super) version: u64,
+    /// The LSN at which it was last without messages because it was new or cleared.
+    pub(super) emptied: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +42,19 @@ pub(crate) struct Message {
 }
 
 impl Session {
-    fn new(owner: String, now: i64) -> Self {
-        let (title, metadata, messages) = (None, Map::new(), BTreeMap::new());
-        Session { owner, title, metadata, created: now, updated: now, ttl: None, messages, sequence: 0 }
+    fn new(owner: String, moment: &Moment<'_>) -> Self {
+        Session {
+            owner,
+            title: None,
+            metadata: Map::new(),
+            created: moment.now,
+            updated: moment.now,
+            ttl: None,
+            messages: BTreeMap::new(),
+            sequence: 0,
+            version: moment.lsn,
+            emptied: moment.lsn,
+        }
     }
 
     fn expires(&self) -> Option<i64> {
@@ -118,7 +132,7 @@ impl Namespace {
                 }
                 let owner = text(fields, "owner");
                 check_id(&owner)?;
-                let mut session = Session::new(owner, now);
+                let mut session = Session::new(owner, moment);
                 session.title = given_text(fields, "title");
                 check_size(session.title.as_ref().map_or(0, String::len))?;
                 session.metadata = given_map(fields, "metadata");
@@ -145,6 +159,7 @@ impl Namespace {
                     session.ttl = ttl.as_i64();
                 }
                 session.updated = now;
+                session.version = moment.lsn;
                 let updated = json!({"updated": time(now)});
                 let response = with(updated, &[("expires", session.expires().map(time))]);
                 self.keep(id, session);
@@ -177,7 +192,8 @@ impl Namespace {
             }
         };
         let through = fields["through_sequence"].as_u64().unwrap_or(u64::MAX);
-        let mut fork = Session { created: moment.now, updated: moment.now, ..then };
+        let (created, updated, version, emptied) = (moment.now, moment.now, moment.lsn, moment.lsn);
+        let mut fork = Session { created, updated, version, emptied, ..then };
         fork.sequence = fork.sequence.min(through);
         fork.messages.retain(|sequence, _| *sequence <= through);
         fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
@@ -193,6 +209,9 @@ impl Namespace {
         let (then, time_then) = moment.then(&fields["at"], SESSION, &id)?;
         let mut session = then.required(&id, time_then)?;
         let now = self.session(&id, moment.now)?.filter(|now| now.owner == session.owner);
+        // One of another owner, or that is gone, makes room for a new one.
+        session.emptied = now.as_ref().map_or(moment.lsn, |now| now.emptied);
+        session.version = moment.lsn;
         let (there, sequence) = now.map_or_else(Default::default, |now| (now.messages.clone(), now.sequence));
         let deleted = there.keys().filter(|sequence| !session.messages.contains_key(sequence)).count();
         let mut restored = 0;
@@ -225,6 +244,7 @@ impl Namespace {
                 let mut session = self.required(&id, moment.now)?;
                 let deleted = std::mem::take(&mut session.messages).len();
                 session.updated = moment.now;
+                (session.version, session.emptied) = (moment.lsn, moment.lsn);
                 self.keep(id, session);
                 Ok((json!({"deleted": deleted}), true))
             }
@@ -284,7 +304,7 @@ impl Namespace {
             (None, None) => return Err(Code::SessionNotFound),
             (None, Some(owner)) => {
                 check_id(&owner)?;
-                Session::new(owner, moment.now)
+                Session::new(owner, moment)
             }
         };
         let message = given_text(fields, "message").unwrap_or_else(|| moment.new_id());

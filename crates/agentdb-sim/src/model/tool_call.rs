@@ -25,7 +25,7 @@ pub(crate) struct Call {
     resolved: bool,
     created: i64,
     updated: i64,
-    version: u64,
+    pub(super) version: u64,
     status: Status,
 }
 

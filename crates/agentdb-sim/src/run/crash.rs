@@ -101,6 +101,7 @@ impl Sim {
         self.restarts += 1;
         self.kept.clear();
         self.note_unheard();
+        self.leave_feeds();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
@@ -181,11 +182,17 @@ impl Sim {
         self.ledger.cut(lsn);
         self.ledger.check()?;
         self.digests.retain(|(l, _), _| *l <= lsn);
+        self.maintained.retain(|l| *l <= lsn);
         self.written = lsn;
         // Opening syncs what it found.
         self.durable = lsn;
         self.learn_names(&engine)?;
         self.learn_trimmed(&engine)?;
+        self.check_feeds_are_kept(lsn)?;
+        if let Some(before) = self.unwitnessed.take() {
+            self.look_at_the_clock(&engine)?;
+            self.witness(&engine, before)?;
+        }
         self.check_visible(&engine, true)?;
         self.check_digests(&engine)?;
         if self.dice.chance(1, 3) { self.verify(&engine) } else { Ok(()) }
@@ -225,6 +232,7 @@ impl Sim {
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();
+        self.leave_feeds();
         engine.close().map_err(|e| format!("closing: {e}"))?;
         for (happened, by) in self.ledger.check()? {
             self.report.count(happened, by);
@@ -234,7 +242,12 @@ impl Sim {
         self.open()?;
         let engine = self.engine()?;
         match engine.lsn().0 {
-            lsn if lsn == last => self.check_digests(&engine),
+            lsn if lsn == last => {
+                self.durable = last;
+                self.check_feeds_are_kept(last)?;
+                self.watch_to_the_end(&engine)?;
+                self.check_digests(&engine)
+            }
             lsn => Err(format!("closed at LSN {last}, opened at {lsn}")),
         }
     }

@@ -3,9 +3,10 @@
 mod crash;
 mod read;
 mod task;
+mod watch;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use agentdb_engine::{BaseOptions, Engine, NamespaceId, Options, Snapshot, Task};
@@ -13,6 +14,7 @@ use agentdb_env::Env;
 use agentdb_env::sim::{Random, World};
 use agentdb_types::{Error, limits};
 
+use self::watch::Watcher;
 use self::write::InFlight;
 use crate::check::Check;
 use crate::ids::Ids;
@@ -68,6 +70,11 @@ struct Sim {
     ledger: Ledger,
     with_key: Vec<Request>,
     kept: Vec<Kept>,
+    watchers: Vec<Watcher>,
+    /// The LSNs of the engine's own batches.
+    maintained: BTreeSet<u64>,
+    /// The LSN behind which the engine may have swept without anyone having looked at what.
+    unwitnessed: Option<u64>,
     handles: BTreeMap<u64, NamespaceId>,
     durable: u64,
     written: u64,
@@ -138,6 +145,9 @@ impl Sim {
             ledger: Ledger::default(),
             with_key: Vec::new(),
             kept: Vec::new(),
+            watchers: Vec::new(),
+            maintained: BTreeSet::new(),
+            unwitnessed: None,
             handles: BTreeMap::new(),
             durable: 0,
             written: 0,
@@ -180,7 +190,7 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
-        match self.dice.below(24) {
+        match self.dice.below(25) {
             0..=9 => {
                 self.submit()?;
                 return Ok(1);
@@ -210,6 +220,7 @@ impl Sim {
             20 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
             20 if self.dice.chance(1, 6) => self.settle()?,
             21 => self.keep()?,
+            22 => self.watch()?,
             _ => {
                 self.read()?;
                 return Ok(1);

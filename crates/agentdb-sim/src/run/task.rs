@@ -7,6 +7,7 @@ use agentdb_types::Code;
 use super::Sim;
 use crate::check::{self, Check};
 use crate::model::history::latest_at;
+use crate::model::changes;
 
 /// Steps after which sweeping or collecting must have found an end.
 const STEPS: usize = 1_000;
@@ -64,24 +65,30 @@ impl Sim {
             self.report.count(&format!("batches of {task:?}"), 1);
             let mut model = self.model.clone();
             model.lsn = lsn;
+            self.maintained.insert(lsn);
             self.history.insert(lsn, (model, self.log_time));
         }
+        let before = self.model.lsn;
         match result {
             Ok(worked) => {
                 self.report.count(&format!("worked {task:?}"), u64::from(worked));
                 // What it committed is durable, and with it everything before.
-                if reached > self.model.lsn {
+                if reached > before {
                     self.durable = reached;
                 }
                 self.model.lsn = reached;
                 if task == Task::Trim {
                     self.learn_trimmed(&engine)?;
                 }
+                self.witness(&engine, before)?;
                 self.record_digest(&engine)?;
                 Ok(worked)
             }
             Err(err) if refused && err.code() == Code::ClockJump => Ok(false),
-            Err(err) => self.excuse("sweeping or collecting", &err).map(|()| false),
+            Err(err) => {
+                self.unwitnessed.get_or_insert(before);
+                self.excuse("sweeping or collecting", &err).map(|()| false)
+            }
         }
     }
 
@@ -150,7 +157,14 @@ impl Sim {
             }
         }
         self.report.count("settled", 1);
+        let before = self.model.clone();
         self.model.purge(self.log_time);
+        for (number, namespace) in &before.namespaces {
+            let left = changes::between(namespace, self.model.namespaces.get(number), true);
+            if !left.is_empty() {
+                return Err(format!("what expired in {number} was swept, and no feed told of it: {left:?}"));
+            }
+        }
         if let Some((model, _)) = self.history.get_mut(&self.model.lsn) {
             *model = self.model.clone();
         }

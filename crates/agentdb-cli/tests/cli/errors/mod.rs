@@ -72,6 +72,8 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::ItemsNotIndexed => requests::items_not_indexed(),
         Code::PathLength => requests::path_length(),
         Code::TooManyVectors => requests::too_many_vectors(),
+        Code::LogTrimmed => requests::log_trimmed(),
+        Code::LsnAhead => requests::lsn_ahead(),
         Code::NamespaceNotFound => requests::namespace_not_found(),
         Code::StateNotFound => requests::state_not_found(),
         Code::SessionNotFound => requests::session_not_found(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentdb::modules::session::message::Append;
+use agentdb::modules::watch::Watch;
 use agentdb::modules::{blob, namespace, record, session, state};
 use agentdb::{Engine, Lsn, NamespaceId, Result, TextEncoder, Timestamp, Value, WriteOptions, json, limits};
 use agentdb_engine::Batch;
@@ -398,6 +399,51 @@ pub(super) fn blob_too_large() -> Vec<Value> {
     let err = upload(limits::BLOB_BYTES + 1).unwrap_err();
     assert!((content(&engine), super::simulated::files(&world)) == before, "something changed");
     vec![told(&err, &[("limit", "5368709120")])]
+}
+
+/// A database whose log keeps no more than it must.
+pub(super) fn log_trimmed() -> Vec<Value> {
+    let world = agentdb_env::sim::World::new(1);
+    let options = agentdb_engine::Options {
+        background: false,
+        log: super::simulated::LOG,
+        log_retention_bytes: 1,
+        ..agentdb_engine::Options::default()
+    };
+    let engine = Engine::open(&world.env(), Path::new(super::simulated::DIR), options).unwrap();
+    let write = |n: usize| {
+        let put = state::Put::new("ann", format!("k{n}"), json!("x".repeat(1_000)));
+        engine.write(NamespaceId::DEFAULT, put, WriteOptions::default()).unwrap().wait().unwrap()
+    };
+    let mut slow = engine.watch(NamespaceId::DEFAULT, &Watch::default()).unwrap();
+    for n in 0..100 {
+        write(n);
+    }
+    engine.step(agentdb_engine::Task::Freeze).unwrap();
+    while engine.step(agentdb_engine::Task::Drain).unwrap() {}
+    let before = (content(&engine), super::simulated::files(&world));
+    let earliest = engine.segments().unwrap()[0].first_lsn.unwrap().to_string();
+    let values = [("from", "1"), ("earliest", &*earliest)];
+    let errors = [
+        engine.watch(NamespaceId::DEFAULT, &Watch::from_lsn(Lsn(1))).map(drop),
+        slow.try_next().map(drop),
+        engine.read_log(Some(Lsn(1)), &mut |_| Ok(true)),
+    ];
+    assert!((content(&engine), super::simulated::files(&world)) == before, "something changed");
+    errors.into_iter().map(|refused| told(&refused.unwrap_err(), &values)).collect()
+}
+
+pub(super) fn lsn_ahead() -> Vec<Value> {
+    let db = Simulated::new();
+    let head = db.engine().lsn();
+    let dir = tempfile::tempdir().unwrap();
+    crate::json(dir.path(), &["state", "put", "ann", "plan", "1"]);
+    vec![
+        db.refuses(&[("from", &(head.0 + 2).to_string()), ("head", &head.to_string())], |db| {
+            db.engine().watch(NamespaceId::DEFAULT, &Watch::from_lsn(head.next().next())).map(drop)
+        }),
+        told_by_tool(dir.path(), &["watch", "--from", "3"]),
+    ]
 }
 
 pub(super) fn namespace_not_found() -> Vec<Value> {

@@ -8,12 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::history;
 use super::rows::{self, Head, Place};
-use crate::Table;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::{Page, Read};
-use crate::row_json;
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
+use crate::{Table, numbers, row_json};
 
 /// Deletes the checkpoints of runs with their writes, in all threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +64,7 @@ impl WriteRequest for DeleteRuns {
             if sweep::is_discarded(tx, Remains::Thread, number)? {
                 continue;
             }
+            numbers::tell_if_used(tx, Remains::Thread, number)?;
             let of_part = |(n, part, _): &&(u64, String, String)| *n == number && *part == namespace;
             let going: BTreeSet<String> =
                 doomed.iter().filter(of_part).map(|(_, _, checkpoint)| checkpoint.clone()).collect();

@@ -40,9 +40,9 @@ pub use put_writes::{ChannelWrite, PutWrites, WritesStored};
 
 use crate::operation::Operation;
 
-pub(crate) use rows::forget;
 #[cfg(any(test, feature = "decoders"))]
 pub(crate) use rows::recode;
+pub(crate) use rows::{forget, index_of, pending_write};
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::content::{self, Content, Hash};
 use super::get::{Entry, PendingWrite};
-use super::thread::Thread;
+use super::thread::{self, Thread};
 use crate::key::Key;
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
@@ -322,7 +322,7 @@ impl Write {
         let mut parts = key.components();
         parts.u64()?;
         let (_, _, task) = (parts.text()?, parts.text()?, parts.text()?);
-        let index = (parts.u64()? ^ (1 << 63)).cast_signed();
+        let index = index_of(parts.u64()?);
         let (len, rest) = row.body.split_first_chunk().ok_or_else(malformed)?;
         let (head, content) =
             rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
@@ -335,6 +335,20 @@ impl Write {
         let (value, encoded) = self.content.shown()?;
         let Write { task, path, index, channel, .. } = self;
         Ok(PendingWrite { task, path, index, channel, value, encoded })
+    }
+}
+
+/// The index of a write from the key of its row, where it lies so that keys are in its order.
+pub(crate) fn index_of(component: u64) -> i64 {
+    (component ^ (1 << 63)).cast_signed()
+}
+
+/// The write of a row, if it still belongs to the thread of this name.
+pub(crate) fn pending_write(rows: &dyn Read, thread: &str, key: &Key, row: &Row) -> Result<PendingWrite> {
+    let number = key.components().u64()?;
+    match thread::find(rows, thread)? {
+        Some(found) if found.number == number => Write::decode(key, row)?.shown(),
+        _ => Err(Error::new(Code::ThreadNotFound).with("thread", thread)),
     }
 }
 

@@ -8,8 +8,9 @@ use super::{Head, key};
 use crate::encoder::dimension_with;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
+use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, row_json};
+use crate::{Engine, numbers, row_json};
 use agentdb_vector::{Dimension, Metric};
 
 /// Creates a collection.
@@ -69,7 +70,7 @@ impl WriteRequest for Create {
         if tx.get(&key)?.is_some() {
             return Err(Error::new(Code::CollectionExists).with("collection", &self.collection));
         }
-        let number = tx.add(tx.counter("collections"), 1)?.unsigned_abs();
+        let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
         let head = Head {
             number,
             dimension,

@@ -44,7 +44,7 @@ impl WriteRequest for Delete {
         tx.delete(key(tx, &self.collection)?)?;
         tx.delete(records_counter(tx, head.number))?;
         tx.delete(slots_counter(tx, head.number))?;
-        sweep::discard(tx, Remains::Collection, head.number)?;
+        sweep::discard(tx, Remains::Collection, head.number, &self.collection)?;
         Ok(Deleted { number: head.number })
     }
 }

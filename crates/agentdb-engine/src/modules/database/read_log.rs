@@ -1,7 +1,7 @@
 //! `log.read`.
 
-use agentdb_log::{Log, LogReader};
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
+use agentdb_log::LogReader;
+use agentdb_types::{Code, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +65,7 @@ impl Request for ReadLog {
         permission: "log.read",
         resource: &[],
         sensitive: &["mutations"],
-        errors: &[Code::InvalidValue, Code::LogCorrupt],
+        errors: &[Code::LogTrimmed, Code::LogCorrupt],
     };
 }
 
@@ -74,7 +74,7 @@ impl Engine {
     /// the call began is read. Writers do not wait, and `visit` may itself write.
     ///
     /// # Errors
-    /// [`Code::InvalidValue`] if the log no longer reaches back to `from`, or lets go of what was still to be read;
+    /// [`Code::LogTrimmed`] if the log no longer reaches back to `from`, or lets go of what was still to be read;
     /// [`Code::LogCorrupt`]; what `visit` returns.
     pub fn read_log(&self, from: Option<Lsn>, visit: &mut dyn FnMut(LogEntry) -> Result<bool>) -> Result<()> {
         let (from, end, groups) = begin(&self.core, from)?;
@@ -95,19 +95,12 @@ impl Engine {
 fn begin(core: &Core, from: Option<Lsn>) -> Result<(Lsn, Lsn, LogReader)> {
     // What is visible is in the log.
     let end = core.rows.visible();
-    let sequencer = core.lock_sequencer();
-    let earliest = sequencer.log.segment_starts().next().unwrap_or(Lsn(1));
-    let from = match from {
-        Some(from) if from < earliest && from != Lsn::ZERO => {
-            return Err(Error::new(Code::InvalidValue).with("field", "from").with(
-                "reason",
-                format_args!("the log begins at LSN {earliest}; what was before is trimmed"),
-            ));
-        }
-        Some(from) => from.max(earliest),
-        None => earliest,
+    let log = &core.lock_sequencer().log;
+    let from = match from.filter(|from| *from != Lsn::ZERO) {
+        Some(from) => from,
+        None => log.segment_starts().next().unwrap_or(Lsn(1)),
     };
-    Ok((from, end, sequencer.log.reader(from)))
+    Ok((from, end, log.reader_from(from)?))
 }
 
 impl LogEntry {

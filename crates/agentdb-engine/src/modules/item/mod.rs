@@ -60,6 +60,11 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
+/// The path and the key of an item, from the key of its row.
+pub(crate) fn place(row: &Key) -> Result<(Vec<String>, String)> {
+    path::parts(row)
+}
+
 fn not_found(path: &[String], key: &str) -> Error {
     Error::new(Code::ItemNotFound).with("path", format_args!("{path:?}")).with("key", key)
 }

@@ -41,7 +41,7 @@ impl WriteRequest for Unindex {
         let settings = find(tx)?.ok_or_else(|| not_indexed("they have no index"))?;
         tx.delete_bookkeeping(key(tx))?;
         tx.delete_bookkeeping(slots_counter(tx, settings.number))?;
-        sweep::discard(tx, Remains::Collection, settings.number)?;
+        sweep::discard_unnamed(tx, Remains::Collection, settings.number)?;
         Ok(Unindexed { number: settings.number })
     }
 }

@@ -47,7 +47,7 @@ impl WriteRequest for Delete {
         }
         let head = head(tx, &self.name)?.ok_or_else(|| not_found(&self.name))?;
         tx.delete(key(&self.name))?;
-        sweep::discard(tx, Remains::Namespace, head.number)?;
+        sweep::discard(tx, Remains::Namespace, head.number, &self.name)?;
         Ok(Deleted { number: head.number })
     }
 }

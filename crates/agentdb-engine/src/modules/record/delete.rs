@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{check_version, find, key, remove};
 use crate::modules::collection;
+use crate::numbers;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
+use crate::sweep::Remains;
 use crate::tx::Tx;
 
 /// Deletes a record.
@@ -51,6 +53,7 @@ impl WriteRequest for Delete {
         check_version(&self.record, before.as_ref(), self.expected_version)?;
         // A record that has expired is absent already; its rows are the sweeper's.
         if before.is_some() {
+            numbers::tell(tx, Remains::Collection, number, &self.collection);
             remove(tx, number, key)?;
         }
         Ok(Deleted { deleted: before.is_some() })

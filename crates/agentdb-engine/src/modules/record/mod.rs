@@ -33,9 +33,10 @@ use crate::modules::collection::{self, Head};
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::Read;
+use crate::sweep::Remains;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
-use crate::{Row, Table, row_json, sweep};
+use crate::{Row, Table, numbers, row_json, sweep};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -139,6 +140,7 @@ pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let Some(row) = tx.get(key)? else { return Ok(()) };
     if decode(&row, tx.now())?.is_none() {
         let number = key.components().u64()?;
+        numbers::tell_if_used(tx, Remains::Collection, number)?;
         remove(tx, number, key.clone())?;
     }
     Ok(())

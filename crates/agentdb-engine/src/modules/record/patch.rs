@@ -13,8 +13,9 @@ use crate::modules::{check_inline, collection, encode_value, given, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
+use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, row_json};
+use crate::{Engine, numbers, row_json};
 
 /// Changes parts of a record. What is not given stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -128,6 +129,7 @@ impl WriteRequest for Patch {
             }
         }
         record.updated = tx.now();
+        numbers::tell(tx, Remains::Collection, number, &self.collection);
         tx.put(key, row_json::encode(&record)?)?;
         Ok(Patched { payload: record.payload, version: tx.lsn(), expires: record.expires })
     }

@@ -12,8 +12,9 @@ use crate::modules::collection;
 use crate::modules::{check_inline, encode_value, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
+use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, row_json};
+use crate::{Engine, numbers, row_json};
 
 /// Stores a record, replacing the one of the same id.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -122,8 +123,9 @@ impl WriteRequest for Put {
         };
         let vector = given.vector_for(&head)?;
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
-        remove(tx, head.number, key.clone())?;
         let number = head.number;
+        numbers::tell(tx, Remains::Collection, number, &self.collection);
+        remove(tx, number, key.clone())?;
         let slot = vector.map(|v| store_vector(tx, number, id.as_str(), v)).transpose()?;
         if let Some(expires) = expires {
             schedule(tx, &self.collection, head, &key, expires)?;

@@ -86,7 +86,7 @@ impl WriteRequest for Fork {
         let count = messages.len() as u64;
         new.tally.messages = count;
         new.tally.touch(tx, new.head.number)?;
-        messages.iter().try_for_each(|(sequence, row)| message::put(tx, new.head.number, *sequence, row))?;
+        messages.iter().try_for_each(|(sequence, row)| message::put(tx, (&to, new.head.number), *sequence, row))?;
         Ok(Forked { created, messages: count })
     }
 }

@@ -44,7 +44,7 @@ use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
-use crate::{Row, Table, row_json};
+use crate::{Row, Table, numbers, row_json};
 
 pub(crate) use tally::Tally;
 
@@ -170,7 +170,7 @@ fn schedule(tx: &mut Tx<'_>, session: &str, ttl_us: Option<Duration>) -> Result<
 fn remove(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
     tx.delete(row_key(tx, session)?)?;
     tx.delete(owner_key(tx, &head.owner, session))?;
-    sweep::discard(tx, Remains::Session, head.number)
+    sweep::discard(tx, Remains::Session, head.number, session)
 }
 
 /// Deletes the session of `key` if its time to live has passed, or notes when to look again.
@@ -202,7 +202,7 @@ fn create(
         let old = load(tx, &row)?;
         remove(tx, session, &old.head)?;
     }
-    let number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+    let number = numbers::allot(tx, Remains::Session, "sessions", session)?;
     let created = tx.now();
     let head = Head { number, owner: owner.to_owned(), title, metadata, created, ttl_us };
     let expires = schedule(tx, session, ttl_us)?;

@@ -76,11 +76,11 @@ impl WriteRequest for Restore {
         let (mut restored, mut deleted) = (0, 0);
         // All that goes first: an id may come back at another place.
         for (sequence, row) in there.iter().filter(|(sequence, row)| !is_in(&messages, **sequence, row)) {
-            message::delete(tx, number, *sequence, row)?;
+            message::delete(tx, (&self.session, number), *sequence, row)?;
             deleted += u64::from(!messages.contains_key(sequence));
         }
         for (sequence, row) in messages.iter().filter(|(sequence, row)| !is_in(&there, **sequence, row)) {
-            message::put(tx, number, *sequence, row)?;
+            message::put(tx, (&self.session, number), *sequence, row)?;
             restored += 1;
         }
         let count = messages.len() as u64;

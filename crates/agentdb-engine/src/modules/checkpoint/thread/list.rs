@@ -4,11 +4,10 @@ use agentdb_types::{Code, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Thread;
 use crate::modules::{Paging, page};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
-use crate::{Snapshot, Table, row_json};
+use crate::{Snapshot, Table};
 
 /// Lists threads by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,10 +65,8 @@ impl ReadRequest for List {
         let prefix = snapshot.key(Table::Thread).text_prefix(&self.prefix);
         let (cursor, backward) = (self.cursor.as_deref(), self.reverse);
         let paging = Paging { prefix: &prefix, limit: self.limit, cursor, backward };
-        let (items, cursor) = page(snapshot, &paging, &mut |key, row| {
-            let head: Thread = row_json::decode(&row)?;
-            Ok(Some(Entry { thread: key.components().text()?, created: head.created }))
-        })?;
+        let (items, cursor) =
+            page(snapshot, &paging, &mut |key, row| super::shown(key.components().text()?, &row).map(Some))?;
         Ok(Listed { items, cursor })
     }
 }

@@ -18,7 +18,7 @@ use crate::operation::Operation;
 use crate::read::Read;
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
-use crate::{Table, row_json};
+use crate::{Row, Table, numbers, row_json};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -47,16 +47,21 @@ pub(super) fn find(rows: &dyn Read, thread: &str) -> Result<Option<Thread>> {
     rows.get(&key(rows, thread)?)?.map(|row| row_json::decode(&row)).transpose()
 }
 
+/// A thread as callers see it.
+pub(crate) fn shown(thread: String, row: &Row) -> Result<Entry> {
+    let head: Thread = row_json::decode(row)?;
+    Ok(Entry { thread, created: head.created })
+}
+
 /// The thread of this name, which is created if there is none.
 pub(super) fn ensure(tx: &mut Tx<'_>, thread: &str) -> Result<Thread> {
-    match find(tx, thread)? {
-        Some(found) => Ok(found),
-        None => create(tx, thread, None),
-    }
+    let Some(found) = find(tx, thread)? else { return create(tx, thread, None) };
+    numbers::tell(tx, Remains::Thread, found.number, thread);
+    Ok(found)
 }
 
 fn create(tx: &mut Tx<'_>, thread: &str, root: Option<u64>) -> Result<Thread> {
-    let number = tx.add(tx.counter("threads"), 1)?.unsigned_abs();
+    let number = numbers::allot(tx, Remains::Thread, "threads", thread)?;
     let created = Thread { number, root: root.unwrap_or(number), created: tx.now() };
     tx.put(key(tx, thread)?, row_json::encode(&created)?)?;
     Ok(created)
@@ -66,6 +71,6 @@ fn create(tx: &mut Tx<'_>, thread: &str, root: Option<u64>) -> Result<Thread> {
 fn remove(tx: &mut Tx<'_>, thread: &str) -> Result<bool> {
     let Some(found) = find(tx, thread)? else { return Ok(false) };
     tx.delete(key(tx, thread)?)?;
-    sweep::discard(tx, Remains::Thread, found.number)?;
+    sweep::discard(tx, Remains::Thread, found.number, thread)?;
     Ok(true)
 }

@@ -13,8 +13,9 @@ use crate::modules::check_page;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
+use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Table, row_json};
+use crate::{Table, numbers, row_json};
 
 /// Rows that are deleted at once if the caller does not say.
 const LIMIT_DEFAULT: usize = 1_000;
@@ -78,8 +79,9 @@ impl WriteRequest for Prune {
                 remove(tx, thread)?;
                 continue;
             }
-            let Some(thread) = find(tx, thread)? else { continue };
-            if left == 0 || !keep_latest(tx, thread.number, &mut left, &mut pruned.deleted)? {
+            let Some(found) = find(tx, thread)? else { continue };
+            numbers::tell(tx, Remains::Thread, found.number, thread);
+            if left == 0 || !keep_latest(tx, found.number, &mut left, &mut pruned.deleted)? {
                 pruned.more = true;
                 break;
             }

@@ -10,8 +10,9 @@ use super::{Body, id_key, row_key, sequence_of};
 use crate::modules::{encode_value, weigh, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
-use crate::row_json;
+use crate::sweep::Remains;
 use crate::tx::Tx;
+use crate::{numbers, row_json};
 
 /// Appends a message to a session.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -96,6 +97,7 @@ impl WriteRequest for Append {
         session.tally.messages += 1;
         session.tally.touch(tx, number)?;
         let sequence = session.tally.sequence;
+        numbers::tell(tx, Remains::Session, number, &self.session);
         let body = Body {
             message: message.clone(),
             role: self.role.clone(),

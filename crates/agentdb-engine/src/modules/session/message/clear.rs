@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::store;
 use super::require;
+use crate::numbers;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -43,8 +44,8 @@ impl Request for Clear {
 impl WriteRequest for Clear {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Cleared> {
         let mut found = require(tx, &self.session)?;
-        sweep::discard(tx, Remains::Session, found.head.number)?;
-        found.head.number = tx.add(tx.counter("sessions"), 1)?.unsigned_abs();
+        sweep::discard(tx, Remains::Session, found.head.number, &self.session)?;
+        found.head.number = numbers::allot(tx, Remains::Session, "sessions", &self.session)?;
         let deleted = std::mem::take(&mut found.tally.messages);
         if planted::is(Bug::SequenceGivenTwice) {
             found.tally.sequence = 0;

@@ -46,6 +46,7 @@ impl WriteRequest for Delete {
         let Some(sequence) = sequence_of(tx, number, &self.message)? else {
             return Ok(Deleted { deleted: false });
         };
+        super::tell(tx, &self.session, number, &self.message, sequence);
         tx.delete(row_key(tx, number, sequence))?;
         tx.delete(id_key(tx, number, &self.message)?)?;
         found.tally.messages -= 1;

@@ -29,10 +29,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::require;
-use crate::Table;
 use crate::key::Key;
 use crate::operation::Operation;
 use crate::read::Read;
+use crate::sweep::Remains;
+use crate::tx::Tx;
+use crate::{Table, numbers};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -79,4 +81,10 @@ fn sequence_of(rows: &dyn Read, number: u64, message: &str) -> Result<Option<u64
     let bytes = bytes
         .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a message's index row is malformed"))?;
     Ok(Some(u64::from_le_bytes(bytes)))
+}
+
+/// Tells in the log of which message a row is that the log knows by its numbers alone.
+fn tell(tx: &mut Tx<'_>, session: &str, number: u64, message: &str, sequence: u64) {
+    numbers::tell(tx, Remains::Session, number, session);
+    tx.name(Table::Message, &[number, sequence], message);
 }

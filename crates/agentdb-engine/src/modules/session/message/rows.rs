@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use agentdb_types::{Code, Error, Result, limits};
 
-use super::{Body, id_key, row_key};
+use super::{Body, id_key, row_key, tell};
 use crate::read::{Page, Read};
 use crate::tx::Tx;
 use crate::{Row, Table, row_json};
@@ -41,21 +41,30 @@ fn id(row: &Row) -> Result<String> {
     Ok(row_json::decode::<Body>(row)?.message)
 }
 
-/// Writes a message as it is into the session of this number.
-pub(in crate::modules::session) fn put(tx: &mut Tx<'_>, number: u64, sequence: u64, row: &Row) -> Result<()> {
-    let id = id_key(tx, number, &id(row)?)?;
+/// Writes a message as it is into a session, which has this number.
+pub(in crate::modules::session) fn put(
+    tx: &mut Tx<'_>,
+    (session, number): (&str, u64),
+    sequence: u64,
+    row: &Row,
+) -> Result<()> {
+    let message = id(row)?;
+    tell(tx, session, number, &message, sequence);
+    let id = id_key(tx, number, &message)?;
     tx.put_bookkeeping(id, sequence.to_le_bytes().to_vec())?;
     tx.put(row_key(tx, number, sequence), row.body.to_vec())
 }
 
-/// Deletes a message from the session of this number.
+/// Deletes a message from a session, which has this number.
 pub(in crate::modules::session) fn delete(
     tx: &mut Tx<'_>,
-    number: u64,
+    (session, number): (&str, u64),
     sequence: u64,
     row: &Row,
 ) -> Result<()> {
-    let id = id_key(tx, number, &id(row)?)?;
+    let message = id(row)?;
+    tell(tx, session, number, &message, sequence);
+    let id = id_key(tx, number, &message)?;
     tx.delete(id)?;
     tx.delete(row_key(tx, number, sequence))
 }

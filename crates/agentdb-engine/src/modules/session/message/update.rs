@@ -105,6 +105,7 @@ impl WriteRequest for Update {
         if !planted::is(Bug::UpdateRenewsNothing) {
             found.tally.touch(tx, number)?;
         }
+        super::tell(tx, &self.session, number, &self.message, sequence);
         tx.put(key, row_json::encode(&body)?)?;
         Ok(Updated { sequence, version: tx.lsn() })
     }

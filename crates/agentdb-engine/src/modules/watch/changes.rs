@@ -1,0 +1,225 @@
+//! From the mutations of a batch to changes of things.
+
+use std::collections::BTreeSet;
+
+use agentdb_types::{Code, Error, Lsn, Result};
+
+use super::{Change as Told, Kind, Thing};
+use crate::key::{Key, NamespaceId};
+use crate::mutation::{Body, Change, Entry, Mutation};
+use crate::planted::{self, Bug};
+use crate::sweep::{self, Remains};
+use crate::{Table, numbers};
+
+/// A change, and the key of the row that tells its version.
+pub(super) struct Found {
+    pub(super) told: Told,
+    pub(super) row: Vec<u8>,
+}
+
+/// What a batch changes in a namespace, in the order of the rows' keys: what a number lost before what it gets.
+pub(super) fn of(entry: &Entry, namespace: NamespaceId, lsn: Lsn) -> Result<Vec<Found>> {
+    let mut found = Vec::new();
+    let batch = Batch::new(entry, namespace, lsn)?;
+    for mutation in &entry.mutations {
+        let thing = if Key::namespace_of(&mutation.key) == Some(namespace) {
+            batch.thing(mutation)?
+        } else {
+            let buries = sweep::buried_by(&mutation.key) == Some(namespace.number());
+            (buries && !is_delete(mutation)).then_some((Thing::Namespace, Kind::Deleted))
+        };
+        if let Some((thing, kind)) = thing {
+            let told = Told { thing, kind, value: None, superseded: false };
+            found.push(Found { told, row: mutation.key.clone() });
+        }
+    }
+    Ok(found)
+}
+
+fn is_delete(mutation: &Mutation) -> bool {
+    matches!(mutation.body, Body::Clear(Change::Delete))
+}
+
+/// A batch, with what its changes have to do with each other.
+struct Batch<'a> {
+    entry: &'a Entry,
+    lsn: Lsn,
+    /// Whether the sweeper did it.
+    sweeps: bool,
+    /// Numbers that it takes out of use: their rows are not there any more, whatever it does to them.
+    discarded: BTreeSet<(u64, u64)>,
+    /// Rows of sessions, collections and threads that it deletes.
+    deleted: BTreeSet<&'a [u8]>,
+    namespace: NamespaceId,
+}
+
+impl<'a> Batch<'a> {
+    fn new(entry: &'a Entry, namespace: NamespaceId, lsn: Lsn) -> Result<Self> {
+        let sweeps = entry.operation == sweep::OPERATION;
+        let (mut discarded, mut deleted) = (BTreeSet::new(), BTreeSet::new());
+        for mutation in &entry.mutations {
+            match (Key::table_of(&mutation.key).and_then(Table::from_number), is_delete(mutation)) {
+                (Some(Table::Garbage), false) if !planted::is(Bug::DiscardedRowsShown) => {
+                    let key = Key::from_bytes(mutation.key.clone());
+                    let mut parts = key.components();
+                    discarded.insert((parts.u64()?, parts.u64()?));
+                }
+                (Some(Table::Session | Table::Collection | Table::Thread), true) => {
+                    deleted.insert(&mutation.key[..]);
+                }
+                _ => {}
+            }
+        }
+        Ok(Batch { entry, lsn, sweeps, discarded, deleted, namespace })
+    }
+
+    /// What a mutation does to what, if it is more than bookkeeping.
+    fn thing(&self, mutation: &Mutation) -> Result<Option<(Thing, Kind)>> {
+        let key = Key::from_bytes(mutation.key.clone());
+        let mut parts = key.components();
+        let deletes = is_delete(mutation);
+        let Some(table) = Key::table_of(&mutation.key).and_then(Table::from_number) else {
+            return Err(Error::new(Code::FormatTooNew)
+                .with("path", format_args!("a batch of the log, LSN {}", self.lsn))
+                .with("actual", format_args!("a table of number {:?}", Key::table_of(&mutation.key)))
+                .with("supported", "those that it knows"));
+        };
+        let thing = match table {
+            Table::State => Thing::State { owner: parts.text()?, key: parts.text()? },
+            Table::Session => Thing::Session { session: parts.text()? },
+            Table::Message => {
+                let number = parts.u64()?;
+                let sequence = parts.u64()?;
+                let Some(session) = self.owner(Remains::Session, number)? else { return Ok(None) };
+                let message = self.message(number, sequence)?;
+                Thing::Message { session, message, sequence }
+            }
+            Table::Blob => Thing::Blob { blob: parts.text()? },
+            Table::Item => {
+                let (path, key) = crate::modules::item::place(&key)?;
+                Thing::Item { path, key }
+            }
+            Table::ToolCall => Thing::ToolCall { owner: parts.text()?, key: parts.text()? },
+            // It is told by the name of its number when it is created; what is put later is bookkeeping.
+            Table::Collection if deletes => Thing::Collection { collection: parts.text()? },
+            Table::Record => {
+                let Some(collection) = self.owner(Remains::Collection, parts.u64()?)? else {
+                    return Ok(None);
+                };
+                Thing::Record { collection, record: parts.text()? }
+            }
+            Table::Thread => Thing::Thread { thread: parts.text()? },
+            Table::Checkpoint => {
+                let Some(thread) = self.owner(Remains::Thread, parts.u64()?)? else { return Ok(None) };
+                Thing::Checkpoint { thread, namespace: parts.text()?, checkpoint: parts.text()? }
+            }
+            Table::CheckpointWrite => {
+                let Some(thread) = self.owner(Remains::Thread, parts.u64()?)? else { return Ok(None) };
+                let (namespace, checkpoint) = (parts.text()?, parts.text()?);
+                let (task, index) = (parts.text()?, crate::modules::checkpoint::index_of(parts.u64()?));
+                Thing::CheckpointWrite { thread, namespace, checkpoint, task, index }
+            }
+            Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
+            Table::Collection
+            | Table::Counter
+            | Table::Namespace
+            | Table::Garbage
+            | Table::Idempotency
+            | Table::Expiry
+            | Table::SessionByOwner
+            | Table::MessageById
+            | Table::SessionTally
+            | Table::ItemExpiry
+            | Table::ItemIndex
+            | Table::ToolCallByState
+            | Table::ToolCallByTool
+            | Table::History
+            | Table::Retention
+            | Table::Moment
+            | Table::BlobGarbage
+            | Table::BlobDue
+            | Table::Vector
+            | Table::CheckpointByRun
+            | Table::ChannelVersion
+            | Table::ChannelContent
+            | Table::ChannelContentCount => return Ok(None),
+        };
+        Ok(Some((thing, self.kind(deletes))))
+    }
+
+    fn kind(&self, deletes: bool) -> Kind {
+        match (deletes, self.sweeps) {
+            (false, _) => Kind::Put,
+            (true, false) => Kind::Deleted,
+            (true, true) => Kind::Expired,
+        }
+    }
+
+    /// What has the number under which a row lies; none if the row is gone with it.
+    fn owner(&self, kind: Remains, number: u64) -> Result<Option<String>> {
+        if self.discarded.contains(&(kind as u64, number)) {
+            return Ok(None);
+        }
+        match kind.table().and_then(|table| self.entry.names.get(table, &[number])) {
+            Some(name) => Ok(Some(name.to_owned())),
+            // The sweeper takes what numbers left that are out of use.
+            None if self.sweeps => Ok(None),
+            None => Err(self.unnamed(format_args!("number {number}"))),
+        }
+    }
+
+    /// The id of a message, which is in the key of another row if it was appended.
+    fn message(&self, number: u64, sequence: u64) -> Result<String> {
+        if let Some(message) = self.entry.names.get(Table::Message, &[number, sequence]) {
+            return Ok(message.to_owned());
+        }
+        let prefix = Key::new(self.namespace, Table::MessageById).u64(number);
+        let from = self.entry.mutations.partition_point(|m| m.key[..] < *prefix.as_bytes());
+        let ids = self.entry.mutations[from..].iter().take_while(|m| m.key.starts_with(prefix.as_bytes()));
+        for mutation in ids {
+            if matches!(&mutation.body, Body::Clear(Change::Put(body)) if body[..] == sequence.to_le_bytes())
+            {
+                let key = Key::from_bytes(mutation.key.clone());
+                let mut parts = key.components();
+                parts.u64()?;
+                return parts.text();
+            }
+        }
+        Err(self.unnamed(format_args!("message {sequence} of number {number}")))
+    }
+
+    /// What it means that a number is taken into use, or out of it.
+    fn number(&self, kind: u64, number: u64, mutation: &Mutation) -> Result<Option<(Thing, Kind)>> {
+        let kind = Remains::from_number(kind)?;
+        if let Body::Clear(Change::Put(name)) = &mutation.body {
+            let collection = || numbers::name(name).map(|collection| Thing::Collection { collection });
+            return match kind {
+                Remains::Collection => Ok(Some((collection()?, Kind::Put))),
+                _ => Ok(None),
+            };
+        }
+        let Some(table) = kind.table() else { return Ok(None) };
+        let name = self.entry.names.get(table, &[number]).map(str::to_owned);
+        let name = name.ok_or_else(|| self.unnamed(format_args!("number {number}")))?;
+        let head = Key::new(self.namespace, table).text(&name);
+        if self.deleted.contains(head.as_bytes()) {
+            // Told by the row that has the name.
+            return Ok(None);
+        }
+        let all = match kind {
+            Remains::Session => Thing::Messages { session: name },
+            Remains::Collection => Thing::Records { collection: name },
+            Remains::Thread => Thing::Checkpoints { thread: name },
+            Remains::Namespace => return Ok(None),
+        };
+        Ok(Some((all, Kind::Deleted)))
+    }
+
+    fn unnamed(&self, what: impl std::fmt::Display) -> Error {
+        Error::new(Code::LogCorrupt)
+            .with("segment", "(a group whose checksum holds)")
+            .with("offset", 0)
+            .with("lsn", self.lsn)
+            .with("reason", format_args!("the name of {what} is missing"))
+    }
+}
