@@ -65,12 +65,18 @@ pub enum Bug {
     ChainPruned,
     /// Updating a message does not renew its session.
     UpdateRenewsNothing,
+    /// Files of blobs go, and the log is trimmed, while a backup reads them.
+    BackupHoldsNothing,
+    /// Deleting a backup takes chunks along that others need.
+    SharedChunksCollected,
+    /// What a backup put into a directory is not synced.
+    BackupNotSynced,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 30] = [
+    pub const ALL: [Bug; 33] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -101,6 +107,9 @@ impl Bug {
         Bug::CopyNotCounted,
         Bug::ChainPruned,
         Bug::UpdateRenewsNothing,
+        Bug::BackupHoldsNothing,
+        Bug::SharedChunksCollected,
+        Bug::BackupNotSynced,
     ];
 }
 

@@ -119,6 +119,16 @@ impl Blobs {
         self.dir.join(namespace.number().to_string())
     }
 
+    /// Waits until the collector is not at work.
+    pub(crate) fn wait_for_collector(&self) {
+        drop(self.uploads());
+    }
+
+    /// The path of an address from the database's directory.
+    pub(crate) fn relative_path(&self, namespace: NamespaceId, address: &str) -> String {
+        format!("blobs/{}/{}/{address}", namespace.number(), &address[..2])
+    }
+
     /// The path of an address, whose form was checked.
     pub(super) fn path(&self, namespace: NamespaceId, address: &str) -> PathBuf {
         self.namespace_dir(namespace).join(&address[..2]).join(address)

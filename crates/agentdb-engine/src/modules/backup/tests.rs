@@ -1,0 +1,1 @@
+//! Backups in a simulated world.
