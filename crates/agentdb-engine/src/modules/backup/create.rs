@@ -134,6 +134,7 @@ impl Engine {
         let core = self.core.clone();
         core.check_failed()?;
         let vault = backups.vault.clone();
+        vault.store.settle()?;
         vault.ensure_head()?;
         let lease = Lease::take(&vault, Holder::Backup)?;
         let mut job = BackupJob {

@@ -116,6 +116,7 @@ impl Backups {
     }
 
     fn delete_if(&self, choose: &mut dyn FnMut(&[Manifest]) -> Result<Vec<String>>) -> Result<Deleted> {
+        self.vault.store.settle()?;
         let mut lease = Lease::take(&self.vault, Holder::Collection)?;
         let deleted = self.delete_leased(&mut lease, choose);
         // A failure tells more than a lease that stays until it ends.

@@ -1,5 +1,6 @@
 //! Backups in a directory: an object is a file. It is written and synced under another name first, and its entry is made
-//! as [`entries`] does it: one whose sync failed stays marked, and is not taken for there.
+//! as [`entries`] does it: one whose sync failed stays marked, and whoever is about to rely on it makes it durable first.
+//! A marked one can be read all the same: a directory that cannot be written to can be restored from.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,13 +9,16 @@ use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{Code, Result};
 
 use super::store::Store;
-use super::{CHUNKS, busy};
+use super::{CHUNKS, LEASES, MANIFESTS, busy};
 use crate::engine::create_dir_durably;
 use crate::planted::{self, Bug};
 
 /// Unfinished objects.
 const NEW: &str = "new";
-const MARKS: [&str; 2] = [".unproven", ".moved"];
+/// Beside an entry that may not be durable.
+const MARK: &str = ".unproven";
+/// The name of such an entry while it is being made so.
+const MOVED: &str = ".moved";
 
 /// Backups in a directory.
 pub struct DirectoryStore {
@@ -58,13 +62,6 @@ impl DirectoryStore {
         Ok(())
     }
 
-    /// Whether the object is there, and its entry in no doubt.
-    fn is_there(&self, name: &str) -> Result<bool> {
-        let (dir, name) = self.split(name);
-        let files = &self.env.files;
-        Ok(files.exists(&dir.join(&name))? && !files.exists(&dir.join(format!("{name}{}", MARKS[0])))?)
-    }
-
     fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.ensure_dirs(name)?;
         let mut random = [0u8; 16];
@@ -80,15 +77,30 @@ impl DirectoryStore {
         entries::make(files, &dir, &name, || files.rename(&new, &dir.join(&name)))
     }
 
+    /// The names of the objects in a directory.
     fn names(&self, dir: &Path) -> Result<Vec<String>> {
         if !self.env.files.exists(dir)? {
             return Ok(Vec::new());
         }
-        let names = self.env.files.list(dir)?;
-        let marked: BTreeSet<String> =
-            names.iter().filter_map(|name| name.strip_suffix(MARKS[0])).map(str::to_owned).collect();
-        let is_object = |name: &String| !marked.contains(name) && !MARKS.iter().any(|m| name.ends_with(m));
-        Ok(names.iter().filter(|name| is_object(name)).cloned().collect())
+        let mut names = self.env.files.list(dir)?;
+        names.retain(|name| !name.ends_with(MARK));
+        let names: BTreeSet<String> =
+            names.iter().map(|name| name.strip_suffix(MOVED).unwrap_or(name).to_owned()).collect();
+        Ok(names.into_iter().collect())
+    }
+
+    /// The directories of objects.
+    fn dirs(&self) -> Result<Vec<PathBuf>> {
+        let mut dirs = vec![self.root.clone()];
+        for prefix in [CHUNKS, MANIFESTS, LEASES] {
+            let dir = self.root.join(prefix);
+            if prefix == CHUNKS {
+                let parts = self.names(&dir)?;
+                dirs.extend(parts.iter().filter(|part| part.len() == 2).map(|part| dir.join(part)));
+            }
+            dirs.push(dir);
+        }
+        Ok(dirs)
     }
 }
 
@@ -103,7 +115,7 @@ impl Store for DirectoryStore {
             Code::Locked => busy(&self.place, "another process is writing there"),
             _ => err,
         })?;
-        if self.is_there(name)? {
+        if self.get(name)?.is_some() {
             return Ok(false);
         }
         self.write(name, bytes).map(|()| true)
@@ -115,9 +127,14 @@ impl Store for DirectoryStore {
 
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let path = self.root.join(name);
-        if !self.env.files.exists(&path)? {
+        let moved = self.root.join(format!("{name}{MOVED}"));
+        let path = if self.env.files.exists(&path)? {
+            path
+        } else if self.env.files.exists(&moved)? {
+            moved
+        } else {
             return Ok(None);
-        }
+        };
         let file = self.env.files.open(&path, OpenMode::Read)?;
         let mut bytes = vec![0; usize::try_from(file.len()?).unwrap_or(usize::MAX)];
         let read = file.read_at(0, &mut bytes)?;
@@ -148,6 +165,15 @@ impl Store for DirectoryStore {
             }
         }
         dirs.iter().try_for_each(|dir| self.env.files.sync_dir(dir))
+    }
+
+    fn settle(&self) -> Result<()> {
+        for dir in self.dirs()? {
+            if self.env.files.exists(&dir)? {
+                entries::settle(&*self.env.files, &dir)?;
+            }
+        }
+        Ok(())
     }
 
     fn tidy(&self) -> Result<()> {

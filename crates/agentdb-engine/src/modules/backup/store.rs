@@ -31,6 +31,11 @@ pub trait Store: Send + Sync {
     /// Removes objects, durably; no error for those that are not there.
     fn delete(&self, names: &[String]) -> Result<()>;
 
+    /// Makes durable what was found there and may not be: what comes next relies on it.
+    fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Removes what writers that were killed left unfinished. Nobody writes meanwhile.
     fn tidy(&self) -> Result<()> {
         Ok(())

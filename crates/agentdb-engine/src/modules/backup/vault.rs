@@ -18,7 +18,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use serde::{Deserialize, Serialize};
 
 use super::store::Store;
-use super::{CHUNKS, corrupt};
+use super::{CHUNKS, MANIFESTS, corrupt};
 use crate::format::checksum;
 
 const HEAD: &str = "STORE";
@@ -76,7 +76,8 @@ impl Vault {
     pub(crate) fn open(env: &Env, store: Arc<dyn Store>, key: Option<StoreKey>) -> Result<Self> {
         let found = match store.get(HEAD)? {
             Some(bytes) => Some(read_head(&*store, &bytes)?),
-            None => None,
+            None if store.list(MANIFESTS)?.is_empty() => None,
+            None => return Err(corrupt(store.place(), HEAD, "it is missing beside backups")),
         };
         let mut random = [0; 16];
         env.entropy.fill(&mut random);
