@@ -31,6 +31,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "blob.get" => super::blob::get(context, request)?,
         "log.read" => super::log::read(context, request)?,
         "database.verify" => return super::verify::run(context),
+        name if name.starts_with("backup.") => return super::backup::run(context, name, request),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),
     }
     Ok(ExitCode::SUCCESS)
