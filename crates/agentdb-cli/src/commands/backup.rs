@@ -18,7 +18,10 @@ pub(super) fn run(context: &Context, operation: &str, request: Value) -> Result<
         "backup.create" => create(context, &decode(request)?),
         "backup.list" => {
             let List { store, key_file } = decode(request)?;
-            answer(context, to_value(Listed { items: open(&store, key_file.as_deref())?.list()? }).unwrap_or_default())
+            answer(
+                context,
+                to_value(Listed { items: open(&store, key_file.as_deref())?.list()? }).unwrap_or_default(),
+            )
         }
         "backup.verify" => verify(context, &decode(request)?),
         "backup.delete" => {

@@ -170,12 +170,11 @@ fn read_key(env: &Env, place: &str, path: &Path) -> Result<StoreKey> {
     let mut bytes = [0; 68];
     let read = file.read_at(0, &mut bytes)?;
     let raw = <StoreKey>::try_from(&bytes[..read]).ok();
-    let key = raw.or_else(|| std::str::from_utf8(&bytes[..read]).ok().and_then(|text| parse_hex(text.trim())));
+    let key =
+        raw.or_else(|| std::str::from_utf8(&bytes[..read]).ok().and_then(|text| parse_hex(text.trim())));
     key.ok_or_else(|| {
-        let reason = format_args!(
-            "the key file {} holds neither 32 bytes nor 64 hexadecimal digits",
-            path.display()
-        );
+        let reason =
+            format_args!("the key file {} holds neither 32 bytes nor 64 hexadecimal digits", path.display());
         Error::new(Code::BackupKey).with("store", place).with("reason", reason)
     })
 }

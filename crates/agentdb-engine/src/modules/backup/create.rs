@@ -120,7 +120,12 @@ enum Source {
     Run(RunCopy),
     Segment(SegmentCopy),
     /// A blob's file, opened when it is its turn.
-    Blob { address: String, bytes: u64, path: std::path::PathBuf, file: Option<Arc<dyn File>> },
+    Blob {
+        address: String,
+        bytes: u64,
+        path: std::path::PathBuf,
+        file: Option<Arc<dyn File>>,
+    },
     /// A blob that an earlier backup holds.
     Known(FileEntry),
 }
@@ -280,11 +285,7 @@ impl BackupJob {
 
     /// The segments of the log from the backup on that this one continues, and its name: the log holds the LSN and the
     /// chain hash that it ends with. Without one, as much of the log as the base needs.
-    fn log(
-        &self,
-        base: &BaseSnapshot,
-        earlier: &[Manifest],
-    ) -> Result<(Vec<SegmentCopy>, Option<String>)> {
+    fn log(&self, base: &BaseSnapshot, earlier: &[Manifest]) -> Result<(Vec<SegmentCopy>, Option<String>)> {
         let end = base.position;
         let id = &self.core.format.id;
         let candidates = earlier.iter().map(|m| &m.backup);

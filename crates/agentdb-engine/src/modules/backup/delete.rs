@@ -51,8 +51,14 @@ pub struct Deleted {
     pub chunks: u64,
 }
 
-const ERRORS: &[Code] =
-    &[Code::BackupKey, Code::BackupPlace, Code::BackupNotFound, Code::BackupsBusy, Code::BackupStore, Code::BackupCorrupt];
+const ERRORS: &[Code] = &[
+    Code::BackupKey,
+    Code::BackupPlace,
+    Code::BackupNotFound,
+    Code::BackupsBusy,
+    Code::BackupStore,
+    Code::BackupCorrupt,
+];
 
 impl Request for Delete {
     type Response = Deleted;
@@ -101,9 +107,10 @@ impl Backups {
     /// Those of [`Backups::delete`]; [`Code::InvalidValue`] if none is to be kept.
     pub fn prune(&self, keep: u64) -> Result<Deleted> {
         if keep == 0 {
-            return Err(Error::new(Code::InvalidValue)
-                .with("field", "keep")
-                .with("reason", "at least one backup stays; backup.delete deletes the last one by its name"));
+            return Err(Error::new(Code::InvalidValue).with("field", "keep").with(
+                "reason",
+                "at least one backup stays; backup.delete deletes the last one by its name",
+            ));
         }
         self.delete_if(&mut |manifests| {
             let mut by_database: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -141,11 +148,8 @@ impl Backups {
             store.delete(&[object])?;
         }
         let kept = manifests.into_iter().filter(|m| !backups.contains(&m.backup.name));
-        let needed = if planted::is(Bug::SharedChunksCollected) {
-            HashSet::new()
-        } else {
-            self.needed(kept)?
-        };
+        let needed =
+            if planted::is(Bug::SharedChunksCollected) { HashSet::new() } else { self.needed(kept)? };
         let chunks = self.collect(lease, &needed)?;
         store.tidy()?;
         Ok(Deleted { backups, chunks })
@@ -164,7 +168,8 @@ impl Backups {
 
     fn collect(&self, lease: &mut Lease, needed: &HashSet<ChunkName>) -> Result<u64> {
         let store = &self.vault.store;
-        let is_garbage = |object: &String| parse_chunk_object(object).is_some_and(|name| !needed.contains(&name));
+        let is_garbage =
+            |object: &String| parse_chunk_object(object).is_some_and(|name| !needed.contains(&name));
         let garbage: Vec<String> = store.list(CHUNKS)?.into_iter().filter(is_garbage).collect();
         for batch in garbage.chunks(BATCH) {
             lease.keep(&self.vault)?;

@@ -90,8 +90,7 @@ mod tests {
 
     fn entry() -> impl Strategy<Value = FileEntry> {
         prop::collection::vec((any::<[u8; 32]>(), 0u32..1000), 0..4).prop_map(|chunks| {
-            let chunks: Vec<Chunk> =
-                chunks.into_iter().map(|(name, bytes)| Chunk { name, bytes }).collect();
+            let chunks: Vec<Chunk> = chunks.into_iter().map(|(name, bytes)| Chunk { name, bytes }).collect();
             FileEntry { bytes: chunks.iter().map(|c| u64::from(c.bytes)).sum::<u64>() + 7, chunks }
         })
     }

@@ -6,9 +6,9 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::MANIFESTS;
 use super::index::{self, Index};
 use super::vault::{Vault, parse_hex};
-use super::MANIFESTS;
 
 const VERSION: u32 = 1;
 
@@ -115,8 +115,9 @@ impl Manifest {
             let chunk =
                 parse_hex(name).ok_or_else(|| vault.corrupt(&object, "it names no chunk of the index"))?;
             let piece = vault.chunk(&chunk).map_err(|err| err.with("files", "the index of the backup"))?;
-            index::decode(&piece, &mut index)
-                .ok_or_else(|| vault.corrupt(&super::vault::chunk_object(&chunk), "the index is malformed"))?;
+            index::decode(&piece, &mut index).ok_or_else(|| {
+                vault.corrupt(&super::vault::chunk_object(&chunk), "the index is malformed")
+            })?;
         }
         Ok(index)
     }

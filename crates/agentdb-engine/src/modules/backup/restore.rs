@@ -246,7 +246,8 @@ fn lead_to(manifests: &[Manifest], tip: &Manifest, target: Target) -> Option<Vec
 
 /// What a backup can be restored to.
 fn reach(backup: &Backup) -> String {
-    let from = backup.continues.as_ref().map(|name| format!("everything from {name} to ")).unwrap_or_default();
+    let from =
+        backup.continues.as_ref().map(|name| format!("everything from {name} to ")).unwrap_or_default();
     format!("{from}{}: LSN {}, {} to {}", backup.name, backup.lsn, backup.time, backup.taken)
 }
 

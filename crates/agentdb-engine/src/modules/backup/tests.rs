@@ -44,7 +44,8 @@ fn digest(engine: &Engine) -> (Lsn, String) {
 }
 
 fn put(db: &TestDb, n: u64) {
-    db.write(state::Put::new("ann", format!("k{}", n % 7), json!({"n": n, "text": "x".repeat(400)}))).unwrap();
+    db.write(state::Put::new("ann", format!("k{}", n % 7), json!({"n": n, "text": "x".repeat(400)})))
+        .unwrap();
 }
 
 fn put_blob(db: &TestDb, bytes: &[u8]) -> String {
@@ -60,7 +61,11 @@ fn objects(world: &World) -> Vec<PathBuf> {
 
 fn verified(world: &World) -> Vec<Error> {
     let report = backups(world, None).unwrap().verify(None, &mut |_| {}).unwrap();
-    report.problems.iter().map(|p| Error::new(Code::from_number(p.code).unwrap()).with("is", &p.message)).collect()
+    report
+        .problems
+        .iter()
+        .map(|p| Error::new(Code::from_number(p.code).unwrap()).with("is", &p.message))
+        .collect()
 }
 
 #[test]
@@ -82,7 +87,11 @@ fn a_restored_database_holds_what_the_backup_was_taken_of() {
     assert_eq!(engine.open_blob(&snapshot, &kept).unwrap().read_all().unwrap(), [7; 100_000]);
     // It goes on as a database of its own.
     let options = WriteOptions::default();
-    engine.write(NamespaceId::DEFAULT, state::Put::new("bob", "k", json!(1)), options).unwrap().wait().unwrap();
+    engine
+        .write(NamespaceId::DEFAULT, state::Put::new("bob", "k", json!(1)), options)
+        .unwrap()
+        .wait()
+        .unwrap();
     drop(snapshot);
     drop(engine);
     assert_eq!(open_restored(&db.world, "/r").unwrap().lsn(), restored.lsn.next());
@@ -126,7 +135,12 @@ fn every_lsn_between_two_backups_can_be_restored_and_unchanged_chunks_are_not_se
     }
     let second = take(&db);
     assert_eq!(second.continues, Some(first.name));
-    assert!(second.sent_bytes < 64 << 10 && first.sent_bytes > 1 << 20, "{} {}", first.sent_bytes, second.sent_bytes);
+    assert!(
+        second.sent_bytes < 64 << 10 && first.sent_bytes > 1 << 20,
+        "{} {}",
+        first.sent_bytes,
+        second.sent_bytes
+    );
     assert_eq!(verified(&db.world), []);
     for lsn in (first.lsn.0..=second.lsn.0).map(Lsn) {
         let dir = format!("/r{lsn}");
@@ -248,8 +262,7 @@ fn damage_in_any_object_is_found_and_never_restored() {
                     }
                     Err(err) => assert!(path.ends_with("STORE"), "{}: {err}", path.display()),
                 }
-                let opened =
-                    Options { create: false, background: false, ..Options::default() };
+                let opened = Options { create: false, background: false, ..Options::default() };
                 assert!(Engine::open(&db.world.env(), Path::new(&dir), opened).is_err());
                 db.world.write_file(&path, &bytes).unwrap();
             }

@@ -213,8 +213,8 @@ pub(crate) fn parse_hex(text: &str) -> Option<ChunkName> {
 }
 
 fn read_head(store: &dyn Store, bytes: &[u8]) -> Result<Head> {
-    let head =
-        Head::decode(bytes).ok_or_else(|| corrupt(store.place(), HEAD, "its checksum or its form does not hold"))?;
+    let head = Head::decode(bytes)
+        .ok_or_else(|| corrupt(store.place(), HEAD, "its checksum or its form does not hold"))?;
     if head.agentdb_backups != VERSION {
         return Err(Error::new(Code::FormatTooNew)
             .with("path", format_args!("{}/{HEAD}", store.place()))

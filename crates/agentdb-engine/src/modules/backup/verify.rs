@@ -14,9 +14,9 @@ use super::manifest::Manifest;
 use super::tree::Tree;
 use super::vault::{ChunkName, chunk_object};
 use super::{Backups, MANIFESTS, not_found};
+use crate::mutation;
 use crate::operation::{About, Effect, Request, Scope};
 use crate::rows::{Base, BaseOptions};
-use crate::mutation;
 
 pub use crate::modules::database::Problem;
 
@@ -154,9 +154,8 @@ impl Job<'_> {
         let vault = &self.backups.vault;
         let read = vault.chunk(name).and_then(|contents| {
             let fits = contents.len() == bytes as usize;
-            fits.then_some(()).ok_or_else(|| {
-                vault.corrupt(&chunk_object(name), "its length is not that of the index")
-            })
+            fits.then_some(())
+                .ok_or_else(|| vault.corrupt(&chunk_object(name), "its length is not that of the index"))
         });
         let holds = match read {
             Ok(()) => true,
