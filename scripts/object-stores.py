@@ -227,7 +227,7 @@ class Database:
 def kill_some(kill):
     """Kills a command several times, each time a little later."""
     kills = 0
-    for after in (0.15, 0.3, 0.45, 0.6):
+    for after in (0.2, 0.35, 0.5, 0.65):
         if not kill(after):
             sys.exit(f"it ended within {after} s, before it could be killed: give it more to do")
         kills += 1

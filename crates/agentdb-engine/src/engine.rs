@@ -285,15 +285,14 @@ impl Engine {
 fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Format)> {
     let (files, log) = (&env.files, dir.join("log"));
     let not_found = || Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
+    check_restored(env, dir)?;
     if !options.create && !files.exists(&dir.join("FORMAT"))? && !LocalLog::exists(env, &log)? {
         return not_found();
     }
     create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;
     entries::settle(&**files, dir)?;
-    if files.exists(&dir.join(RESTORING))? {
-        return Err(Error::new(Code::RestoreUnfinished).with("path", dir.display()));
-    }
+    check_restored(env, dir)?;
     let format = Format::read(env, dir)?;
     for name in ["log", "rows", "blobs", "keys"] {
         entries::ensure_dir(&**files, dir, name)?;
@@ -317,6 +316,14 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
             Ok((lock, format))
         }
     }
+}
+
+/// Refuses a directory into which a restore was begun and not finished.
+fn check_restored(env: &Env, dir: &Path) -> Result<()> {
+    if env.files.exists(&dir.join(RESTORING))? {
+        return Err(Error::new(Code::RestoreUnfinished).with("path", dir.display()));
+    }
+    Ok(())
 }
 
 /// Creates a directory so that it survives, with those above it.
