@@ -162,7 +162,12 @@ impl Blobs {
     /// Makes the directories in that of a namespace durable that are in doubt.
     pub(super) fn settle(&self, namespace: NamespaceId) -> Result<()> {
         let _one = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        entries::settle(&*self.env.files, &self.namespace_dir(namespace))
+        let dir = self.namespace_dir(namespace);
+        // A namespace that was deleted during a backup may never have had a blob.
+        if !self.env.files.exists(&dir)? {
+            return Ok(());
+        }
+        entries::settle(&*self.env.files, &dir)
     }
 
     /// The addresses of the files of a namespace.
