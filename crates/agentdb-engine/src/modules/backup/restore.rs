@@ -274,6 +274,9 @@ fn begin(env: &Env, dir: &Path) -> Result<()> {
     env.files.open(&mark, OpenMode::CreateNew).map(drop)
 }
 
+/// Hears how many bytes were written, and whom to tell.
+type Written<'a> = dyn FnMut(u64, &mut dyn FnMut(Progress)) + 'a;
+
 /// Writes files into a new directory.
 struct Writer<'a> {
     backups: &'a Backups,
@@ -330,12 +333,7 @@ impl Writer<'_> {
         Ok(dir.join(name))
     }
 
-    fn file(
-        &mut self,
-        path: &Path,
-        entry: &FileEntry,
-        written: &mut dyn FnMut(u64, &mut dyn FnMut(Progress)),
-    ) -> Result<()> {
+    fn file(&mut self, path: &Path, entry: &FileEntry, written: &mut Written<'_>) -> Result<()> {
         let vault = &self.backups.vault;
         if vault.env.files.exists(path)? {
             vault.env.files.remove(path)?;
