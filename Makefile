@@ -9,7 +9,7 @@ export AGENTDB_MODELS ?= $(CACHE)/models
 
 .PHONY: help
 help: ## Show the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup:
@@ -37,6 +37,11 @@ sim: setup ## Simulate more seeds (AGENTDB_SEEDS=n)
 .PHONY: fuzz
 fuzz: setup ## Fuzz every decoder with coverage (FUZZ_SECONDS each, DECODERS="name …")
 	@scripts/fuzz.sh "$(CACHE)" "$(or $(FUZZ_SECONDS),60)" $(DECODERS)
+
+.PHONY: test-object-stores
+test-object-stores: setup ## Back up to real S3 and Azure servers, killed in the middle, and restore
+	cargo build --profile quick -p agentdb-cli
+	scripts/object-stores.py $(CARGO_TARGET_DIR)/quick/agentdb "$(CACHE)/object-stores"
 
 .PHONY: golden
 golden: setup ## Write the golden files of this format version, if there are none

@@ -17,6 +17,8 @@ const EXAMPLES: &str = "Examples:
   agentdb record put docs --record a --vector '[1, 0, 0]' --text 'first'
   agentdb search docs --vector '[1, 0, 0]'
   agentdb blob put photo.png --media-type image/png
+  agentdb backup create s3://bucket/agents
+  agentdb restore s3://bucket/agents new-data --time 2026-01-31T12:00:00Z
   agentdb tour
 
 Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 1h30m, 7d, 2w.
@@ -38,7 +40,9 @@ pub(crate) fn command() -> Command {
         command =
             command.subcommand(Command::new(&noun).about(about).subcommand_required(true).subcommands(verbs));
     }
-    command.subcommands(own())
+    // The one that is looked for in a hurry.
+    let restore = Database::operations().iter().find(|o| o.about.name == "backup.restore");
+    command.subcommands(own()).subcommands(restore.map(|restore| operation("backup", restore)))
 }
 
 /// The arguments that every command has.

@@ -16,6 +16,7 @@ use crate::history::{self, Moments, Point, Trimmer};
 use crate::key::{Key, NamespaceId};
 use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
+use crate::modules::backup::RESTORING;
 use crate::modules::blob::{self, Blobs};
 use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
@@ -137,6 +138,8 @@ pub(crate) struct Core {
     lock: Mutex<Option<Lock>>,
     /// Held by whoever removes old segments of the log.
     trimming: Mutex<()>,
+    /// Backups under way: nothing is trimmed or collected meanwhile.
+    pub(crate) backups: AtomicUsize,
     pub(crate) waiting: WaitingRoom,
     pub(crate) watchers: Watchers,
     pub(crate) preparer: SegmentPreparer,
@@ -308,12 +311,14 @@ impl Engine {
 fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Format)> {
     let (files, log) = (&env.files, dir.join("log"));
     let not_found = || Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
+    check_restored(env, dir)?;
     if !options.create && !files.exists(&dir.join("FORMAT"))? && !LocalLog::exists(env, &log)? {
         return not_found();
     }
     create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;
     entries::settle(&**files, dir)?;
+    check_restored(env, dir)?;
     let format = Format::read(env, dir)?;
     for name in ["log", "rows", "blobs", "keys"] {
         entries::ensure_dir(&**files, dir, name)?;
@@ -339,8 +344,16 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
     }
 }
 
+/// Refuses a directory into which a restore was begun and not finished.
+fn check_restored(env: &Env, dir: &Path) -> Result<()> {
+    if env.files.exists(&dir.join(RESTORING))? {
+        return Err(Error::new(Code::RestoreUnfinished).with("path", dir.display()));
+    }
+    Ok(())
+}
+
 /// Creates a directory so that it survives, with those above it.
-fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
+pub(crate) fn create_dir_durably(env: &Env, dir: &Path) -> Result<()> {
     let parents = dir.ancestors().filter_map(|dir| Some((dir.parent()?, dir.file_name()?)));
     for (parent, name) in parents.collect::<Vec<_>>().into_iter().rev() {
         entries::ensure_dir(&*env.files, parent, name)?;
@@ -394,6 +407,7 @@ fn assemble(
         committing: Mutex::default(),
         lock: Mutex::default(),
         trimming: Mutex::default(),
+        backups: AtomicUsize::new(0),
         waiting: WaitingRoom::default(),
         watchers: Watchers::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
@@ -598,7 +612,7 @@ impl Core {
     fn trim(&self) -> Result<()> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         let drained = self.rows.persisted().lsn;
-        loop {
+        while !self.is_backed_up() {
             let old = {
                 let log = &mut self.lock_sequencer().log;
                 if log.bytes() > self.options.log_retention_bytes { log.let_go(drained) } else { None }
@@ -608,6 +622,17 @@ impl Core {
                 None => return Ok(()),
             }
         }
+        Ok(())
+    }
+
+    /// Whether a backup is being taken: it reads old segments, and files of blobs that may be deleted meanwhile.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.backups.load(Ordering::SeqCst) > 0 && !planted::is(Bug::BackupHoldsNothing)
+    }
+
+    /// Waits until nobody removes segments of the log.
+    pub(crate) fn wait_for_trimming(&self) {
+        drop(self.trimming.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Makes room while memory tables are far behind: the threads that drain have the lowest priority, and a machine that

@@ -93,12 +93,18 @@ pub enum Bug {
     DiscardedRowsShown,
     /// A change feed gives the value that is there now, whatever its version.
     OtherVersionShown,
+    /// Files of blobs go, and the log is trimmed, while a backup reads them.
+    BackupHoldsNothing,
+    /// Deleting a backup takes chunks along that others need.
+    SharedChunksCollected,
+    /// What a backup put into a directory is not synced.
+    BackupNotSynced,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 44] = [
+    pub const ALL: [Bug; 47] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -143,6 +149,9 @@ impl Bug {
         Bug::WatchSkipsOne,
         Bug::DiscardedRowsShown,
         Bug::OtherVersionShown,
+        Bug::BackupHoldsNothing,
+        Bug::SharedChunksCollected,
+        Bug::BackupNotSynced,
     ];
 }
 

@@ -19,6 +19,7 @@
 //! # Ok::<(), agentdb_types::Error>(())
 //! ```
 
+mod copy;
 #[doc(hidden)]
 #[cfg(feature = "decoders")]
 pub mod decoders;
@@ -30,6 +31,7 @@ mod recover;
 mod segment;
 mod verify;
 
+pub use copy::{Bound, Copied, SegmentCopy, cut};
 pub use frame::{FRAME_VERSION, Frame, HEADER_BYTES, decode_frame};
 pub use group::{Group, Head, Log, NewGroup, SyncPoint};
 pub use local::{LocalLog, OldSegment, Opened, Options, SegmentPreparer};

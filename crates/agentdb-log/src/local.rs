@@ -402,7 +402,7 @@ fn rewrite(segment: &Segment, from: u64, to: u64) -> Result<()> {
 }
 
 /// Zeroes what is not zero behind the end, so that remains of a torn tail are never taken for frames.
-fn zero_from(segment: &Segment, from: u64) -> Result<()> {
+pub(crate) fn zero_from(segment: &Segment, from: u64) -> Result<()> {
     const PIECE: u64 = 64 << 10;
     let mut at = from;
     while at < segment.len {

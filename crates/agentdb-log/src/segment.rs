@@ -22,9 +22,9 @@ pub(crate) const DATA_START: u64 = 4096;
 
 const MAGIC: &[u8; 8] = b"ADBSEGMT";
 const HEADER: usize = 44;
-const CONTINUED_AT: u64 = 512;
+pub(crate) const CONTINUED_AT: u64 = 512;
 const CONTINUED: &[u8; 8] = b"CONTINUE";
-const CONTINUED_BYTES: usize = 28;
+pub(crate) const CONTINUED_BYTES: usize = 28;
 const ZERO_PIECE: usize = 256 << 10;
 static ZEROS: [u8; ZERO_PIECE] = [0; ZERO_PIECE];
 

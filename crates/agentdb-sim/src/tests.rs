@@ -5,7 +5,13 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 7] = [
+const APART: [&str; 13] = [
+    "backup.create",
+    "backup.delete",
+    "backup.list",
+    "backup.prune",
+    "backup.restore",
+    "backup.verify",
     "blob.get",
     "database.digest",
     "database.info",
@@ -105,6 +111,16 @@ fn every_seed_holds_and_everything_happens() {
         "watch expired record",
         "swept and told",
         "settled",
+        "backups",
+        "backups given up",
+        "backups that continue another",
+        "restores",
+        "restores between backups",
+        "digests of restored databases",
+        "verified backups",
+        "pruned",
+        "deleted backups",
+        "refused restore_point_not_found",
         "verified",
         "verified blobs",
         "refused id_empty",

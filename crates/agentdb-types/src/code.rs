@@ -266,6 +266,18 @@ codes! {
         "{operation} cannot have an idempotency key: its answer gives leave to act once, and a retry would give it again"
         "A request with an idempotency key, or a batch with one, holds an operation whose first answer must not be given twice."
         "Leave the idempotency key out. The tool call's own key is what makes a retry safe: a claim that was answered and lost is told as running, then as unknown.";
+    1040 BackupKey Invalid "backup_key"
+        "the store of backups {store}: {reason}"
+        "The key of a store of backups is missing or wrong, or a key was given for a store that is not sealed."
+        "Give the file with the key that the first backup there was taken with; a store is sealed, or not, for good.";
+    1041 BackupPlace Invalid "backup_place"
+        "{store} is no place for backups: {reason}"
+        "The place is neither a directory nor a URL that this build knows, or what the environment says of it is not enough."
+        "Give a directory, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX`, with credentials in the environment.";
+    1042 RestoreNotEmpty Invalid "restore_not_empty"
+        "{path} is not empty"
+        "A restore was to write into a directory that holds something."
+        "Restore into a new directory; the database may be moved afterwards.";
     1050 LogTrimmed Invalid "log_trimmed"
         "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"
         "A change feed or a reader of the log started, or fell, behind what the log still keeps."
@@ -335,6 +347,14 @@ codes! {
         "owner {owner} has no tool call {key}"
         "The key was never claimed, or the call was deleted, or finished so long ago that it is not kept any more."
         "Claim it first with tool_call.claim, or list the owner's calls with tool_call.list.";
+    2014 BackupNotFound NotFound "backup_not_found"
+        "there is no backup {backup} in {store}"
+        "The backup was never finished, was deleted, or is in another store."
+        "List the backups with backup.list.";
+    2015 RestorePointNotFound NotFound "restore_point_not_found"
+        "no backup in {store} leads to {target}; they lead to: {reached}"
+        "The LSN or the time lies before the first backup, after the last one, or in a stretch whose log was trimmed before the next backup was taken."
+        "Choose one that the message names.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -405,6 +425,10 @@ codes! {
         "this handle is at LSN {actual}, the read asked for {expected}"
         "A read asked for a later LSN (`min_lsn`) than this handle has."
         "Retry; the LSN comes from a write that this handle has not seen yet.";
+    4020 BackupsBusy Busy "backups_busy"
+        "the store of backups {store} is in use: {reason}"
+        "A backup is taken while chunks are collected (backup.delete, backup.prune), or the other way round; or one of them was killed a short time ago."
+        "Retry later; what a killed process holds ends after 15 minutes.";
 
     5001 Poisoned Unavailable "poisoned"
         "the database handle has stopped after a failed write: {reason}"
@@ -442,6 +466,10 @@ codes! {
         "the encoder {encoder} failed: {reason}"
         "A model file could not be loaded or run."
         "Fetch the models again with `make models`, which verifies them.";
+    5010 BackupStore Unavailable "backup_store"
+        "the store of backups {store} failed at {operation} of {object}: {reason}"
+        "An object store cannot be reached, or refuses."
+        "Look at the network, the address, the credentials and the rights of the account; then do the same again.";
 
     6001 LogCorrupt Corruption "log_corrupt"
         "log segment {segment} is damaged at offset {offset}, LSN {lsn}: {reason}"
@@ -471,6 +499,14 @@ codes! {
         "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"
         "The rows are not the ones that the log led to."
         "Keep a copy, and rebuild the rows from the log.";
+    6008 BackupCorrupt Corruption "backup_corrupt"
+        "the store of backups {store}: {object} is damaged: {reason}"
+        "An object in a store of backups is missing, or is not what was written."
+        "Take a backup with `full`, which sends every chunk again; use an older backup, or a copy of the store, if the database is lost.";
+    6009 RestoreUnfinished Corruption "restore_unfinished"
+        "{path} holds a restore that was not finished"
+        "A restore into the directory was interrupted, or failed."
+        "Restore into it again, or remove it.";
 
     7001 FormatTooNew Unsupported "format_too_new"
         "{path} has format version {actual}, this build reads up to {supported}"

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use agentdb_engine::modules::backup;
 use agentdb_engine::modules::database::{LogEntry, Progress, Report};
 use agentdb_engine::{Engine, Operation, Segment, Stats, StoredFile, TextEncoder};
 use agentdb_types::{Code, Lsn, Result};
 
-use crate::{Namespace, Namespaces, OpenOptions};
+use crate::{Backups, Namespace, Namespaces, OpenOptions};
 
 /// An open database. Clones share it; it is closed when the last clone and the last [`Namespace`] go.
 #[derive(Clone)]
@@ -239,6 +240,29 @@ impl Database {
     /// ```
     pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
         self.engine.verify(progress)
+    }
+
+    /// Takes a backup while the database is used; what the store has already is not sent again. `full` sends everything,
+    /// to mend a store whose chunks are damaged. `keys/` is not in a backup: it needs a copy of its own.
+    ///
+    /// # Errors
+    /// [`Code::BackupsBusy`] while old backups are deleted there, [`Code::BackupStore`]; damage that is met.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path().join("db"))?;
+    /// let backups = agentdb::Backups::open(dir.path().join("backups").to_str().unwrap(), None)?;
+    /// let taken = db.backup(&backups, false, &mut |_progress| {})?;
+    /// assert_eq!(taken.database, db.id());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn backup(
+        &self,
+        backups: &Backups,
+        full: bool,
+        progress: &mut dyn FnMut(backup::Progress),
+    ) -> Result<backup::Backup> {
+        self.engine.backup(backups.engine(), full, progress)
     }
 
     /// The operation table.

@@ -32,6 +32,7 @@
 //! # Ok::<(), agentdb::Error>(())
 //! ```
 
+mod backups;
 mod blobs;
 mod collection;
 mod database;
@@ -60,6 +61,7 @@ pub use agentdb_engine::{
 pub use agentdb_engine::{Engine, decode};
 pub use agentdb_log::{Verified, verify as verify_log};
 pub use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp, json as strict_json, limits};
+pub use backups::Backups;
 pub use blobs::{Blobs, PutBlob};
 pub use collection::{Collection, Collections};
 pub use database::Database;

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod backup;
 mod batch;
 mod blob;
 mod inspect;
@@ -38,6 +39,7 @@ fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
         "pipe" => pipe::run(&context)?,
         "log" if matches.subcommand_name() == Some("verify") => return verify::log(&context),
         "verify" => return verify::run(&context),
+        "restore" => return backup::restore_command(&context, matches),
         "inspect" => inspect::run(&context)?,
         "operations" => operations::run(&context, matches)?,
         "shell" => return shell::run(context),

@@ -1,5 +1,6 @@
 //! The nouns, a folder each: its operations, its rows, its rules.
 
+pub mod backup;
 pub mod blob;
 pub mod checkpoint;
 pub mod collection;
@@ -31,6 +32,7 @@ use crate::{Row, Table, cursor};
 
 static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     let mut operations = Vec::new();
+    operations.extend(backup::operations());
     operations.extend(blob::operations());
     operations.extend(checkpoint::operations());
     operations.extend(collection::operations());

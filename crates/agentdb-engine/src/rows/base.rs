@@ -71,6 +71,24 @@ impl Default for BaseOptions {
     }
 }
 
+/// A run whose bytes are copied. It stays readable when the base lets go of it.
+pub(crate) struct RunCopy(Arc<Run>);
+
+impl RunCopy {
+    /// The name of its file.
+    pub(crate) fn name(&self) -> String {
+        run::file_name(self.0.number)
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.file_bytes
+    }
+
+    pub(crate) fn read_at(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        self.0.read_raw(offset, out)
+    }
+}
+
 /// What the base takes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BaseStats {
@@ -297,6 +315,41 @@ impl BaseSnapshot {
             Error::new(Code::RowsCorrupt)
                 .with("reason", format_args!("the set hash of namespace {} is malformed", namespace.0))
         })
+    }
+
+    /// The set hash that is kept of a namespace's rows, and the one that they have: to be equal; and how many rows they are.
+    pub(crate) fn rehash(&self, namespace: NamespaceId) -> Result<(SetHash, SetHash, u64)> {
+        let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
+        let forward = Direction::Forward;
+        let (mut computed, mut rows) = (SetHash::default(), 0);
+        for row in merge::RowIter::new(self.sources(&from, Some(&to), forward), forward) {
+            let (key, row) = row?;
+            computed.add(&key, row.lsn, &row.body);
+            rows += 1;
+        }
+        Ok((self.hash(namespace)?, computed, rows))
+    }
+
+    /// The rows whose keys start with `prefix`.
+    pub(crate) fn rows(&self, prefix: &Key) -> merge::RowIter<'static> {
+        let to = prefix.after_prefix();
+        let forward = Direction::Forward;
+        let sources = self.sources(prefix.as_bytes(), to.as_ref().map(Key::as_bytes), forward);
+        merge::RowIter::new(sources, forward)
+    }
+
+    /// A manifest of this base, for a copy of its runs.
+    pub(crate) fn manifest(&self) -> Vec<u8> {
+        let entry = |p: &Placed| RunEntry { number: p.run.number, generation: p.generation };
+        let levels: Vec<Vec<RunEntry>> =
+            self.levels.iter().map(|level| level.iter().map(entry).collect()).collect();
+        let next_run = levels.iter().flatten().map(|run| run.number + 1).max().unwrap_or(1);
+        Manifest { generation: self.generation, position: self.position, next_run, levels }.encode()
+    }
+
+    /// The runs, to copy their bytes.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = RunCopy> + '_ {
+        self.levels.iter().flatten().map(|placed| RunCopy(placed.run.clone()))
     }
 
     /// The namespaces that have rows.

@@ -18,7 +18,7 @@ mod run_iter;
 mod run_writer;
 mod store;
 
-pub(crate) use base::{Base, Position};
+pub(crate) use base::{Base, BaseSnapshot, Position, RunCopy};
 pub use base::{BaseOptions, BaseStats};
 pub(crate) use memtable::Memtable;
 pub(crate) use merge::{Direction, RowIter, Source};

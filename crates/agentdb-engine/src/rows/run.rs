@@ -258,6 +258,11 @@ impl Run {
         (self.filter.len() + self.keys.len() + 4 * self.starts.len() + 8 * self.offsets.len()) as u64
     }
 
+    /// Reads bytes of the file as they are.
+    pub(super) fn read_raw(&self, offset: u64, out: &mut [u8]) -> Result<usize> {
+        self.file.read_at(offset, out)
+    }
+
     /// Copies the bytes into a file that must not exist yet, and syncs it.
     pub(super) fn copy_to(&self, env: &Env, path: &Path) -> Result<()> {
         const PIECE: u64 = 1 << 20;

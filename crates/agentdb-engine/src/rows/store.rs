@@ -134,6 +134,16 @@ impl Rows {
         });
     }
 
+    /// The base as readers see it.
+    pub(crate) fn base(&self) -> Arc<BaseSnapshot> {
+        self.state.load().base.clone()
+    }
+
+    /// Whether no frozen table ends at or before this LSN: the base holds everything up to it.
+    pub(crate) fn is_drained_to(&self, lsn: Lsn) -> bool {
+        self.state.load().frozen.iter().all(|frozen| frozen.end.lsn > lsn)
+    }
+
     /// Whether there is a table to drain.
     pub(crate) fn has_frozen(&self) -> bool {
         !self.state.load().frozen.is_empty()
@@ -268,15 +278,7 @@ impl Reader {
     /// The set hash that is kept of a namespace's rows in the base, and the one that they have: to be equal; and how many
     /// rows they are.
     pub(crate) fn hash_base(&self, namespace: NamespaceId) -> Result<(SetHash, SetHash, u64)> {
-        let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
-        let forward = Direction::Forward;
-        let (mut computed, mut rows) = (SetHash::default(), 0);
-        for row in RowIter::new(self.state.base.sources(&from, Some(&to), forward), forward) {
-            let (key, row) = row?;
-            computed.add(&key, row.lsn, &row.body);
-            rows += 1;
-        }
-        Ok((self.state.base.hash(namespace)?, computed, rows))
+        self.state.base.rehash(namespace)
     }
 
     /// The namespaces that have, or had, rows in the base.

@@ -102,6 +102,7 @@ impl Sim {
         self.kept.clear();
         self.note_unheard();
         self.leave_feeds();
+        self.give_up_backup();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
@@ -195,6 +196,7 @@ impl Sim {
         }
         self.check_visible(&engine, true)?;
         self.check_digests(&engine)?;
+        self.check_backups()?;
         if self.dice.chance(1, 3) { self.verify(&engine) } else { Ok(()) }
     }
 
@@ -229,6 +231,7 @@ impl Sim {
         for (name, by) in self.world.counters() {
             self.report.count(&format!("disk {name}"), by);
         }
+        self.give_up_backup();
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();

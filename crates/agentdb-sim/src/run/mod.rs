@@ -1,5 +1,6 @@
 //! One run: a schedule drawn from a seed, the engine stepped by it, the model beside it.
 
+mod backup;
 mod crash;
 mod read;
 mod task;
@@ -92,6 +93,7 @@ struct Sim {
     /// Whether a directory was made to fail to sync: the process mostly starts again without a power loss.
     doubting: bool,
     restarts: u64,
+    taken: backup::Taken,
     report: Report,
     trace: Vec<String>,
 }
@@ -160,6 +162,7 @@ impl Sim {
             hasty: false,
             doubting: false,
             restarts: 0,
+            taken: backup::Taken::default(),
             report: Report::default(),
             trace: Vec::new(),
         }
@@ -219,6 +222,7 @@ impl Sim {
             19 => self.pass_time(),
             20 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
             20 if self.dice.chance(1, 6) => self.settle()?,
+            21 if self.dice.chance(1, 2) => self.back_up()?,
             21 => self.keep()?,
             22 => self.watch()?,
             _ => {

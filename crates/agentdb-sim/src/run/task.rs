@@ -140,6 +140,8 @@ impl Sim {
 
     /// Sweeps and collects until there is nothing left to do, and looks at what lies in tables and directories then.
     pub(super) fn settle(&mut self) -> Check {
+        // While a backup is taken, nothing is collected.
+        self.give_up_backup();
         self.sequence_all()?;
         if self.broken || self.advance()?.is_none() {
             return Ok(());

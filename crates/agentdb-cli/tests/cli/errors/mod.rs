@@ -1,5 +1,6 @@
 //! Every error code is provoked for real, tells its values, and leaves everything as it was.
 
+mod backups;
 mod damage;
 mod machine;
 mod mounts;
@@ -125,6 +126,15 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::FormatTooNew => newer::format_too_new(),
         Code::UnknownCritical => newer::unknown_critical(),
         Code::NoEncoder => requests::no_encoder(),
+        Code::BackupKey => backups::backup_key(),
+        Code::BackupPlace => backups::backup_place(),
+        Code::RestoreNotEmpty => backups::restore_not_empty(),
+        Code::BackupNotFound => backups::backup_not_found(),
+        Code::RestorePointNotFound => backups::restore_point_not_found(),
+        Code::BackupsBusy => backups::backups_busy(),
+        Code::BackupStore => backups::backup_store(),
+        Code::BackupCorrupt => backups::backup_corrupt(),
+        Code::RestoreUnfinished => backups::restore_unfinished(),
         other => panic!("nothing provokes {other}: add a provocation, or remove the code"),
     }
 }

@@ -60,6 +60,9 @@ fn collect(
         return Ok(notes);
     }
     let uploads = core.blobs.uploads();
+    if core.is_backed_up() {
+        return Ok(Vec::new());
+    }
     let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
     let mut collected = Vec::new();
     for (at, address) in notes {
@@ -120,6 +123,9 @@ fn snapshot(core: &Arc<Core>, namespace: NamespaceId) -> Result<Snapshot> {
 
 /// Looks at the files of one namespace that were there when the database was opened.
 fn look_at_files(core: &Arc<Core>) -> Result<bool> {
+    if core.is_backed_up() {
+        return Ok(false);
+    }
     let next = core.blobs.unseen.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
     let Some(namespace) = next else { return Ok(false) };
     core.blobs.settle(namespace)?;
@@ -132,6 +138,11 @@ fn look_at_files(core: &Arc<Core>) -> Result<bool> {
 /// Removes the files of a namespace that was deleted and whose last row was swept.
 pub(crate) fn remove_namespace(core: &Arc<Core>, namespace: NamespaceId) -> Result<()> {
     core.blobs.collected_to.lock().unwrap_or_else(PoisonError::into_inner).remove(&namespace);
+    if core.is_backed_up() {
+        // Looked at when the backup is done.
+        core.blobs.unseen.lock().unwrap_or_else(PoisonError::into_inner).push_back(namespace);
+        return Ok(());
+    }
     for address in core.blobs.addresses(namespace)? {
         remove_unreferenced(core, namespace, &address)?;
     }

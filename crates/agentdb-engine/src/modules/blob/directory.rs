@@ -119,6 +119,16 @@ impl Blobs {
         self.dir.join(namespace.number().to_string())
     }
 
+    /// Waits until the collector is not at work.
+    pub(crate) fn wait_for_collector(&self) {
+        drop(self.uploads());
+    }
+
+    /// The path of an address from the database's directory.
+    pub(crate) fn relative_path(&self, namespace: NamespaceId, address: &str) -> String {
+        format!("blobs/{}/{}/{address}", namespace.number(), &address[..2])
+    }
+
     /// The path of an address, whose form was checked.
     pub(super) fn path(&self, namespace: NamespaceId, address: &str) -> PathBuf {
         self.namespace_dir(namespace).join(&address[..2]).join(address)
@@ -152,7 +162,12 @@ impl Blobs {
     /// Makes the directories in that of a namespace durable that are in doubt.
     pub(super) fn settle(&self, namespace: NamespaceId) -> Result<()> {
         let _one = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        entries::settle(&*self.env.files, &self.namespace_dir(namespace))
+        let dir = self.namespace_dir(namespace);
+        // A namespace that was deleted during a backup may never have had a blob.
+        if !self.env.files.exists(&dir)? {
+            return Ok(());
+        }
+        entries::settle(&*self.env.files, &dir)
     }
 
     /// The addresses of the files of a namespace.

@@ -53,6 +53,7 @@ use agentdb_types::{Code, Error, Result};
 use crate::key::Key;
 use crate::operation::{Operation, Shape};
 use crate::read::Read;
+use crate::rows::BaseSnapshot;
 use crate::{NamespaceId, Snapshot, Table};
 
 /// Digits of an address.
@@ -115,10 +116,22 @@ pub(crate) fn check(snapshot: &Snapshot, key: &[u8], visit: &mut dyn FnMut(u64))
     }
 }
 
+/// The blobs of a namespace, by the rows of a base: addresses and lengths.
+pub(crate) fn stored(base: &BaseSnapshot, namespace: NamespaceId) -> Result<Vec<(String, u64)>> {
+    let mut found = Vec::new();
+    for row in base.rows(&Key::new(namespace, Table::Blob)) {
+        let (key, row) = row?;
+        let address = Key::from_bytes(key).components().text()?;
+        check_address(&address)?;
+        found.push((address, row::BlobRow::decode(&row.body)?.head.bytes));
+    }
+    Ok(found)
+}
+
 fn not_found(address: &str) -> Error {
     Error::new(Code::BlobNotFound).with("blob", address)
 }
 
-fn corrupt(address: &str, reason: impl std::fmt::Display) -> Error {
+pub(crate) fn corrupt(address: &str, reason: impl std::fmt::Display) -> Error {
     Error::new(Code::BlobCorrupt).with("blob", address).with("reason", reason)
 }

@@ -1,0 +1,124 @@
+//! The manifest: what one backup is. It is written last, so that a backup is there as a whole or not at all.
+//!
+//! Format version 1: a line of JSON, the BLAKE3 hash of that line in hexadecimal digits on the next.
+
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::MANIFESTS;
+use super::index::{self, Index};
+use super::vault::{Vault, parse_hex};
+
+const VERSION: u32 = 1;
+
+/// A backup, as its manifest tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Backup {
+    /// Its name.
+    pub name: String,
+    /// The id of the database.
+    pub database: String,
+    /// The LSN that it restores to.
+    pub lsn: Lsn,
+    /// The chain hash of the log there.
+    pub chain: String,
+    /// Log time there.
+    pub time: Timestamp,
+    /// When it was taken: whatever had been committed by then is in it.
+    pub taken: Timestamp,
+    /// The backup whose log this one continues: LSNs and times between the two can be restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues: Option<String>,
+    /// The namespaces, and the digests of their rows.
+    pub namespaces: Vec<NamespaceDigest>,
+    /// How many files it holds.
+    pub files: u64,
+    /// Bytes of these files, zeros at the ends of segments left out.
+    pub bytes: u64,
+    /// Bytes that were sent for it: the rest was there.
+    pub sent_bytes: u64,
+}
+
+/// The digest of a namespace's rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NamespaceDigest {
+    /// The namespace's number.
+    pub number: u64,
+    /// The digest: 64 hexadecimal digits.
+    pub digest: String,
+}
+
+/// What the object holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Manifest {
+    pub(crate) version: u32,
+    /// The version of the database's directory.
+    pub(crate) format: u32,
+    #[serde(flatten)]
+    pub(crate) backup: Backup,
+    /// The chunks of the index, by name.
+    pub(crate) index: Vec<String>,
+}
+
+impl Manifest {
+    pub(crate) fn new(backup: Backup, index: Vec<String>) -> Self {
+        Manifest { version: VERSION, format: crate::format::VERSION, backup, index }
+    }
+
+    pub(crate) fn object(name: &str) -> String {
+        format!("{MANIFESTS}{name}")
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let line = serde_json::to_string(self).unwrap_or_default();
+        format!("{line}\n{}\n", blake3::hash(line.as_bytes()).to_hex()).into_bytes()
+    }
+
+    /// What the bytes say; `None` if they are damaged.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Manifest> {
+        let (line, rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+        let holds = rest.strip_suffix('\n')? == blake3::hash(line.as_bytes()).to_hex().as_str();
+        holds.then(|| serde_json::from_str(line).ok())?
+    }
+
+    /// The manifest of this name; `None` if there is none.
+    pub(crate) fn read(vault: &Vault, name: &str) -> Result<Option<Manifest>> {
+        let object = Self::object(name);
+        let Some(bytes) = vault.read(&object)? else { return Ok(None) };
+        let damaged = || vault.corrupt(&object, "its hash or its form does not hold");
+        let manifest = Self::decode(&bytes).filter(|m| m.backup.name == name).ok_or_else(damaged)?;
+        if manifest.version != VERSION || manifest.format != crate::format::VERSION {
+            return Err(Error::new(Code::FormatTooNew)
+                .with("path", format_args!("{}/{object}", vault.store.place()))
+                .with("actual", manifest.version.max(manifest.format))
+                .with("supported", VERSION));
+        }
+        Ok(Some(manifest))
+    }
+
+    /// All manifests, oldest first.
+    pub(crate) fn all(vault: &Vault) -> Result<Vec<Manifest>> {
+        let mut manifests = Vec::new();
+        for object in vault.store.list(MANIFESTS)? {
+            manifests.extend(Self::read(vault, object.strip_prefix(MANIFESTS).unwrap_or(&object))?);
+        }
+        manifests.sort_by(|a, b| (a.backup.taken, &a.backup.name).cmp(&(b.backup.taken, &b.backup.name)));
+        Ok(manifests)
+    }
+
+    /// The files of the backup.
+    pub(crate) fn files(&self, vault: &Vault) -> Result<Index> {
+        let mut index = Index::new();
+        for name in &self.index {
+            let object = Self::object(&self.backup.name);
+            let chunk =
+                parse_hex(name).ok_or_else(|| vault.corrupt(&object, "it names no chunk of the index"))?;
+            let piece = vault.chunk(&chunk).map_err(|err| err.with("files", "the index of the backup"))?;
+            index::decode(&piece, &mut index).ok_or_else(|| {
+                vault.corrupt(&super::vault::chunk_object(&chunk), "the index is malformed")
+            })?;
+        }
+        Ok(index)
+    }
+}

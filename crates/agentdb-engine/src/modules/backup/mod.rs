@@ -1,0 +1,91 @@
+//! Backups: a database at one LSN, taken while it is used, into a directory or an object store ([`Store`]).
+//!
+//! | object | what it is |
+//! | --- | --- |
+//! | `STORE` | version, id, whether it is sealed ([`vault`]) |
+//! | `chunks/ab/abcd…` | up to 4 MiB of some file, under the hash of these bytes; what is there is not sent again |
+//! | `manifests/NAME` | a backup: LSN, chain hash, digests, the chunks of its [`index`] ([`manifest`]) |
+//! | `leases/…` | who is at work ([`lease`]) |
+//!
+//! # What a backup holds
+//!
+//! The memory tables are handed over and drained, so that the base of the rows stands at one LSN, the backup's. What goes
+//! into it are the runs of that base, which never change, a manifest that names them, the log from the backup that it
+//! continues up to that LSN, and the blobs that the rows refer to. Writers wait for none of it. While a backup is taken, the
+//! log is not trimmed and files of blobs are not removed.
+//!
+//! `keys/` is not in it: erasing a subject destroys its key, and a copy of the key would undo that. The rows at the backup's
+//! LSN need no keys; restoring to a later LSN replays the log, and needs the keys of the subjects whose writes are in it.
+//!
+//! # Why a backup is whole or not there
+//!
+//! The manifest is written last, when everything that it names is durable, and never changed. A backup that is killed
+//! leaves chunks, which the next one finds, and a lease, which ends. Chunks that no manifest names are collected by
+//! `backup.delete` and `backup.prune`.
+//!
+//! # Restoring
+//!
+//! A [`tree::Tree`] shows a backup as a directory, each chunk checked as it is read. To restore an LSN or a time between two
+//! backups, the earlier one's rows and blobs are taken and the log of those that continue it, cut at the end that was asked
+//! for. The file `RESTORING` stands in the new directory until everything is durable: no handle opens it before. The
+//! restored database has an id of its own, since it and the one that was backed up may go separate ways.
+
+mod create;
+mod delete;
+mod directory;
+mod handle;
+mod index;
+mod lease;
+mod list;
+mod manifest;
+mod restore;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod vault;
+mod verify;
+
+pub use create::{BackupJob, Create, Progress};
+pub use delete::{Delete, Deleted, Prune};
+pub use directory::DirectoryStore;
+pub use handle::Backups;
+pub use list::{List, Listed};
+pub use manifest::{Backup, NamespaceDigest};
+pub use restore::{Restore, Restored};
+pub use store::Store;
+pub use vault::StoreKey;
+pub use verify::{Problem, Verified, Verify};
+
+pub(crate) use restore::RESTORING;
+
+use agentdb_types::{Code, Error};
+
+use crate::operation::{Operation, Shape};
+
+const CHUNKS: &str = "chunks/";
+const MANIFESTS: &str = "manifests/";
+const LEASES: &str = "leases/";
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::shaped::<Create>(Shape::Job),
+        Operation::shaped::<Delete>(Shape::Job),
+        Operation::shaped::<List>(Shape::Job),
+        Operation::shaped::<Prune>(Shape::Job),
+        Operation::shaped::<Restore>(Shape::Job),
+        Operation::shaped::<Verify>(Shape::Job),
+    ]
+}
+
+fn corrupt(place: &str, object: &str, reason: &str) -> Error {
+    Error::new(Code::BackupCorrupt).with("store", place).with("object", object).with("reason", reason)
+}
+
+fn busy(place: &str, reason: &str) -> Error {
+    Error::new(Code::BackupsBusy).with("store", place).with("reason", reason)
+}
+
+fn not_found(place: &str, name: &str) -> Error {
+    Error::new(Code::BackupNotFound).with("store", place).with("backup", name)
+}

@@ -1,0 +1,236 @@
+//! Backups while everything else goes on, and databases restored from them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use agentdb_engine::modules::backup::{BackupJob, Backups, DirectoryStore, Restore};
+use agentdb_engine::{Engine, NamespaceId};
+use agentdb_types::{Code, Lsn};
+
+use super::{Sim, options};
+use crate::check::{Check, View};
+
+const STORE: &str = "/backups";
+/// Backups that are kept when old ones are deleted.
+const KEPT: u64 = 2;
+
+/// The backups of a run.
+#[derive(Default)]
+pub(super) struct Taken {
+    job: Option<BackupJob>,
+    /// Those that are finished: names and LSNs.
+    finished: Vec<(String, u64)>,
+    /// How many directories were restored into.
+    restores: u64,
+}
+
+impl Sim {
+    /// Begins a backup, goes on with it, or does something with those that there are.
+    pub(super) fn back_up(&mut self) -> Check {
+        if self.taken.job.is_some() {
+            return self.go_on_with_backup();
+        }
+        match self.dice.below(4) {
+            0 | 1 => self.begin_backup(),
+            2 => self.restore_some(),
+            _ => self.prune(),
+        }
+    }
+
+    /// Gives up the backup that is being taken.
+    pub(super) fn give_up_backup(&mut self) {
+        let given_up = self.taken.job.take().is_some();
+        self.report.count("backups given up", u64::from(given_up));
+    }
+
+    fn backups(&self) -> agentdb_types::Result<Backups> {
+        // Ids have a stream of randomness of their own, from which no restore may draw.
+        let env = self.world.env();
+        Backups::open(&env, Arc::new(DirectoryStore::new(&env, Path::new(STORE))?), None)
+    }
+
+    fn begin_backup(&mut self) -> Check {
+        self.sequence_all()?;
+        if self.broken {
+            return Ok(());
+        }
+        self.advance()?;
+        let engine = self.engine()?;
+        let begun = self.backups().and_then(|backups| engine.begin_backup(&backups, false));
+        // The open group goes to the log first.
+        self.open_time = None;
+        self.say(format!("begin a backup: {:?}", begun.as_ref().err()));
+        match begun {
+            Ok(job) => self.taken.job = Some(job),
+            Err(err) => self.excuse("beginning a backup", &err)?,
+        }
+        Ok(())
+    }
+
+    fn go_on_with_backup(&mut self) -> Check {
+        for _ in 0..1 + self.dice.below(12) {
+            // While it drains, a step may commit what has queued.
+            self.sequence_all()?;
+            let Some(job) = self.taken.job.as_mut().filter(|_| !self.broken) else { return Ok(()) };
+            let stepped = job.step();
+            self.say(format!("a step of a backup: {stepped:?}"));
+            match stepped {
+                Ok(None) => {}
+                Ok(Some(backup)) => {
+                    self.taken.job = None;
+                    self.report.count("backups", 1);
+                    self.report.count("backups that continue another", u64::from(backup.continues.is_some()));
+                    for namespace in &backup.namespaces {
+                        let known = self.digests.get(&(backup.lsn.0, namespace.number));
+                        if let Some(known) = known.filter(|known| **known != namespace.digest) {
+                            return Err(format!("{backup:?} tells another digest than {known}"));
+                        }
+                    }
+                    self.taken.finished.push((backup.name, backup.lsn.0));
+                    return if self.dice.chance(1, 3) { self.restore_some() } else { Ok(()) };
+                }
+                Err(err) => {
+                    self.give_up_backup();
+                    return self.excuse("a backup", &err);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes old backups. A lease that a killed process has left forbids it for some time.
+    fn prune(&mut self) -> Check {
+        if self.taken.finished.is_empty() {
+            return Ok(());
+        }
+        let pruned = self.backups().and_then(|backups| backups.prune(KEPT));
+        self.say(format!("prune: {pruned:?}"));
+        match pruned {
+            Ok(deleted) => {
+                self.report.count("pruned", 1);
+                self.report.count("deleted backups", deleted.backups.len() as u64);
+                self.taken.finished.retain(|(name, _)| !deleted.backups.contains(name));
+                if (self.taken.finished.len() as u64) < KEPT.min(1) {
+                    return Err("pruning left no backup".to_owned());
+                }
+                self.verify_backups()
+            }
+            Err(err) if err.code() == Code::BackupsBusy => {
+                self.report.count("refused backups_busy", 1);
+                Ok(())
+            }
+            Err(err) => {
+                // Whether they are gone is unknown.
+                self.taken.finished.clear();
+                self.excuse("pruning", &err)
+            }
+        }
+    }
+
+    fn verify_backups(&mut self) -> Check {
+        match self.backups().and_then(|backups| backups.verify(None, &mut |_| {})) {
+            Ok(report) if report.problems.is_empty() => {
+                self.report.count("verified backups", report.backups.len() as u64);
+                Ok(())
+            }
+            Ok(report) => Err(format!("verifying backups found {:?}", report.problems)),
+            Err(err) => self.excuse("verifying backups", &err),
+        }
+    }
+
+    /// Finished backups are there whatever happens, and lead to what was there.
+    pub(super) fn check_backups(&mut self) -> Check {
+        if self.taken.finished.is_empty() || !self.dice.chance(1, 2) {
+            return Ok(());
+        }
+        let listed = self.backups().and_then(|backups| backups.list());
+        let listed = listed.map_err(|e| format!("listing backups: {e}"))?;
+        for (name, lsn) in &self.taken.finished {
+            if !listed.iter().any(|backup| backup.name == *name && backup.lsn.0 == *lsn) {
+                return Err(format!("backup {name} of LSN {lsn} is gone"));
+            }
+        }
+        self.verify_backups()?;
+        self.restore_some()
+    }
+
+    /// Restores a backup, or an LSN before it, and compares.
+    fn restore_some(&mut self) -> Check {
+        let Some(count) = (self.taken.finished.len() as u64).checked_sub(1) else { return Ok(()) };
+        let (name, lsn) = self.taken.finished[self.dice.below(count + 1) as usize].clone();
+        let between = self.dice.chance(1, 3);
+        let target = if between { lsn.saturating_sub(self.dice.below(30)) } else { lsn };
+        self.taken.restores += 1;
+        let dir = format!("/restored/{}", self.taken.restores);
+        let request = Restore {
+            store: STORE.into(),
+            dir: dir.clone(),
+            backup: Some(name),
+            lsn: between.then_some(Lsn(target)),
+            // What lies between two backups is replayed, and that takes the keys of subjects.
+            keys: between.then(|| "/data/db/keys".to_owned()),
+            ..Restore::default()
+        };
+        let restored = self.backups().and_then(|backups| backups.restore(&request, &mut |_| {}));
+        self.say(format!("restore {request:?}: {restored:?}"));
+        let restored = match restored {
+            Ok(restored) => restored,
+            Err(err) if between && err.code() == Code::RestorePointNotFound => {
+                self.report.count("refused restore_point_not_found", 1);
+                return Ok(());
+            }
+            Err(err) => return self.excuse("a restore", &err),
+        };
+        let engine = match Engine::open(&self.world.env(), Path::new(&dir), options()) {
+            Ok(engine) => engine,
+            Err(err) => return self.excuse("opening a restored database", &err),
+        };
+        if (restored.lsn.0, engine.lsn().0) != (target, target) {
+            return Err(format!("{request:?} led to LSN {}", engine.lsn()));
+        }
+        self.report.count(if between { "restores between backups" } else { "restores" }, 1);
+        self.compare_restored(&engine, restored.time.micros(), !between)
+    }
+
+    /// Compares a restored database with the model at its LSN. Blobs that were put and deleted again between two backups
+    /// are in none, so that they are looked at only in a backup's own state.
+    fn compare_restored(&mut self, engine: &Engine, time: i64, everything: bool) -> Check {
+        let lsn = engine.lsn().0;
+        let model = self.visible_model(lsn)?.clone();
+        let now = self.env.clock.wall().micros().max(time);
+        let mut handles = vec![(1, NamespaceId::DEFAULT)];
+        for (name, number) in &model.names {
+            let handle = engine.namespace(name).map_err(|e| format!("restored namespace {name}: {e}"))?;
+            handles.push((*number, handle));
+        }
+        for (number, handle) in handles {
+            let digest = match engine.digest(handle) {
+                Ok((_, digest)) => digest.to_string(),
+                Err(err) => return self.excuse("a digest of a restored database", &err),
+            };
+            if let Some(expected) = self.digests.get(&(lsn, number)).filter(|e| **e != digest) {
+                return Err(format!(
+                    "restored at LSN {lsn}, namespace {number} has {digest}, not {expected}"
+                ));
+            }
+            let compared = self.digests.contains_key(&(lsn, number));
+            self.report.count("digests of restored databases", u64::from(compared));
+            let Some(namespace) = model.namespaces.get(&number).filter(|_| everything) else { continue };
+            let snapshot = engine.snapshot(handle).map_err(|e| format!("restored {number}: {e}"))?;
+            let view = View {
+                engine,
+                snapshot: &snapshot,
+                model: namespace,
+                now,
+                latest: Some(namespace),
+                latest_now: now,
+                number,
+                past: &self.history,
+                moments_from: model.moments_from,
+                reads: Default::default(),
+            };
+            view.everything(&mut self.dice).map_err(|what| format!("restored at LSN {lsn}: {what}"))?;
+        }
+        Ok(())
+    }
+}
