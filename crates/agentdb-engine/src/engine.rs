@@ -212,7 +212,8 @@ impl Engine {
         let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
         core.lock.lock().unwrap_or_else(PoisonError::into_inner).replace(lock);
         // Nobody is told a time before the log is read.
-        let stored = Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
+        let stored =
+            Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
         core.moments.load(&stored)?;
         drop(stored);
         core.replay()?;

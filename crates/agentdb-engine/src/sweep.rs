@@ -53,9 +53,7 @@ impl Remains {
     fn tables(self) -> &'static [Table] {
         match self {
             Remains::Namespace => &[],
-            Remains::Session if planted::is(Bug::MessagesHalfSwept) => {
-                &[Table::Message, Table::SessionTally]
-            }
+            Remains::Session if planted::is(Bug::MessagesHalfSwept) => &[Table::Message, Table::SessionTally],
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionTally],
             Remains::Collection => &[Table::Record, Table::Vector],
             Remains::Thread => &[Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite],

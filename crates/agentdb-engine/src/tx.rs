@@ -150,7 +150,6 @@ impl<'a> Tx<'a> {
         self.write(key, None, Kind::Bookkeeping)
     }
 
-
     /// Tells in the log what numbers in the keys of a table stand for.
     pub(crate) fn name(&mut self, table: Table, numbers: &[u64], name: &str) {
         self.names.insert(table, numbers, name);

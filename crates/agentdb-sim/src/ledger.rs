@@ -310,8 +310,15 @@ mod tests {
             (fields["owner"], fields["key"]) = (json!("ann"), json!("pay"));
             let (idempotency_key, subject, malformed) = (None, None, None);
             let operations = vec![(operation, fields)];
-            let request =
-                Request { namespace: 1, operations, idempotency_key, subject, written: true, malformed, seen: None };
+            let request = Request {
+                namespace: 1,
+                operations,
+                idempotency_key,
+                subject,
+                written: true,
+                malformed,
+                seen: None,
+            };
             (request, response)
         };
         let (request, response) = claim(5);

@@ -130,7 +130,11 @@ impl Session {
     /// ```
     pub fn diff(&self, from: impl Into<Point>, page: Page) -> Result<message::Changes> {
         let Page { limit, cursor, .. } = page;
-        self.namespace.read(message::Diff { limit, cursor, ..message::Diff::since(self.session.clone(), from) })
+        self.namespace.read(message::Diff {
+            limit,
+            cursor,
+            ..message::Diff::since(self.session.clone(), from)
+        })
     }
 }
 
@@ -204,7 +208,11 @@ impl Namespace {
     /// assert_eq!(ns.retention()?[0].history_us, Some(7 * 24 * 3_600_000_000));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
-    pub fn keep_history(&self, noun: HistoryNoun, kept: impl Into<Option<Duration>>) -> Write<retention::Set> {
+    pub fn keep_history(
+        &self,
+        noun: HistoryNoun,
+        kept: impl Into<Option<Duration>>,
+    ) -> Write<retention::Set> {
         let history_us = kept.into().map(|kept| micros(kept).unsigned_abs());
         self.write(retention::Set { noun, history_us })
     }

@@ -11,8 +11,8 @@ use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
 use crate::{
-    Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, ToolCall, ToolCalls,
-    Watching, Write, WriteBatch,
+    Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, ToolCall,
+    ToolCalls, Watching, Write, WriteBatch,
 };
 
 /// A namespace: where every request goes. Clones are the same namespace.

@@ -44,6 +44,7 @@ fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()>
     let db = context.open(operation.about.effect != Effect::Read)?;
     super::search::load_encoder_for(&db, operation.about.name, &request)?;
     let namespace = context.namespace(&db)?;
-    let answer = namespace.call(operation.about.name, request, context.options.clone(), context.read_at()?)?;
+    let answer =
+        namespace.call(operation.about.name, request, context.options.clone(), context.read_at()?)?;
     output::answer(&answer.response, context.json)
 }

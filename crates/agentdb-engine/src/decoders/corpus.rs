@@ -273,8 +273,11 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
         change.encode_body(&mut bytes);
         put("change", name, &bytes);
         put("sealed", name, &bytes);
-        let mutations =
-            vec![mutation::Mutation { key: b"key".to_vec(), body: mutation::Body::Clear(change), keeps: name == "splice" }];
+        let mutations = vec![mutation::Mutation {
+            key: b"key".to_vec(),
+            body: mutation::Body::Clear(change),
+            keeps: name == "splice",
+        }];
         let mut names = mutation::Names::default();
         names.insert(Table::Session, &[7], "s1");
         names.insert(Table::Message, &[7, 1], "m1");

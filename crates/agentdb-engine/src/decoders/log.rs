@@ -62,7 +62,11 @@ pub(super) fn sealed(bytes: &[u8]) -> bool {
     let made = env.files.create_dir_all(dir).and_then(|()| ring.ensure("ann"));
     assert_eq!(made, Ok(()));
     let key = b"key of the row".to_vec();
-    let of = |kind: u8, sealed: Vec<u8>| Mutation { key: key.clone(), body: Body::Sealed(kind, sealed), keeps: false };
+    let of = |kind: u8, sealed: Vec<u8>| Mutation {
+        key: key.clone(),
+        body: Body::Sealed(kind, sealed),
+        keeps: false,
+    };
     // Nobody who has not the key makes a body that opens.
     assert!(
         ring.open("ann", &key, bytes).is_ok_and(|body| body.is_none())

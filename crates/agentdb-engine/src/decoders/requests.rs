@@ -1,12 +1,13 @@
 //! Requests in JSON form, one a line, on a small database of their own.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use agentdb_env::sim::World;
 use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
 use serde_json::{Value, json};
 
-use crate::modules::{self, blob, database, watch};
+use crate::modules::{self, backup, blob, database, watch};
 use crate::operation::{Request, decode};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
@@ -94,6 +95,7 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             while feed.try_next()?.is_some() {}
             Ok(())
         }
+        _ if name.starts_with("backup.") => back_up(engine, &name, request),
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -101,6 +103,34 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
         _ => {
             assert!(operation.shape == crate::Shape::Unary, "{name} is not called here");
             engine.call_json(namespace, &name, request, options, Lsn::ZERO).map(drop)
+        }
+    }
+}
+
+/// An operation on backups, which lie in a directory beside the database, whatever the request says.
+fn back_up(engine: &Engine, name: &str, request: Value) -> Result<()> {
+    let env = engine.env();
+    let store = backup::DirectoryStore::new(env, Path::new("/backups"))?;
+    let backups = backup::Backups::open(env, Arc::new(store), None)?;
+    match name {
+        "backup.create" => {
+            let create = checked::<backup::Create>(request)?;
+            engine.backup(&backups, create.full, &mut |_| {}).map(drop)
+        }
+        "backup.list" => checked::<backup::List>(request).and_then(|_| backups.list()).map(drop),
+        "backup.verify" => {
+            let verify = checked::<backup::Verify>(request)?;
+            backups.verify(verify.backup.as_deref(), &mut |_| {}).map(drop)
+        }
+        "backup.delete" => backups.delete(&checked::<backup::Delete>(request)?.backup).map(drop),
+        "backup.prune" => backups.prune(checked::<backup::Prune>(request)?.keep).map(drop),
+        _ => {
+            let restore = backup::Restore {
+                dir: "/restored".to_owned(),
+                keys: None,
+                ..checked::<backup::Restore>(request)?
+            };
+            backups.restore(&restore, &mut |_| {}).map(drop)
         }
     }
 }
@@ -186,6 +216,45 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("checkpoint.delete_runs", json!({"runs": ["r", "s"]})),
                 line("thread.delete", json!({"thread": "u"})),
                 json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "history",
+            vec![
+                line("state.put", json!({"owner": "ann", "key": "k", "value": 1, "ttl_us": 2_000_000})),
+                line("state.put", json!({"owner": "ann", "key": "k", "value": 2})),
+                line(
+                    "message.append",
+                    json!({"session": "s", "owner": "ann", "role": "user", "content": 1, "message": "m"}),
+                ),
+                line("message.update", json!({"session": "s", "message": "m", "content": 2})),
+                json!({"op": "drain"}),
+                line("state.history", json!({"owner": "ann", "key": "k", "limit": 1})),
+                line("state.diff", json!({"owner": "ann", "prefix": "k", "from": 0, "to": 2, "limit": 1})),
+                line("message.diff", json!({"session": "s", "from": 3, "to": "2026-01-01T00:00:00Z"})),
+                line(
+                    "state.restore",
+                    json!({"owner": "ann", "key": "k", "at": 1, "ttl_us": 5, "expected_version": 2}),
+                ),
+                line("session.fork", json!({"session": "s", "to": "t", "at": 3, "through_sequence": 1})),
+                line("session.restore", json!({"session": "s", "at": 3})),
+                line("retention.set", json!({"noun": "state", "history_us": 1})),
+                line("retention.set", json!({"noun": "session", "history_us": null})),
+                line("retention.list", json!({})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "backup",
+            vec![
+                line("state.put", state(json!({"value": 1}))),
+                line("backup.create", json!({"store": "b"})),
+                line("state.put", state(json!({"value": 2}))),
+                line("backup.create", json!({"store": "b", "full": true})),
+                line("backup.list", json!({"store": "b"})),
+                line("backup.verify", json!({"store": "b"})),
+                line("backup.restore", json!({"store": "b", "dir": "d", "lsn": 1})),
+                line("backup.prune", json!({"store": "b", "keep": 1})),
             ],
         ),
         (
@@ -372,6 +441,8 @@ fn the_examples_call_every_operation_and_each_is_answered() {
             called.extend(line["op"].as_str().map(str::to_owned));
         }
     }
+    // The name of a backup is made of its time and chance.
+    called.insert("backup.delete".to_owned());
     for operation in modules::operations() {
         assert!(called.contains(operation.about.name), "{} is in no example", operation.about.name);
     }

@@ -10,7 +10,8 @@ use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
 use crate::modules::{
-    checkpoint as checkpoints, collection, item as items, namespace, record, session, state, tool_call as calls,
+    checkpoint as checkpoints, collection, item as items, namespace, record, session, state,
+    tool_call as calls,
 };
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};

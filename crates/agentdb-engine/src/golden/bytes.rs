@@ -99,10 +99,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     }
     let number = || Some(u64::from_le_bytes(row.body[..].try_into().ok()?).to_le_bytes().to_vec());
     match table {
-        Table::Counter
-        | Table::MessageById
-        | Table::BlobDue
-        | Table::ChannelContentCount => number(),
+        Table::Counter | Table::MessageById | Table::BlobDue | Table::ChannelContentCount => number(),
         Table::Garbage
         | Table::Expiry
         | Table::SessionByOwner

@@ -156,6 +156,16 @@ fn drained(world: &World, engine: &Engine) {
             engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
         }
     }
+    // Moments for more than one chunk.
+    for _ in 0..70 {
+        play(
+            world,
+            engine,
+            NamespaceId::DEFAULT,
+            &WriteOptions::default(),
+            r#"state.increment {"owner": "ann", "key": "moments"}"#,
+        );
+    }
     let long = state::Put::new("ann", "long", json!("0123456789".repeat(40)));
     engine.write(NamespaceId::DEFAULT, long, WriteOptions::default()).unwrap().wait().unwrap();
 }
@@ -233,7 +243,11 @@ fn newer_entry(world: &World) {
         operation: "state.put".into(),
         principal: Some("a newer version".into()),
         subject: None,
-        mutations: vec![Mutation { key: key.as_bytes().to_vec(), body: Body::Clear(Change::Put(row)), keeps: false }],
+        mutations: vec![Mutation {
+            key: key.as_bytes().to_vec(),
+            body: Body::Clear(Change::Put(row)),
+            keeps: false,
+        }],
         names: Default::default(),
         unknown: vec![(5, b"between".to_vec()), (77, b"behind".to_vec())],
     };

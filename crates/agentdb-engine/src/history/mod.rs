@@ -13,9 +13,9 @@ mod join;
 mod moments;
 mod past;
 mod retention;
-mod trim;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 pub(crate) use join::{Side, join};
 #[cfg(any(test, feature = "decoders"))]

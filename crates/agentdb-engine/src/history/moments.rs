@@ -133,7 +133,9 @@ pub(super) fn next_chunk(rows: &dyn Read, from: Lsn) -> Result<Option<Chunk>> {
 /// The time of a batch; `None` if that is not kept any more, or there was none yet.
 pub(crate) fn time_of(rows: &dyn Read, lsn: Lsn) -> Result<Option<Timestamp>> {
     let found = last_chunk(rows, lsn)?;
-    Ok(found.and_then(|chunk| chunk.moments.into_iter().rfind(|moment| moment.0 <= lsn)).map(|moment| moment.1))
+    Ok(found
+        .and_then(|chunk| chunk.moments.into_iter().rfind(|moment| moment.0 <= lsn))
+        .map(|moment| moment.1))
 }
 
 /// The last batch, none after `head`, whose time is not after `time`; `None` if that is not kept any more. It is

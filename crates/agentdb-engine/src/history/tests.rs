@@ -62,7 +62,10 @@ fn act(db: &TestDb, dice: &mut Random) {
         0..=2 => ("state.put", json!({"owner": owner, "key": key, "value": dice.below(50), "ttl_us": ttl})),
         3 => ("state.delete", json!({"owner": owner, "key": key})),
         4 => ("state.clear", json!({"owner": owner})),
-        5 | 6 => ("message.append", json!({"session": session, "role": "user", "content": dice.below(9), "message": message, "owner": owner})),
+        5 | 6 => (
+            "message.append",
+            json!({"session": session, "role": "user", "content": dice.below(9), "message": message, "owner": owner}),
+        ),
         7 => ("message.update", json!({"session": session, "message": message, "content": "changed"})),
         8 => ("message.delete", json!({"session": session, "message": message})),
         9 if dice.chance(1, 2) => ("message.clear", json!({"session": session})),
@@ -73,7 +76,8 @@ fn act(db: &TestDb, dice: &mut Random) {
     };
     match call(db, operation, request) {
         Ok(_)
-        | Err(Code::SessionNotFound | Code::MessageNotFound | Code::MessageExists | Code::SessionMismatch) => {}
+        | Err(Code::SessionNotFound | Code::MessageNotFound | Code::MessageExists | Code::SessionMismatch) => {
+        }
         Err(code) => panic!("{operation} is refused: {code}"),
     }
 }
@@ -229,7 +233,7 @@ fn get(db: &TestDb, at: impl Into<Point>) -> Result<Value, Code> {
 #[test]
 fn what_is_kept_long_enough_goes_and_what_needs_it_says_so() {
     let mut db = TestDb::new(1);
-    set(&db, HistoryNoun::State, Some(10 * SECOND_US));
+    HistoryNoun::ALL.map(|noun| set(&db, noun, Some(10 * SECOND_US)));
     let put = |db: &TestDb, n: u64| db.write(state::Put::new("ann", "k", json!(n))).unwrap().lsn;
     let lsns: Vec<Lsn> = (0..1200)
         .map(|n| {
@@ -292,7 +296,10 @@ fn history_that_is_not_kept_cannot_be_read_and_begins_anew() {
     put(7);
     db.run(Task::Trim);
     assert_eq!(get(&db, kept), Ok(json!(5)), "for ever");
-    assert_eq!(call(&db, "state.history", json!({"owner": "ann", "key": "k"})).unwrap()["items"][3]["value"], 4);
+    assert_eq!(
+        call(&db, "state.history", json!({"owner": "ann", "key": "k"})).unwrap()["items"][3]["value"],
+        4
+    );
     // Sessions have a history of their own.
     assert_eq!(db.read(retention::List {}).unwrap().items[1].since, Some(Lsn::ZERO));
 }
@@ -344,7 +351,8 @@ fn what_a_batch_did_before_is_not_history_yet() {
     ] {
         batch.push_json(db.engine(), operation, request).unwrap();
     }
-    let answers = db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap();
+    let answers =
+        db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap();
     assert_eq!(answers.response[1]["was"], 1);
     assert_eq!((&answers.response[3]["messages"], &answers.response[5]["messages"]), (&json!(1), &json!(1)));
     assert_eq!(db.read(state::Get::new("ann", "k")).unwrap().value, 1);
@@ -354,7 +362,8 @@ fn what_a_batch_did_before_is_not_history_yet() {
 fn a_forked_session_goes_its_own_way() {
     let db = TestDb::new(4);
     for n in 0..5 {
-        let append = json!({"session": "s", "owner": "ann", "role": "user", "content": n, "message": format!("m{n}")});
+        let append =
+            json!({"session": "s", "owner": "ann", "role": "user", "content": n, "message": format!("m{n}")});
         call(&db, "message.append", append).unwrap();
     }
     let then = db.engine().lsn().0;
@@ -364,7 +373,10 @@ fn a_forked_session_goes_its_own_way() {
     let fork = |request: Value| call(&db, "session.fork", request);
     assert_eq!(fork(json!({"session": "s", "to": "now"})).unwrap()["messages"], 4);
     assert_eq!(fork(json!({"session": "s", "to": "then", "at": then})).unwrap()["messages"], 5);
-    assert_eq!(fork(json!({"session": "s", "to": "half", "at": then, "through_sequence": 3})).unwrap()["messages"], 3);
+    assert_eq!(
+        fork(json!({"session": "s", "to": "half", "at": then, "through_sequence": 3})).unwrap()["messages"],
+        3
+    );
     assert_eq!(fork(json!({"session": "s", "to": "now"})), Err(Code::SessionExists));
     assert_eq!(fork(json!({"session": "s", "at": 0})), Err(Code::SessionNotFound));
     let contents = |session: &str| -> Vec<Value> {
@@ -423,7 +435,8 @@ fn one_look_finds_a_version_among_a_hundred_thousand() {
     }
     let mut lsns = Vec::new();
     for n in 0..100_000u64 {
-        let ticket = db.engine().write(db.namespace, state::Put::new("ann", "k", json!(n)), WriteOptions::default());
+        let ticket =
+            db.engine().write(db.namespace, state::Put::new("ann", "k", json!(n)), WriteOptions::default());
         lsns.push(ticket.unwrap());
         if n % 500 == 499 {
             db.run(Task::Sequence);

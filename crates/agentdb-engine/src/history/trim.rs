@@ -28,7 +28,14 @@ const PAUSE_US: (u64, u64) = (1_000_000, 600_000_000);
 
 /// Where trimming stands. It is nothing that a restart would have to know.
 #[derive(Default)]
-pub(crate) struct Trimmer(Mutex<HashMap<(NamespaceId, HistoryNoun), Stand>>);
+pub(crate) struct Trimmer(Mutex<Stands>);
+
+#[derive(Default)]
+struct Stands {
+    nouns: HashMap<(NamespaceId, HistoryNoun), Stand>,
+    /// Whether a round has ended since moments were looked at.
+    moments: bool,
+}
 
 /// Of one noun of one namespace.
 #[derive(Clone, Default)]
@@ -41,12 +48,11 @@ struct Stand {
 
 /// Does a piece of trimming; returns whether there was any.
 pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
-    let mut stands = core.trimmer.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let stands = &mut *core.trimmer.0.lock().unwrap_or_else(PoisonError::into_inner);
     let system = core.snapshot(NamespaceId::SYSTEM)?;
     let namespaces = modules::namespace::all(&system)?;
-    stands.retain(|(namespace, _), _| namespaces.contains(namespace));
+    stands.nouns.retain(|(namespace, _), _| namespaces.contains(namespace));
     let mut needed = system.lsn();
-    let mut looked = false;
     for &namespace in namespaces.iter().filter(|n| **n != NamespaceId::SYSTEM) {
         let snapshot = system.in_namespace(namespace);
         for noun in HistoryNoun::ALL {
@@ -57,22 +63,26 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
             };
             let Some(until) = until(&snapshot, retention, cut)? else { continue };
             needed = needed.min(until);
-            let stand = stands.entry((namespace, noun)).or_default();
+            let stand = stands.nouns.entry((namespace, noun)).or_default();
             if stand.next.is_none() && snapshot.now().micros() < stand.due_us {
                 continue;
             }
-            looked = true;
             let worked = trim(core, &snapshot, (noun, retention), until, stand)?;
-            if stand.next.is_none() {
+            let ended = stand.next.is_none();
+            if ended {
                 let pause = (retention.history_us.unwrap_or_default() / ROUNDS).clamp(PAUSE_US.0, PAUSE_US.1);
                 stand.due_us = snapshot.now().micros().saturating_add_unsigned(pause);
             }
+            stands.moments |= ended;
             if worked {
                 return Ok(true);
             }
         }
     }
-    if looked { trim_moments(core, &system, needed) } else { Ok(false) }
+    if stands.moments {
+        stands.moments = trim_moments(core, &system, needed)?;
+    }
+    Ok(stands.moments)
 }
 
 /// The LSN up to which versions that ended may go; `None` if it is not known any more, so that there are none.
@@ -119,10 +129,15 @@ fn trim(
 fn trim_moments(core: &Arc<Core>, system: &Snapshot, needed: Lsn) -> Result<bool> {
     let table = system.key(Table::Moment);
     let mut keys = Vec::new();
-    system.scan(&table, Some(&table.clone().u64(needed.0.saturating_add(1))), Page::Forward, &mut |key, _| {
-        keys.push(key.into_bytes());
-        Ok(keys.len() <= BATCH)
-    })?;
+    system.scan(
+        &table,
+        Some(&table.clone().u64(needed.0.saturating_add(1))),
+        Page::Forward,
+        &mut |key, _| {
+            keys.push(key.into_bytes());
+            Ok(keys.len() <= BATCH)
+        },
+    )?;
     // The last one is the chunk that is needed, or one of those that the next call looks at.
     keys.pop();
     if keys.is_empty() {

@@ -2,19 +2,19 @@
 
 use std::rc::Rc;
 
+use agentdb_engine::ReadRequest;
 use agentdb_engine::modules::retention;
 use agentdb_engine::modules::session::{self, message};
 use agentdb_engine::modules::state::{Diff, History, List};
-use agentdb_engine::ReadRequest;
 use agentdb_env::sim::Random;
 use agentdb_types::Code;
 use serde_json::{Value, json};
 
 use super::{Check, View};
 use crate::generate::OWNERS;
+use crate::model::Namespace;
 use crate::model::history::{NOUNS, Past};
 use crate::model::state::State;
-use crate::model::Namespace;
 
 impl View<'_> {
     /// Compares what the present tells of the past.
@@ -68,7 +68,11 @@ impl View<'_> {
             let page = self.must_read::<R>(&request)?;
             let found = page["items"].as_array().cloned().unwrap_or_default();
             if found.len() as u64 > limit || (page.get("cursor").is_some() && found.len() as u64 != limit) {
-                return Err(format!("{} {request} was answered with a page of {}", R::ABOUT.name, found.len()));
+                return Err(format!(
+                    "{} {request} was answered with a page of {}",
+                    R::ABOUT.name,
+                    found.len()
+                ));
             }
             items.extend(found);
             match page.get("cursor") {
@@ -92,20 +96,29 @@ impl View<'_> {
         for item in &found {
             let matching = loop {
                 match left.next() {
-                    Some((state, ended, _)) if item["version"] == state.version => break Some((state, ended)),
+                    Some((state, ended, _)) if item["version"] == state.version => {
+                        break Some((state, ended));
+                    }
                     Some((.., true)) => {}
                     _ => break None,
                 }
             };
             let same = |state: &State| {
                 let entry = state.entry(key);
-                ["value", "version", "created", "updated", "expires"].iter().all(|f| entry.get(f) == item.get(f))
+                ["value", "version", "created", "updated", "expires"]
+                    .iter()
+                    .all(|f| entry.get(f) == item.get(f))
             };
             let right = matching.is_some_and(|(state, ended)| {
-                same(state) && (state.expires_at().is_some() || item.get("ended") == ended.map(|e| json!(e)).as_ref())
+                same(state)
+                    && (state.expires_at().is_some() || item.get("ended") == ended.map(|e| json!(e)).as_ref())
             });
             if !right {
-                return Err(self.differs::<History>(&request, &json!(found), &json!(format!("{expected:?}"))));
+                return Err(self.differs::<History>(
+                    &request,
+                    &json!(found),
+                    &json!(format!("{expected:?}")),
+                ));
             }
         }
         if left.all(|(.., optional)| *optional) {
@@ -125,7 +138,11 @@ impl View<'_> {
         };
         let expected = differences(&entries(from), &entries(to), "key");
         let found = self.all_pages::<Diff>(&request, limit)?;
-        if found == expected { Ok(()) } else { Err(self.differs::<Diff>(&request, &json!(found), &json!(expected))) }
+        if found == expected {
+            Ok(())
+        } else {
+            Err(self.differs::<Diff>(&request, &json!(found), &json!(expected)))
+        }
     }
 
     fn message_diff(&self, session: &str, [from, to]: [u64; 2], limit: u64) -> Check {
@@ -137,7 +154,11 @@ impl View<'_> {
             let (namespace, time) = self.then(lsn);
             let found = namespace.sessions.get(session).filter(|session| session.live(time));
             let messages = |session: &crate::model::session::Session| {
-                session.messages.iter().map(|(sequence, message)| message.entry(*sequence)).collect::<Vec<_>>()
+                session
+                    .messages
+                    .iter()
+                    .map(|(sequence, message)| message.entry(*sequence))
+                    .collect::<Vec<_>>()
             };
             found.map(|session| messages(session))
         };
@@ -195,12 +216,7 @@ fn differences(before: &[Value], after: &[Value], field: &str) -> Vec<Value> {
 
 /// The versions that a value had up to an LSN, newest first: when it ended, and whether it may have been swept, and so be
 /// told of otherwise.
-fn ended(
-    past: &Past,
-    number: u64,
-    id: &(String, String),
-    head: u64,
-) -> Vec<(Rc<State>, Option<u64>, bool)> {
+fn ended(past: &Past, number: u64, id: &(String, String), head: u64) -> Vec<(Rc<State>, Option<u64>, bool)> {
     let mut versions: Vec<(Rc<State>, Option<u64>, bool)> = Vec::new();
     let mut last: Option<Rc<State>> = None;
     for (lsn, (model, time)) in past.range(..=head) {

@@ -74,10 +74,7 @@ pub(crate) fn rows(
     }
     // A collection has up to two counters, the index of items up to one.
     let collections = model.collections.len();
-    let bounded = [
-        (Table::Counter, 0, 4 + 2 * collections),
-        (Table::BlobDue, 0, model.dues.len()),
-    ];
+    let bounded = [(Table::Counter, 0, 4 + 2 * collections), (Table::BlobDue, 0, model.dues.len())];
     for (table, least, most) in bounded {
         let found = counted(table)?;
         if !(least..=most).contains(&found) {

@@ -68,7 +68,8 @@ fn differences(told: &mut Told, before: &Namespace, after: &Namespace) {
         told.differing(&before.items, &after.items, |item| item.version, |id, _| thing(id));
     }
     if !Rc::ptr_eq(&before.calls, &after.calls) {
-        let thing = |(owner, key): &(String, String)| json!({"noun": "tool_call", "owner": owner, "key": key});
+        let thing =
+            |(owner, key): &(String, String)| json!({"noun": "tool_call", "owner": owner, "key": key});
         told.differing(&before.calls, &after.calls, |call| call.version, |id, _| thing(id));
     }
     if !Rc::ptr_eq(&before.sessions, &after.sessions) {
@@ -196,7 +197,8 @@ pub(crate) fn key(change: &Value) -> Vec<String> {
         "index",
     ];
     let given = COMPONENTS.iter().filter_map(|name| change.get(name));
-    let texts = given.flat_map(|part| part.as_array().map_or_else(|| std::slice::from_ref(part), Vec::as_slice));
+    let texts =
+        given.flat_map(|part| part.as_array().map_or_else(|| std::slice::from_ref(part), Vec::as_slice));
     texts.map(|part| part.as_str().map_or_else(|| part.to_string(), str::to_owned)).collect()
 }
 

@@ -98,7 +98,8 @@ impl Namespace {
         if retention.keeps_none() != before.keeps_none() {
             retention.since = moment.lsn;
         }
-        let answer = super::with(json!({}), &[("since", (!retention.keeps_none()).then(|| json!(retention.since)))]);
+        let answer =
+            super::with(json!({}), &[("since", (!retention.keeps_none()).then(|| json!(retention.since)))]);
         Ok((answer, *retention != before))
     }
 }

@@ -85,7 +85,13 @@ pub(crate) struct Model {
 
 impl Default for Model {
     fn default() -> Self {
-        Model { lsn: 0, namespaces: [(1, Namespace::default())].into(), names: BTreeMap::new(), created: 0, moments_from: 1 }
+        Model {
+            lsn: 0,
+            namespaces: [(1, Namespace::default())].into(),
+            names: BTreeMap::new(),
+            created: 0,
+            moments_from: 1,
+        }
     }
 }
 

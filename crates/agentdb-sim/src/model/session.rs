@@ -197,8 +197,7 @@ impl Namespace {
         fork.sequence = fork.sequence.min(through);
         fork.messages.retain(|sequence, _| *sequence <= through);
         fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
-        let answer =
-            json!({"session": to, "created": time(moment.now), "messages": fork.messages.len()});
+        let answer = json!({"session": to, "created": time(moment.now), "messages": fork.messages.len()});
         let answer = with(answer, &[("expires", fork.expires().map(time))]);
         self.keep(to, fork);
         Ok((answer, true))
@@ -223,8 +222,7 @@ impl Namespace {
         }
         session.updated = moment.now;
         session.sequence = session.sequence.max(sequence);
-        let answer =
-            json!({"messages": session.messages.len(), "restored": restored, "deleted": deleted});
+        let answer = json!({"messages": session.messages.len(), "restored": restored, "deleted": deleted});
         let answer = with(answer, &[("expires", session.expires().map(time))]);
         self.keep(id, session);
         Ok((answer, true))

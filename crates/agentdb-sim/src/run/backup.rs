@@ -9,6 +9,7 @@ use agentdb_types::{Code, Lsn};
 
 use super::{Sim, options};
 use crate::check::{Check, View};
+use crate::model::item::Letters;
 
 const STORE: &str = "/backups";
 /// Backups that are kept when old ones are deleted.
@@ -185,6 +186,7 @@ impl Sim {
             Ok(engine) => engine,
             Err(err) => return self.excuse("opening a restored database", &err),
         };
+        engine.set_text_encoder(std::sync::Arc::new(Letters));
         if (restored.lsn.0, engine.lsn().0) != (target, target) {
             return Err(format!("{request:?} led to LSN {}", engine.lsn()));
         }

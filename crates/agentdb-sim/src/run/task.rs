@@ -6,8 +6,8 @@ use agentdb_types::Code;
 
 use super::Sim;
 use crate::check::{self, Check};
-use crate::model::history::latest_at;
 use crate::model::changes;
+use crate::model::history::latest_at;
 
 /// Steps after which sweeping or collecting must have found an end.
 const STEPS: usize = 1_000;
@@ -117,7 +117,10 @@ impl Sim {
                 });
                 let since = found.since.map_or(kept.since, |since| since.0);
                 if since < kept.since || since > bound {
-                    return Err(format!("history in {number} begins at {since}, not at {} to {bound}", kept.since));
+                    return Err(format!(
+                        "history in {number} begins at {since}, not at {} to {bound}",
+                        kept.since
+                    ));
                 }
                 learnt.push((*number, noun, since));
             }

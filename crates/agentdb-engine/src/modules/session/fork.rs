@@ -77,7 +77,7 @@ impl WriteRequest for Fork {
             Some(point) => {
                 let before = tx.before();
                 look(&Then::new(&before, point, Lsn(tx.lsn().0 - 1))?, &self.session, through)?
-            },
+            }
         };
         let Session { head, tally } = then;
         let created = create(tx, &to, &head.owner, head.title, head.metadata, head.ttl_us)?;
@@ -86,7 +86,9 @@ impl WriteRequest for Fork {
         let count = messages.len() as u64;
         new.tally.messages = count;
         new.tally.touch(tx, new.head.number)?;
-        messages.iter().try_for_each(|(sequence, row)| message::put(tx, (&to, new.head.number), *sequence, row))?;
+        messages
+            .iter()
+            .try_for_each(|(sequence, row)| message::put(tx, (&to, new.head.number), *sequence, row))?;
         Ok(Forked { created, messages: count })
     }
 }

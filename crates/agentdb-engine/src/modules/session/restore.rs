@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Session, create, find, message, remove, require, schedule, store};
+use crate::Row;
 use crate::history::{Point, Then};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
-use crate::Row;
 use crate::tx::Tx;
 
 /// Makes a session what it was at an earlier point.

@@ -93,7 +93,8 @@ impl ReadRequest for Diff {
         let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of(to))?;
         let prefix = snapshot.key(Table::State).text(&self.owner).text_prefix(&self.prefix);
         let last = self.cursor.as_ref().map(|text| cursor::decode(&prefix, text)).transpose()?;
-        let from = last.map_or_else(Vec::new, |last| [&last.as_bytes()[prefix.as_bytes().len()..], &[0]].concat());
+        let from =
+            last.map_or_else(Vec::new, |last| [&last.as_bytes()[prefix.as_bytes().len()..], &[0]].concat());
         let side = |rows| Side { rows, prefix: &prefix, from: &from };
         let mut changes = Changes { items: Vec::new(), cursor: None };
         let mut last = None;
@@ -114,7 +115,8 @@ impl ReadRequest for Diff {
                 let state = row.map(|row| decode(&row, at.now())).transpose()?.flatten();
                 Ok(state.map(|state| Entry::new(key.clone(), state)))
             };
-            let change = Change { before: entry(then, &before)?, after: entry(now, &after)?, key: key.clone() };
+            let change =
+                Change { before: entry(then, &before)?, after: entry(now, &after)?, key: key.clone() };
             changes.items.push(change);
             last = Some(row);
             Ok(true)

@@ -102,9 +102,8 @@ impl ReadRequest for History {
             cursor: self.cursor.as_deref(),
             backward: true,
         };
-        let (mut ended, next) = page(snapshot, &paging, &mut |key, row| {
-            version(snapshot, &key, &row, earliest)
-        })?;
+        let (mut ended, next) =
+            page(snapshot, &paging, &mut |key, row| version(snapshot, &key, &row, earliest))?;
         versions.cursor = next;
         if versions.items.len() + ended.len() > limit {
             // There was room for the present one alone.
