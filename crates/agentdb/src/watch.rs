@@ -180,8 +180,7 @@ impl Watch {
     /// assert_eq!(event.lsn, writer.join().unwrap()?.lsn);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
-    // What every asynchronous sequence calls it; a feed has no end, and each of its items may be an error.
-    #[allow(clippy::should_implement_trait)]
+    #[allow(clippy::should_implement_trait, reason = "a feed has no end, and each event may be an error")]
     pub fn next(&mut self) -> impl Future<Output = Result<Event>> + Send + '_ {
         poll_fn(|cx| self.feed.poll_next(cx))
     }

@@ -17,13 +17,12 @@ pub(crate) struct Side<'a> {
     pub(crate) from: &'a [u8],
 }
 
+/// What hears of a key: what follows the prefix in it, and its rows on the two sides.
+type Visit<'a> = dyn FnMut(&[u8], Option<Row>, Option<Row>) -> Result<bool> + 'a;
+
 /// Calls `visit` with each key of the two sides, as what follows their prefixes, in order, with its rows, until it returns
 /// false.
-pub(crate) fn join(
-    before: &Side<'_>,
-    after: &Side<'_>,
-    visit: &mut dyn FnMut(&[u8], Option<Row>, Option<Row>) -> Result<bool>,
-) -> Result<()> {
+pub(crate) fn join(before: &Side<'_>, after: &Side<'_>, visit: &mut Visit<'_>) -> Result<()> {
     let ahead = |side: &Side<'_>| {
         let from = side.prefix.clone().raw(side.from);
         (from, side.prefix.after_prefix())

@@ -233,7 +233,9 @@ fn get(db: &TestDb, at: impl Into<Point>) -> Result<Value, Code> {
 #[test]
 fn what_is_kept_long_enough_goes_and_what_needs_it_says_so() {
     let mut db = TestDb::new(1);
-    HistoryNoun::ALL.map(|noun| set(&db, noun, Some(10 * SECOND_US)));
+    for noun in HistoryNoun::ALL {
+        set(&db, noun, Some(10 * SECOND_US));
+    }
     let put = |db: &TestDb, n: u64| db.write(state::Put::new("ann", "k", json!(n))).unwrap().lsn;
     let lsns: Vec<Lsn> = (0..1200)
         .map(|n| {

@@ -50,8 +50,6 @@ impl Sim {
         };
         let mut request = generate::request(&mut self.dice, &scene);
         request.written |= self.hasty;
-        let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
-        request.seen = visible.and_then(|namespace| namespace.item_index.clone());
         self.say(format!("{request:?}"));
         self.count(&request);
         if request.idempotency_key.is_some() {
@@ -66,6 +64,9 @@ impl Sim {
         if alone {
             self.sequence_all()?;
         }
+        // Preparing the request looks at what is visible now.
+        let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
+        request.seen = visible.and_then(|namespace| namespace.item_index.clone());
         match (queue(&engine, handle, &request), request.malformed) {
             (Ok(ticket), None) => {
                 self.in_flight.push(InFlight { request, ticket, predicted: None });
