@@ -34,9 +34,28 @@ fn malformed() -> Error {
 }
 
 impl Moments {
-    /// Starts from what the rows have.
-    pub(crate) fn load(&self, rows: &dyn Read) -> Result<()> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last_chunk(rows, Lsn(u64::MAX))?;
+    /// Starts from what the rows have up to `head`. They are read forwards from close before it: a scan backwards, or from
+    /// further away, would read rows of others, which may be damaged, and nobody has asked for them.
+    pub(crate) fn load(&self, rows: &dyn Read, head: Lsn) -> Result<()> {
+        let mut back = CHUNK as u64;
+        let mut newest = None;
+        while newest.is_none() && head > Lsn::ZERO {
+            let from = head.0.saturating_sub(back);
+            rows.scan(
+                &table().u64(from),
+                table().after_prefix().as_ref(),
+                Page::Forward,
+                &mut |key, row| {
+                    newest = Some(Chunk::of(&key, &row)?);
+                    Ok(true)
+                },
+            )?;
+            if from == 0 {
+                break;
+            }
+            back = back.saturating_mul(4);
+        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = newest;
         Ok(())
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Taken {
     finished: Vec<(String, u64)>,
     /// How many directories were restored into.
     restores: u64,
+    /// Whether a crash ended a collection of chunks.
+    collection_killed: bool,
 }
 
 impl Sim {
@@ -63,6 +65,10 @@ impl Sim {
         self.say(format!("begin a backup: {:?}", begun.as_ref().err()));
         match begun {
             Ok(job) => self.taken.job = Some(job),
+            // The lease of a collection that was killed goes on for a while.
+            Err(err) if err.code() == Code::BackupsBusy && self.taken.collection_killed => {
+                self.report.count("refused backups_busy", 1);
+            }
             Err(err) => self.excuse("beginning a backup", &err)?,
         }
         Ok(())
@@ -121,6 +127,7 @@ impl Sim {
                 Ok(())
             }
             Err(err) => {
+                self.taken.collection_killed = true;
                 // Whether they are gone is unknown.
                 self.taken.finished.clear();
                 self.excuse("pruning", &err)

@@ -211,13 +211,13 @@ pub(super) fn real() -> tempfile::TempDir {
     dir
 }
 
-/// Changes the rows of a given table in the only run of a real directory, checksums and all: the one mistake that only
+/// Changes the rows that the namespace `default` has in a given table in the only run of a real directory, checksums and all: the one mistake that only
 /// software makes.
 pub(super) fn change_rows(dir: &Path, table: u8, change: fn(&mut Vec<u8>)) {
     let path = dir.join("rows/0000000001.run");
     let mut changed = 0;
     let rewritten = rewrite_run(&std::fs::read(&path).unwrap(), &mut |key, _, body| {
-        if let Some(body) = body.as_mut().filter(|_| key[8] == table) {
+        if let Some(body) = body.as_mut().filter(|_| key[..8] == 1u64.to_be_bytes() && key[8] == table) {
             change(body);
             changed += 1;
         }
