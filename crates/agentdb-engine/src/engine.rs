@@ -214,7 +214,7 @@ impl Engine {
         // Nobody is told a time before the log is read.
         let stored =
             Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
-        core.moments.load(&stored, stored.lsn())?;
+        core.moments.load(&stored, stored.lsn());
         drop(stored);
         core.replay()?;
         core.load_dead()?;

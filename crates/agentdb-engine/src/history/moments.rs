@@ -34,29 +34,25 @@ fn malformed() -> Error {
 }
 
 impl Moments {
-    /// Starts from what the rows have up to `head`. They are read forwards from close before it: a scan backwards, or from
-    /// further away, would read rows of others, which may be damaged, and nobody has asked for them.
-    pub(crate) fn load(&self, rows: &dyn Read, head: Lsn) -> Result<()> {
+    /// Starts from what the rows have up to `head`, read forwards from close before it. Damage, which may be that of a row
+    /// beside them, is nothing that opening fails for: whoever asks for a row that is damaged is told, and what cannot be
+    /// gone on with is begun anew.
+    pub(crate) fn load(&self, rows: &dyn Read, head: Lsn) {
         let mut back = CHUNK as u64;
         let mut newest = None;
         while newest.is_none() && head > Lsn::ZERO {
             let from = head.0.saturating_sub(back);
-            rows.scan(
-                &table().u64(from),
-                table().after_prefix().as_ref(),
-                Page::Forward,
-                &mut |key, row| {
-                    newest = Some(Chunk::of(&key, &row)?);
-                    Ok(true)
-                },
-            )?;
-            if from == 0 {
+            let visit = &mut |key: Key, row: Row| {
+                newest = Some(Chunk::of(&key, &row)?);
+                Ok(true)
+            };
+            let read = rows.scan(&table().u64(from), table().after_prefix().as_ref(), Page::Forward, visit);
+            if from == 0 || read.is_err() {
                 break;
             }
             back = back.saturating_mul(4);
         }
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = newest;
-        Ok(())
     }
 
     /// Takes note that batches from this LSN on have this time; the row to be applied with the first of them, if the time is

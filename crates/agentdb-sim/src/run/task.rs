@@ -1,7 +1,7 @@
 //! The engine's own work: steps that change nothing anyone sees, sweeping and collecting.
 
 use agentdb_engine::modules::retention;
-use agentdb_engine::{Engine, Task};
+use agentdb_engine::{Engine, NamespaceId, Task};
 use agentdb_types::Code;
 
 use super::Sim;
@@ -175,13 +175,15 @@ impl Sim {
         }
         let engine = self.engine()?;
         self.learn_names(&engine)?;
-        let snapshot = engine.snapshot(agentdb_engine::NamespaceId::DEFAULT).map_err(|e| e.to_string())?;
-        for (number, handle) in &self.handles {
+        let snapshot = engine.snapshot(NamespaceId::DEFAULT).map_err(|e| e.to_string())?;
+        let look = |(number, handle): (&u64, &NamespaceId)| {
             let model = self.model.namespaces.get(number);
             check::rows(&snapshot, *handle, model, self.log_time)?;
-            check::files(&self.env, engine.dir(), *number, model, self.log_time)?;
-        }
-        Ok(())
+            check::files(&self.env, engine.dir(), *number, model, self.log_time)
+        };
+        let looked = self.handles.iter().try_for_each(look);
+        // Looking may be what the power is lost in.
+        if self.world.is_off() { Ok(()) } else { looked }
     }
 
     /// Notes the digest of some namespace, which must be the same whenever it is at this LSN.
