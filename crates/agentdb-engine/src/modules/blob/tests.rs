@@ -293,10 +293,18 @@ fn uploads_beside_a_busy_collector_always_find_their_bytes() {
         };
         joins.push(threads.spawn("uploader", Box::new(body)).unwrap());
     }
+    let (engine, collected, uploading) = (db.engine().clone(), removed.clone(), alive.clone());
+    let body = move || {
+        // Beside this thread's and the test's own, those of the uploaders.
+        while Arc::strong_count(&uploading) > 2 {
+            let worked = engine.step(Task::Collect).unwrap();
+            collected.fetch_add(usize::from(worked), Ordering::Release);
+        }
+        drop(uploading);
+    };
+    joins.push(threads.spawn("collector", Box::new(body)).unwrap());
+    // No thread of the engine's own commits for those who wait, the collector included.
     while Arc::strong_count(&alive) > 1 {
-        let worked = db.engine().step(Task::Collect).unwrap();
-        removed.fetch_add(usize::from(worked), Ordering::Release);
-        // No thread of the engine's own commits for those who wait.
         db.run(Task::Sequence);
     }
     joins.into_iter().for_each(agentdb_env::Join::join);
