@@ -4,7 +4,7 @@ use agentdb_types::{Result, Timestamp};
 
 use crate::Table;
 use crate::key::{Key, NamespaceId};
-use crate::rows::{Direction, Row};
+use crate::rows::{Direction, Reader, Row};
 
 /// The order in which a scan visits rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,5 +66,45 @@ pub trait Read {
         visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
     ) -> Result<()> {
         self.scan(prefix, prefix.after_prefix().as_ref(), page, visit)
+    }
+}
+
+/// The rows of a reader, as they are.
+pub(crate) struct Present<'a> {
+    pub(crate) rows: &'a Reader,
+    pub(crate) namespace: NamespaceId,
+    pub(crate) now: Timestamp,
+}
+
+impl Read for Present<'_> {
+    fn namespace(&self) -> NamespaceId {
+        self.namespace
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn get(&self, key: &Key) -> Result<Option<Row>> {
+        self.rows.get(key.as_bytes())
+    }
+
+    fn scan(
+        &self,
+        from: &Key,
+        to: Option<&Key>,
+        page: Page,
+        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
+    ) -> Result<()> {
+        if to.is_some_and(|to| to <= from) {
+            return Ok(());
+        }
+        for entry in self.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
+            let (key, row) = entry?;
+            if !visit(Key::from_bytes(key), row)? {
+                break;
+            }
+        }
+        Ok(())
     }
 }

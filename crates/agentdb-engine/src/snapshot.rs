@@ -8,7 +8,7 @@ use crate::digest::Digest;
 use crate::engine::Core;
 use crate::history::{Past, Point};
 use crate::key::{Key, NamespaceId};
-use crate::read::{Page, Read};
+use crate::read::{Page, Present, Read};
 use crate::rows::{Reader, Row};
 
 /// A consistent view of one namespace. Writes that come later do not change it. Holding one for long keeps memory and
@@ -40,7 +40,7 @@ impl Snapshot {
     /// [`InvalidValue`](agentdb_types::Code::InvalidValue) for a point after it;
     /// [`HistoryTrimmed`](agentdb_types::Code::HistoryTrimmed).
     pub fn as_of(&self, point: impl Into<Point>) -> Result<Snapshot> {
-        let present = Present(self);
+        let present = self.present();
         let (at, now) = point.into().resolve(&present, self.rows.at(), self.now)?;
         Ok(Snapshot { past: Some(Past::new(&present, at)?), now, ..self.clone() })
     }
@@ -55,6 +55,11 @@ impl Snapshot {
             return Err(Error::new(Code::NoHistory).with("noun", "a digest"));
         }
         Ok(self.rows.hash(self.namespace)?.digest())
+    }
+
+    /// The rows as they are, of a snapshot that may show what was.
+    fn present(&self) -> Present<'_> {
+        Present { rows: &self.rows, namespace: self.namespace, now: self.now }
     }
 
     /// The same moment, seen in another namespace.
@@ -75,7 +80,7 @@ impl Read for Snapshot {
     fn get(&self, key: &Key) -> Result<Option<Row>> {
         match &self.past {
             None => self.rows.get(key.as_bytes()),
-            Some(past) => past.get(&Present(self), key),
+            Some(past) => past.get(&self.present(), key),
         }
     }
 
@@ -87,44 +92,8 @@ impl Read for Snapshot {
         visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
     ) -> Result<()> {
         match &self.past {
-            None => Present(self).scan(from, to, page, visit),
-            Some(past) => past.scan(&Present(self), from, to, page, visit),
+            None => self.present().scan(from, to, page, visit),
+            Some(past) => past.scan(&self.present(), from, to, page, visit),
         }
-    }
-}
-
-/// The rows as they are, of a snapshot that may show what was.
-struct Present<'a>(&'a Snapshot);
-
-impl Read for Present<'_> {
-    fn namespace(&self) -> NamespaceId {
-        self.0.namespace
-    }
-
-    fn now(&self) -> Timestamp {
-        self.0.now
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Row>> {
-        self.0.rows.get(key.as_bytes())
-    }
-
-    fn scan(
-        &self,
-        from: &Key,
-        to: Option<&Key>,
-        page: Page,
-        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
-    ) -> Result<()> {
-        if to.is_some_and(|to| to <= from) {
-            return Ok(());
-        }
-        for entry in self.0.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
-            let (key, row) = entry?;
-            if !visit(Key::from_bytes(key), row)? {
-                break;
-            }
-        }
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 use crate::history::{self, HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
 use crate::mutation::{Change, Mutation, Names, Seal};
-use crate::read::Read;
+use crate::read::{Present, Read};
 use crate::rows::{Direction, Reader, Row};
 use crate::{Page, Table};
 
@@ -215,8 +215,8 @@ impl<'a> Tx<'a> {
     }
 
     /// The rows without what this batch does to them: what ends with it is not history yet.
-    pub(crate) fn before(&self) -> Before<'_> {
-        Before(self)
+    pub(crate) fn before(&self) -> Present<'_> {
+        Present { rows: self.rows, namespace: self.namespace, now: self.now }
     }
 
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
@@ -252,42 +252,6 @@ impl<'a> Tx<'a> {
             decided.rows.push((key, write.after));
         }
         Ok(decided)
-    }
-}
-
-/// The rows before the batch, in-flight batches included, as [`Tx::before`] gives them.
-pub(crate) struct Before<'a>(&'a Tx<'a>);
-
-impl Read for Before<'_> {
-    fn namespace(&self) -> NamespaceId {
-        self.0.namespace
-    }
-
-    fn now(&self) -> Timestamp {
-        self.0.now
-    }
-
-    fn get(&self, key: &Key) -> Result<Option<Row>> {
-        self.0.rows.get(key.as_bytes())
-    }
-
-    fn scan(
-        &self,
-        from: &Key,
-        to: Option<&Key>,
-        page: Page,
-        visit: &mut dyn FnMut(Key, Row) -> Result<bool>,
-    ) -> Result<()> {
-        if to.is_some_and(|to| to <= from) {
-            return Ok(());
-        }
-        for entry in self.0.rows.scan(from.as_bytes(), to.map(Key::as_bytes), page.direction()) {
-            let (key, row) = entry?;
-            if !visit(Key::from_bytes(key), row)? {
-                break;
-            }
-        }
-        Ok(())
     }
 }
 
