@@ -194,8 +194,11 @@ const UNITS: [(&str, i64); 7] = [
 /// A duration in microseconds: digits and a unit, once or more often, the longer units first; `null` takes a time to live
 /// away.
 fn duration_us(text: &str) -> Option<Value> {
-    if text == "null" {
-        return Some(Value::Null);
+    match text {
+        "null" => return Some(Value::Null),
+        // Nothing is nothing in every unit.
+        "0" => return Some(0.into()),
+        _ => {}
     }
     let (mut rest, mut units, mut total) = (text, &UNITS[..], 0i64);
     loop {
@@ -285,6 +288,7 @@ mod tests {
     #[test]
     fn durations_are_sums_of_units_the_longest_first() {
         for (text, us) in [
+            ("0", 0),
             ("0s", 0),
             ("90s", 90_000_000),
             ("1h30m", 5_400_000_000),

@@ -29,7 +29,7 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
 
 fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
-    if matches!(name, "batch" | "log" | "verify" | "inspect" | "tour") {
+    if matches!(name, "batch" | "log" | "verify" | "inspect" | "tour" | "watch" | "backup" | "restore") {
         context.refuse_as_of()?;
     }
     match name {
