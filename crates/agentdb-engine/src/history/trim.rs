@@ -38,7 +38,7 @@ struct Stands {
 }
 
 /// Of one noun of one namespace.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Stand {
     /// Where to go on; the end of a round if `None`.
     next: Option<Key>,

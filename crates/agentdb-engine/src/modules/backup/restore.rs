@@ -184,6 +184,12 @@ impl Backups {
 
     /// The backups that lead to the target: the one whose rows are taken, then those whose log goes on from there.
     fn choose(&self, request: &Restore, target: Target) -> Result<Vec<Manifest>> {
+        if let (Some(name), Target::Backup) = (&request.backup, target) {
+            // One that is named needs no other, which may be damaged.
+            let named = Manifest::read(&self.vault, name)?
+                .filter(|m| request.database.as_ref().is_none_or(|id| *id == m.backup.database));
+            return named.map(|m| vec![m]).ok_or_else(|| not_found(self.place(), name));
+        }
         let manifests = Manifest::all(&self.vault)?;
         let is_wanted = |m: &&Manifest| {
             request.database.as_ref().is_none_or(|id| *id == m.backup.database)

@@ -273,6 +273,25 @@ fn damage_in_any_object_is_found_and_never_restored() {
 }
 
 #[test]
+fn a_backup_that_is_named_is_restored_beside_a_damaged_one() {
+    let db = TestDb::new(31);
+    put(&db, 1);
+    let sound = take(&db);
+    put(&db, 2);
+    let damaged = take(&db);
+    let is_manifest = |path: &&PathBuf| path.ends_with(Path::new("manifests").join(&damaged.name));
+    let path = objects(&db.world).iter().find(is_manifest).unwrap().clone();
+    db.world.flip_bit(&path, 20, 1).unwrap();
+    let named = |name: &str, dir: &str| Restore { backup: Some(name.to_owned()), ..to(dir) };
+    let err = restore(&db.world, &named(&damaged.name, "/damaged")).unwrap_err();
+    assert_eq!(err.code(), Code::BackupCorrupt);
+    assert_eq!(restore(&db.world, &named("never taken", "/none")).unwrap_err().code(), Code::BackupNotFound);
+    let restored = restore(&db.world, &named(&sound.name, "/sound")).unwrap();
+    assert_eq!((restored.backup, restored.lsn), (sound.name, sound.lsn));
+    assert_eq!(open_restored(&db.world, "/sound").unwrap().lsn(), sound.lsn);
+}
+
+#[test]
 fn a_sealed_store_tells_nothing_without_its_key() {
     let db = TestDb::new(6);
     db.write(state::Put::new("ann", "plan", json!("a very secret plan"))).unwrap();
