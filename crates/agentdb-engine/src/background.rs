@@ -17,6 +17,8 @@ const SWEEP_EVERY: Duration = Duration::from_millis(500);
 /// The pause between two pieces of the log's next segment, which leaves the disk to the log. A piece has 256 KiB: the segment
 /// is there in time unless the log grows by more than some 50 MiB a second.
 const FILL_PAUSE: Duration = Duration::from_millis(4);
+/// How soon a job that waits for other threads looks again.
+const WORK_PAUSE: Duration = Duration::from_millis(5);
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
@@ -32,6 +34,7 @@ impl Background {
             background.spawn("agentdb-drain", drain)?;
             background.spawn("agentdb-merge", merge)?;
             background.spawn("agentdb-maintain", maintain)?;
+            background.spawn("agentdb-work", work)?;
         }
         Ok(background)
     }
@@ -51,6 +54,7 @@ impl Drop for Background {
         self.core.drainer.set();
         self.core.merger.set();
         self.core.maintenance.set();
+        self.core.worker.set();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             thread.join();
@@ -126,5 +130,17 @@ fn maintain(core: &Arc<Core>) {
         if !stopped(core) {
             core.maintenance.wait(SWEEP_EVERY);
         }
+    }
+}
+
+fn work(core: &Arc<Core>) {
+    while !stopped(core) {
+        let pause = match core.step(Task::Work) {
+            Ok(true) => continue,
+            Ok(false) if core.jobs.is_busy() => WORK_PAUSE,
+            // The next round takes the job again, where it stopped.
+            Ok(false) | Err(_) => IDLE,
+        };
+        core.worker.wait(pause);
     }
 }

@@ -18,6 +18,7 @@ use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
 use crate::modules::backup::RESTORING;
 use crate::modules::blob::{self, Blobs};
+use crate::modules::job::{self, Jobs};
 use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
@@ -91,11 +92,13 @@ pub enum Task {
     Compact,
     /// Let go of history that is kept long enough.
     Trim,
+    /// Go on with a job.
+    Work,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 12] = [
+    pub const ALL: [Task; 13] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
@@ -108,6 +111,7 @@ impl Task {
         Task::Collect,
         Task::Compact,
         Task::Trim,
+        Task::Work,
     ];
 }
 
@@ -154,6 +158,7 @@ pub(crate) struct Core {
     pub(crate) drainer: Signal,
     pub(crate) merger: Signal,
     pub(crate) maintenance: Signal,
+    pub(crate) worker: Signal,
     pub(crate) stop: AtomicBool,
     pub(crate) failed: OnceLock<Error>,
     /// Numbers of namespaces that were deleted, and the LSNs that did it.
@@ -164,6 +169,7 @@ pub(crate) struct Core {
     pub(crate) sweeper: Sweeper,
     pub(crate) moments: Moments,
     pub(crate) trimmer: Trimmer,
+    pub(crate) jobs: Jobs,
 }
 
 /// Counts since opening.
@@ -420,6 +426,7 @@ fn assemble(
         drainer: Signal::default(),
         merger: Signal::default(),
         maintenance: Signal::default(),
+        worker: Signal::default(),
         stop: AtomicBool::new(false),
         failed: OnceLock::new(),
         dead: RwLock::default(),
@@ -428,6 +435,7 @@ fn assemble(
         sweeper: Sweeper::default(),
         moments: Moments::default(),
         trimmer: Trimmer::default(),
+        jobs: Jobs::default(),
     }
 }
 
@@ -493,6 +501,9 @@ impl Core {
         }
         if body.is_some() {
             self.sweeper.note(key, lsn);
+            if self.jobs.note(key, lsn) {
+                self.worker.set();
+            }
         }
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
@@ -568,6 +579,7 @@ impl Core {
             }
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Trim => self.check_failed().and_then(|()| history::step(self)),
+            Task::Work => self.check_failed().and_then(|()| job::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()
@@ -598,7 +610,7 @@ impl Core {
         let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { self.settled_lsn() };
         let drained = self.rows.drain(settled)?;
         if drained == Drained::Table {
-            self.trim()?;
+            self.trim(self.options.log_retention_bytes)?;
             self.merger.set();
             if self.options.background {
                 self.maintenance.set();
@@ -609,14 +621,14 @@ impl Core {
         Ok(drained != Drained::Nothing)
     }
 
-    /// Lets go of log segments that no view needs and that exceed what is kept. Writers do not wait for it.
-    fn trim(&self) -> Result<()> {
+    /// Lets go of log segments that no view needs and that exceed these bytes. Writers do not wait for it.
+    pub(crate) fn trim(&self, kept_bytes: u64) -> Result<()> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         let drained = self.rows.persisted().lsn;
         while !self.is_backed_up() {
             let old = {
                 let log = &mut self.lock_sequencer().log;
-                if log.bytes() > self.options.log_retention_bytes { log.let_go(drained) } else { None }
+                if log.bytes() > kept_bytes { log.let_go(drained) } else { None }
             };
             match old {
                 Some(old) => old.remove()?,

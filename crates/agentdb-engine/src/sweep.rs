@@ -372,4 +372,15 @@ impl Core {
         let queued = self.enqueue(namespace, vec![write], WriteOptions::default(), Origin::Engine)?;
         self.drive_until(&queued).map(drop)
     }
+
+    /// The same of one whose answer is wanted.
+    pub(crate) fn decide_internal<R: WriteRequest>(
+        self: &Arc<Self>,
+        namespace: NamespaceId,
+        request: R,
+    ) -> Result<R::Response> {
+        let options = WriteOptions::default();
+        let queued = self.enqueue(namespace, vec![Box::new(request)], options, Origin::Engine)?;
+        Ok(crate::request::typed::<R>(self.clone(), queued).wait()?.response)
+    }
 }

@@ -5,7 +5,7 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 13] = [
+const APART: [&str; 19] = [
     "backup.create",
     "backup.delete",
     "backup.list",
@@ -13,9 +13,15 @@ const APART: [&str; 13] = [
     "backup.restore",
     "backup.verify",
     "blob.get",
+    "database.compact",
     "database.digest",
     "database.info",
     "database.verify",
+    "job.cancel",
+    "job.get",
+    "job.list",
+    "job.pause",
+    "job.resume",
     "log.read",
     "namespace.get",
     "namespace.list",
@@ -71,6 +77,14 @@ fn every_seed_holds_and_everything_happens() {
         "batches of Sweep",
         "batches of Collect",
         "batches of Trim",
+        "batches of Work",
+        "jobs begun",
+        "jobs done",
+        "done job.cancel",
+        "done job.pause",
+        "done job.resume",
+        "refused job_ended",
+        "refused job_not_found",
         "mutation put",
         "mutation delete",
         "mutation add",

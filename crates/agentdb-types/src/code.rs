@@ -355,6 +355,10 @@ codes! {
         "no backup in {store} leads to {target}; they lead to: {reached}"
         "The LSN or the time lies before the first backup, after the last one, or in a stretch whose log was trimmed before the next backup was taken."
         "Choose one that the message names.";
+    2023 JobNotFound NotFound "job_not_found"
+        "there is no job {job}"
+        "The job was never begun, or ended so long ago that it is not kept any more."
+        "List the jobs with job.list.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -412,6 +416,22 @@ codes! {
         "tool call {key} of {owner} is {state} already"
         "A call whose outcome was told was told another one, or was renewed or resolved."
         "Read the outcome that is recorded; it stays.";
+    3020 JobEnded Conflict "job_ended"
+        "job {job} is {state} already"
+        "A job that has ended was to rest, to go on or to be given up."
+        "Begin a new one if there is more to do.";
+    3021 JobCancelled Conflict "job_cancelled"
+        "job {job} was cancelled"
+        "Someone gave the job up with job.cancel while it was done or waited for."
+        "Begin it again if it is wanted after all.";
+    3022 JobFailed Conflict "job_failed"
+        "job {job} failed: {reason}"
+        "A job that was waited for ended with an error."
+        "Mend what the message names, and begin a new one.";
+    3023 JobFenced Conflict "job_fenced"
+        "job {job} is not held under epoch {epoch} any more"
+        "Whoever did the job was taken for dead, and the job was taken over or let go."
+        "Do not go on with it. Begin it again.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

@@ -46,3 +46,7 @@ pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;
 pub const PATH_SEGMENTS: usize = 32;
 /// Vectors of one item.
 pub const ITEM_VECTORS: usize = 100;
+/// How long a job that has ended is kept: seven days, in microseconds.
+pub const JOB_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// How long whoever does a job is believed to do it without a word, in microseconds.
+pub const JOB_LEASE_US: i64 = 30 * 1_000_000;

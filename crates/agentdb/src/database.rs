@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use agentdb_engine::modules::backup;
 use agentdb_engine::modules::database::{LogEntry, Progress, Report};
+use agentdb_engine::modules::job::{Compact, Compacted};
 use agentdb_engine::{Engine, Operation, Segment, Stats, StoredFile, TextEncoder};
 use agentdb_types::{Code, Lsn, Result};
 
-use crate::{Backups, Namespace, Namespaces, OpenOptions};
+use crate::{Backups, Job, Jobs, Namespace, Namespaces, OpenOptions};
 
 /// An open database. Clones share it; it is closed when the last clone and the last [`Namespace`] go.
 #[derive(Clone)]
@@ -263,6 +264,37 @@ impl Database {
         progress: &mut dyn FnMut(backup::Progress),
     ) -> Result<backup::Backup> {
         self.engine.backup(backups.engine(), full, progress)
+    }
+
+    /// Begins to merge the runs of rows into their deepest level: what was replaced or deleted takes no space then, and reads
+    /// look into few runs. The database does that by itself as it grows; this does all of it at once, in the background.
+    ///
+    /// # Errors
+    /// Those of a write.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// # db.namespace("default")?.state("agent-7").put("plan", agentdb::json!(1)).wait()?;
+    /// let compact = agentdb::modules::job::Compact { trim_log: true };
+    /// let compacted = db.compact(&compact)?.wait(&mut |_progress| {})?;
+    /// assert_eq!(compacted.runs, 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn compact(&self, request: &Compact) -> Result<Job<Compacted>> {
+        Ok(Job::new(self.engine.clone(), self.engine.begin_compaction(request)?))
+    }
+
+    /// The jobs: get, list, pause, resume, cancel.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path())?;
+    /// assert!(db.jobs().list(Default::default())?.items.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn jobs(&self) -> Jobs {
+        Jobs::new(self.engine.clone())
     }
 
     /// The operation table.

@@ -4,6 +4,7 @@ mod backup;
 mod batch;
 mod blob;
 mod inspect;
+mod job;
 mod log;
 mod operation;
 mod operations;

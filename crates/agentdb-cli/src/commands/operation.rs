@@ -32,6 +32,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "blob.get" => super::blob::get(context, request)?,
         "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,
+        "database.compact" => return super::job::compact(context, request),
         "database.verify" => return super::verify::run(context),
         name if name.starts_with("backup.") => return super::backup::run(context, name, request),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),

@@ -228,6 +228,7 @@ fn write_the_corpus() {
                     Table::ChannelVersion => "channel_version_row",
                     Table::ChannelContent => "channel_content_row",
                     Table::ToolCall => "tool_call_row",
+                    Table::Job => "job_row",
                     Table::Item => "item_row",
                     Table::ItemExpiry => "item_expiry_row",
                     Table::ItemIndex => "item_index_row",

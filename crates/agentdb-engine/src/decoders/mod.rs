@@ -38,6 +38,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("item_expiry_row", rows::item_expiry),
         ("item_index_row", rows::item_index),
         ("item_row", rows::item),
+        ("job_row", rows::job),
         ("json", text::json),
         ("key", rows::key),
         ("key_file", log::key_file),

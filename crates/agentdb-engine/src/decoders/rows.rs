@@ -10,7 +10,7 @@ use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
 use crate::modules::{
-    checkpoint as checkpoints, collection, item as items, namespace, record, session, state,
+    checkpoint as checkpoints, collection, item as items, job as jobs, namespace, record, session, state,
     tool_call as calls,
 };
 use crate::vectors::VectorRow;
@@ -73,6 +73,10 @@ pub(super) fn moments(bytes: &[u8]) -> bool {
     let Ok(chunk) = history::Chunk::decode(Lsn(1), bytes) else { return false };
     assert_eq!(chunk.encode(), bytes);
     true
+}
+
+pub(super) fn job(bytes: &[u8]) -> bool {
+    of_json::<jobs::Stored>(bytes)
 }
 
 pub(super) fn tool_call(bytes: &[u8]) -> bool {

@@ -92,7 +92,7 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     use crate::modules::{
-        blob::row::BlobRow, checkpoint, collection, item, namespace, record, session, state, tool_call,
+        blob::row::BlobRow, checkpoint, collection, item, job, namespace, record, session, state, tool_call,
     };
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
@@ -121,6 +121,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),
         Table::SessionTally => Some(session::Tally::decode(row).ok()?.encode()),
+        Table::Job => of_json::<job::Stored>(row),
         Table::Session => of_json::<session::Head>(row),
         Table::Message => of_json::<session::message::Body>(row),
         Table::Blob => BlobRow::decode(&row.body).ok()?.encode().ok(),

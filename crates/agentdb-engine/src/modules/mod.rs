@@ -6,6 +6,7 @@ pub mod checkpoint;
 pub mod collection;
 pub mod database;
 pub mod item;
+pub mod job;
 pub mod namespace;
 pub mod record;
 pub mod retention;
@@ -38,6 +39,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(collection::operations());
     operations.extend(database::operations());
     operations.extend(item::operations());
+    operations.extend(job::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
     operations.extend(retention::operations());
@@ -68,6 +70,7 @@ pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
         Some(Table::Session) => session::expire(tx, key),
         Some(Table::ToolCall) => tool_call::expire(tx, key),
         Some(Table::Item) => item::expire(tx, key),
+        Some(Table::Job) => job::expire(tx, key),
         Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
         _ => Err(Error::new(Code::RowsCorrupt)
             .with("reason", format_args!("an expiry of a table without expiries, at {}", tx.lsn()))),

@@ -111,6 +111,8 @@ pub(crate) struct Base {
     installing: Mutex<()>,
     pub(super) drain: Mutex<Option<Drain>>,
     pub(super) compaction: Mutex<Option<Compaction>>,
+    /// The next level to empty, while everything is to be merged into the deepest one.
+    pub(super) emptied: Mutex<Option<usize>>,
 }
 
 /// A run in its place, and the generation of the manifest that brought it.
@@ -164,6 +166,7 @@ impl Base {
             installing: Mutex::default(),
             drain: Mutex::default(),
             compaction: Mutex::default(),
+            emptied: Mutex::default(),
         })
     }
 

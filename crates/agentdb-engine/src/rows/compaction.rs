@@ -29,6 +29,8 @@ type Source = Box<dyn Iterator<Item = Result<Version>> + Send>;
 
 /// A merge under way.
 pub(super) struct Compaction {
+    /// The level that it empties, if that was asked for.
+    empties: Option<usize>,
     /// The numbers of the runs that it replaces.
     inputs: BTreeSet<u64>,
     rows: Merged<Source>,
@@ -43,6 +45,8 @@ pub(super) struct Compaction {
 /// What to merge: runs of a level, and those of the next one that they overlap.
 struct Plan {
     from: usize,
+    /// Whether it is all of that level, because it was asked for.
+    empties: bool,
     upper: Vec<Arc<Run>>,
     lower: Vec<Arc<Run>>,
 }
@@ -53,6 +57,57 @@ impl Base {
         self.snapshot().levels.first().is_some_and(|level| level.len() >= LEVEL_0_LIMIT)
     }
 
+    /// Asks for everything that is in the base now to be merged into its deepest level, whatever the levels hold: each key once,
+    /// and nothing of what is deleted. [`Base::compact`] does it. Nothing of it is kept across a restart.
+    pub(crate) fn compact_wholly(&self) {
+        self.emptied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(0);
+    }
+
+    /// Takes that back.
+    pub(crate) fn stop_compacting_wholly(&self) {
+        self.emptied.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Whether that is asked for, and not done.
+    pub(crate) fn is_compacting_wholly(&self) -> bool {
+        self.emptied.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Bytes of the levels that are still to be emptied.
+    pub(crate) fn bytes_to_compact(&self) -> u64 {
+        let Some(next) = *self.emptied.lock().unwrap_or_else(PoisonError::into_inner) else { return 0 };
+        let rows = self.snapshot();
+        let deepest = deepest(&rows).max(1);
+        let sinking = rows.levels.iter().take(deepest).skip(next).flatten();
+        sinking.map(|placed| placed.run.file_bytes).sum()
+    }
+
+    /// The next level to empty, all of it; from the top down, so that a row sinks to the deepest one.
+    fn plan_emptying(&self, rows: &BaseSnapshot) -> Option<Plan> {
+        let mut next = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        let deepest = deepest(rows);
+        while let Some(from) = *next {
+            let upper = runs_of(rows, from);
+            if from > 0 && from >= deepest {
+                *next = None;
+            } else if upper.is_empty() {
+                *next = Some(from + 1);
+            } else {
+                let lower = overlapped(rows, from + 1, &upper);
+                return Some(Plan { from, empties: true, upper, lower });
+            }
+        }
+        None
+    }
+
+    /// A level was emptied: what lies in it now came later.
+    fn emptied(&self, level: usize) {
+        let mut next = self.emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        if *next == Some(level) {
+            *next = Some(level + 1);
+        }
+    }
+
     /// Does a piece of compaction; returns whether there was any. One thread at a time does.
     pub(crate) fn compact(&self) -> Result<bool> {
         let mut slot = self.compaction.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,12 +115,17 @@ impl Base {
             Some(compaction) => Some(compaction),
             None => {
                 let rows = self.snapshot();
-                plan(&rows, self.options.level_bytes).map(|plan| Compaction::new(self, &rows, &plan))
+                let plan = self.plan_emptying(&rows).or_else(|| plan(&rows, self.options.level_bytes));
+                plan.map(|plan| Compaction::new(self, &rows, &plan))
             }
         };
         let Some(mut compaction) = begun else { return Ok(false) };
         if compaction.step(self)? {
+            let empties = compaction.empties;
             compaction.finish(self)?;
+            if let Some(level) = empties {
+                self.emptied(level);
+            }
         } else {
             *slot = Some(compaction);
         }
@@ -73,36 +133,49 @@ impl Base {
     }
 }
 
+/// What the sizes of the levels call for.
 fn plan(rows: &BaseSnapshot, level_bytes: u64) -> Option<Plan> {
-    let level = |number: usize| -> Vec<Arc<Run>> {
-        rows.levels.get(number).into_iter().flatten().map(|placed| placed.run.clone()).collect()
-    };
-    let zero = level(0);
+    let zero = runs_of(rows, 0);
     if zero.len() >= LEVEL_0_RUNS {
-        // What is written spans all of them: nothing of level 1 may lie between.
-        let first = zero.iter().map(|run| run.first_key()).min()?.to_vec();
-        let last = zero.iter().map(|run| run.last_key()).max()?.to_vec();
-        let lower = level(1).into_iter().filter(|run| run.overlaps(&first, &last)).collect();
-        return Some(Plan { from: 0, upper: zero, lower });
+        let lower = overlapped(rows, 1, &zero);
+        return Some(Plan { from: 0, empties: false, upper: zero, lower });
     }
     let mut limit = level_bytes;
     for from in 1..rows.levels.len() {
-        let runs = level(from);
+        let runs = runs_of(rows, from);
         if runs.iter().map(|run| run.file_bytes).sum::<u64>() > limit {
-            let below = level(from + 1);
-            let overlapped =
-                |run: &Arc<Run>| below.iter().filter(|b| overlap(run, b)).cloned().collect::<Vec<_>>();
             // The run that moves the most for the least rewriting.
             let cost = |run: &Arc<Run>| {
-                let rewritten: u64 = overlapped(run).iter().map(|b| b.file_bytes).sum();
+                let below = overlapped(rows, from + 1, std::slice::from_ref(run));
+                let rewritten: u64 = below.iter().map(|b| b.file_bytes).sum();
                 (rewritten * 1_000 / run.file_bytes.max(1), Reverse(run.file_bytes), run.number)
             };
-            let upper = runs.iter().min_by_key(|run| cost(run))?.clone();
-            return Some(Plan { from, lower: overlapped(&upper), upper: vec![upper] });
+            let upper = vec![runs.iter().min_by_key(|run| cost(run))?.clone()];
+            let lower = overlapped(rows, from + 1, &upper);
+            return Some(Plan { from, empties: false, upper, lower });
         }
         limit = limit.saturating_mul(RATIO);
     }
     None
+}
+
+/// The deepest level that holds anything.
+fn deepest(rows: &BaseSnapshot) -> usize {
+    rows.levels.iter().rposition(|level| !level.is_empty()).unwrap_or(0)
+}
+
+fn runs_of(rows: &BaseSnapshot, level: usize) -> Vec<Arc<Run>> {
+    rows.levels.get(level).into_iter().flatten().map(|placed| placed.run.clone()).collect()
+}
+
+/// The runs of a level that lie between the first and the last key of others: what those become spans all of that.
+fn overlapped(rows: &BaseSnapshot, level: usize, upper: &[Arc<Run>]) -> Vec<Arc<Run>> {
+    let first = upper.iter().map(|run| run.first_key()).min();
+    let last = upper.iter().map(|run| run.last_key()).max();
+    let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
+    let mut below = runs_of(rows, level);
+    below.retain(|run| run.overlaps(first, last));
+    below
 }
 
 fn overlap(a: &Run, b: &Run) -> bool {
@@ -123,6 +196,7 @@ impl Compaction {
         let below = rows.levels.iter().skip(target + 1).flatten();
         let remembered = below.into_iter().any(|placed| all().any(|run| overlap(run, &placed.run)));
         Compaction {
+            empties: plan.empties.then_some(plan.from),
             inputs: all().map(|run| run.number).collect(),
             rows: Merged::new(sources, forward),
             target,

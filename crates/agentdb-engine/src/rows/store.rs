@@ -200,6 +200,26 @@ impl Rows {
         });
     }
 
+    /// Everything that is in the base now is merged into its deepest level; [`Rows::compact`] does it.
+    pub(crate) fn compact_wholly(&self) {
+        self.base.compact_wholly();
+    }
+
+    /// Takes that back.
+    pub(crate) fn stop_compacting_wholly(&self) {
+        self.base.stop_compacting_wholly();
+    }
+
+    /// Whether that is asked for, and not done.
+    pub(crate) fn is_compacting_wholly(&self) -> bool {
+        self.base.is_compacting_wholly()
+    }
+
+    /// Bytes of runs that are still to sink, while that is asked for.
+    pub(crate) fn bytes_to_compact(&self) -> u64 {
+        self.base.bytes_to_compact()
+    }
+
     pub(crate) fn stats(&self) -> BaseStats {
         self.base.stats()
     }

@@ -197,6 +197,7 @@ impl Sim {
         self.check_visible(&engine, true)?;
         self.check_digests(&engine)?;
         self.check_backups()?;
+        self.check_jobs()?;
         if self.dice.chance(1, 3) { self.verify(&engine) } else { Ok(()) }
     }
 
@@ -228,6 +229,7 @@ impl Sim {
     pub(super) fn finish(&mut self) -> Check {
         self.sequence_all()?;
         self.settle()?;
+        self.finish_jobs()?;
         for (name, by) in self.world.counters() {
             self.report.count(&format!("disk {name}"), by);
         }

@@ -2,6 +2,7 @@
 
 mod backup;
 mod crash;
+mod job;
 mod read;
 mod task;
 mod watch;
@@ -94,6 +95,7 @@ struct Sim {
     doubting: bool,
     restarts: u64,
     taken: backup::Taken,
+    begun: job::Begun,
     report: Report,
     trace: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl Sim {
             doubting: false,
             restarts: 0,
             taken: backup::Taken::default(),
+            begun: job::Begun::default(),
             report: Report::default(),
             trace: Vec::new(),
         }
@@ -224,6 +227,7 @@ impl Sim {
             20 if self.dice.chance(1, 6) => self.settle()?,
             21 if self.dice.chance(1, 2) => self.back_up()?,
             21 => self.keep()?,
+            22 if self.dice.chance(1, 3) => self.jobs()?,
             22 => self.watch()?,
             _ => {
                 self.read()?;

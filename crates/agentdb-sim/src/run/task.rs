@@ -49,20 +49,32 @@ impl Sim {
     /// Sweeps or collects once: that takes LSNs which the model does not foresee, but changes nothing that anyone sees
     /// except how many records a collection is said to have. Returns whether there was anything to do.
     pub(super) fn maintain(&mut self, task: Task) -> Check<bool> {
+        self.report.count(&format!("task {task:?}"), 1);
+        self.own_work(&format!("{task:?}"), |engine| engine.step(task))
+    }
+
+    /// Does something that is no request of the model's, and that takes LSNs if anything.
+    pub(super) fn own_work(
+        &mut self,
+        what: &str,
+        work: impl FnOnce(&Engine) -> agentdb_types::Result<bool>,
+    ) -> Check<bool> {
         self.sequence_all()?;
+        if self.broken || self.world.is_off() {
+            return Ok(false);
+        }
         let engine = self.engine()?;
         let refused = self.advance()?.is_none();
-        self.report.count(&format!("task {task:?}"), 1);
-        let result = engine.step(task);
-        self.say(format!("{task:?} {result:?}"));
-        // Two batches at most: one that sweeps, one that forgets a swept namespace.
+        let result = work(&engine);
+        self.say(format!("{what} {result:?}"));
+        // Two batches at most: one that sweeps, one that forgets a swept namespace; a job's last report, and its end.
         let reached = match &result {
             Ok(_) => engine.lsn().0,
             Err(err) if err.code() == Code::ClockJump => self.model.lsn,
             Err(_) => self.model.lsn + 2,
         };
         for lsn in self.model.lsn + 1..=reached {
-            self.report.count(&format!("batches of {task:?}"), 1);
+            self.report.count(&format!("batches of {what}"), 1);
             let mut model = self.model.clone();
             model.lsn = lsn;
             self.maintained.insert(lsn);
@@ -71,13 +83,13 @@ impl Sim {
         let before = self.model.lsn;
         match result {
             Ok(worked) => {
-                self.report.count(&format!("worked {task:?}"), u64::from(worked));
+                self.report.count(&format!("worked {what}"), u64::from(worked));
                 // What it committed is durable, and with it everything before.
                 if reached > before {
                     self.durable = reached;
                 }
                 self.model.lsn = reached;
-                if task == Task::Trim {
+                if what == "Trim" {
                     self.learn_trimmed(&engine)?;
                 }
                 self.witness(&engine, before)?;
@@ -87,7 +99,7 @@ impl Sim {
             Err(err) if refused && err.code() == Code::ClockJump => Ok(false),
             Err(err) => {
                 self.unwitnessed.get_or_insert(before);
-                self.excuse("sweeping or collecting", &err).map(|()| false)
+                self.excuse(what, &err).map(|()| false)
             }
         }
     }

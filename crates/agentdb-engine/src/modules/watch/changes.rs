@@ -142,7 +142,8 @@ impl<'a> Batch<'a> {
             | Table::CheckpointByRun
             | Table::ChannelVersion
             | Table::ChannelContent
-            | Table::ChannelContentCount => return Ok(None),
+            | Table::ChannelContentCount
+            | Table::Job => return Ok(None),
         };
         Ok(Some((thing, self.kind(deletes))))
     }

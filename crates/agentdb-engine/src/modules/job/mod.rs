@@ -1,0 +1,95 @@
+//! Jobs: long work of the database itself. A job is a row that tells what was asked for, how far it is, what came of it, and
+//! who does it: a lease with an epoch, the LSN at which it was taken, so that whoever was taken for dead finds out before the
+//! next step.
+//!
+//! *The engine's own* jobs (compaction, forks of namespaces) are done by whoever has the database open, one after another, and go
+//! on after a restart. *A caller's* jobs (backups, exports, imports) need something that only the caller has, a store or a file:
+//! the row makes them seen, paused and cancelled, and whoever did them starts them again after a crash.
+
+mod begin;
+mod cancel;
+pub(crate) mod compact;
+mod get;
+mod journal;
+mod list;
+mod pause;
+mod resume;
+mod row;
+mod runner;
+mod wait;
+#[cfg(test)]
+mod tests;
+
+pub use cancel::Cancel;
+pub use compact::{Compact, Compacted};
+pub use get::Get;
+pub use list::{List, Listed};
+pub use pause::Pause;
+pub use resume::Resume;
+pub use row::{Entry, Failure, Kind, State};
+
+pub(crate) use begin::Begin;
+pub(crate) use journal::{Control, Journal};
+pub(crate) use row::Stored;
+pub(crate) use runner::{Jobs, step};
+
+use agentdb_types::{Code, Error, Result};
+
+use crate::key::{Key, NamespaceId};
+use crate::operation::{Operation, Shape};
+use crate::read::Read;
+use crate::tx::Tx;
+use crate::{Table, row_json, sweep};
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::write::<Cancel>(),
+        Operation::read::<Get>(),
+        Operation::read::<List>(),
+        Operation::write::<Pause>(),
+        Operation::write::<Resume>(),
+        Operation::shaped::<Compact>(Shape::Job),
+    ]
+}
+
+pub(crate) fn key(job: u64) -> Key {
+    Key::new(NamespaceId::SYSTEM, Table::Job).u64(job)
+}
+
+/// The job of this id, if it is there and still kept.
+pub(crate) fn find(rows: &dyn Read, job: u64) -> Result<Option<Stored>> {
+    let row = rows.get(&key(job))?;
+    let stored: Option<Stored> = row.map(|row| row_json::decode(&row)).transpose()?;
+    Ok(stored.filter(|stored| !stored.has_expired(rows.now())))
+}
+
+fn require(rows: &dyn Read, job: u64) -> Result<Stored> {
+    find(rows, job)?.ok_or_else(|| Error::new(Code::JobNotFound).with("job", job))
+}
+
+/// The job of this id, which must not have ended.
+fn require_unended(rows: &dyn Read, job: u64) -> Result<Stored> {
+    let stored = require(rows, job)?;
+    if stored.ended.is_none() {
+        return Ok(stored);
+    }
+    Err(Error::new(Code::JobEnded).with("job", job).with("state", stored.state(rows.now()).name()))
+}
+
+fn store(tx: &mut Tx<'_>, job: u64, mut stored: Stored) -> Result<()> {
+    stored.updated = tx.now();
+    let key = key(job);
+    if let Some(at) = stored.expires() {
+        sweep::schedule(tx, at, &key)?;
+    }
+    tx.put_bookkeeping(key, row_json::encode(&stored)?)
+}
+
+/// Deletes the job of `key` if the time for which it is kept has passed.
+pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    let stored: Option<Stored> = tx.get(key)?.map(|row| row_json::decode(&row)).transpose()?;
+    match stored {
+        Some(stored) if stored.has_expired(tx.now()) => tx.delete_bookkeeping(key.clone()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,213 @@
+//! Doing the engine's own jobs: one at a time, step by step.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agentdb_types::{Code, Error, ErrorKind, Lsn, Result, Timestamp};
+use serde_json::Value;
+
+use super::begin::{End, Outcome, Report, Take};
+use super::compact::Compaction;
+use super::journal::REPORT_EVERY_US;
+use super::row::Status;
+use super::{Failure, Kind, Stored, find};
+use crate::engine::Core;
+use crate::key::{Key, NamespaceId};
+use crate::read::{Page, Read};
+use crate::{Table, row_json};
+
+/// The engine's jobs, as this handle does them.
+#[derive(Default)]
+pub(crate) struct Jobs {
+    /// The batch that changed a job last.
+    changed: AtomicU64,
+    /// One more than the LSN at which no job waited.
+    looked: AtomicU64,
+    working: AtomicBool,
+    running: Mutex<Option<Running>>,
+}
+
+impl Jobs {
+    /// Learns of a row that was put; tells whether it is a job's.
+    pub(crate) fn note(&self, key: &[u8], lsn: Lsn) -> bool {
+        let is_job = Key::table_of(key) == Some(Table::Job as u8);
+        if is_job {
+            self.changed.fetch_max(lsn.0, Ordering::AcqRel);
+        }
+        is_job
+    }
+
+    /// Whether a job may wait that nobody has looked at.
+    fn may_wait(&self) -> bool {
+        self.looked.load(Ordering::Acquire) <= self.changed.load(Ordering::Acquire)
+    }
+
+    /// Whether there is something to do soon.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.working.load(Ordering::Acquire) || self.may_wait()
+    }
+}
+
+/// The job under way.
+struct Running {
+    job: u64,
+    epoch: Lsn,
+    work: Work,
+    reported: Timestamp,
+}
+
+/// What a job does, by its kind.
+enum Work {
+    Compaction(Compaction),
+}
+
+/// What a step of a job did.
+pub(crate) enum Step {
+    /// It waits for other threads.
+    Waiting,
+    /// A piece of the work. A kind whose work is done by other threads has none.
+    #[allow(dead_code, reason = "made by kinds that do their own work")]
+    Worked,
+    /// The last piece; this came of it.
+    Done(Value),
+}
+
+impl Work {
+    fn begin(core: &Arc<Core>, stored: &Stored) -> Result<Work> {
+        match stored.kind {
+            Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
+            Kind::Backup => Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's")),
+        }
+    }
+
+    fn step(&mut self, core: &Arc<Core>) -> Result<Step> {
+        match self {
+            Work::Compaction(work) => work.step(core),
+        }
+    }
+
+    /// How much is done, and how much there is to do.
+    fn progress(&self, core: &Core) -> (u64, u64) {
+        match self {
+            Work::Compaction(work) => work.progress(core),
+        }
+    }
+
+    /// It was paused, cancelled, or lost.
+    fn withdraw(self, core: &Core) {
+        match self {
+            Work::Compaction(_) => Compaction::withdraw(core),
+        }
+    }
+}
+
+/// Does a piece of a job; returns whether it did anything.
+pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
+    let mut running = core.jobs.running.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(current) = running.as_mut() else {
+        if !core.jobs.may_wait() {
+            return Ok(false);
+        }
+        *running = take(core)?;
+        core.jobs.working.store(running.is_some(), Ordering::Release);
+        return Ok(running.is_some());
+    };
+    let stepped = current.step(core);
+    if matches!(stepped, Ok(Stepped::Waiting)) {
+        return Ok(false);
+    }
+    if matches!(stepped, Ok(Stepped::Worked)) {
+        return Ok(true);
+    }
+    if let Some(last) = running.take() {
+        core.jobs.working.store(false, Ordering::Release);
+        last.work.withdraw(core);
+    }
+    stepped.map(|_| true)
+}
+
+enum Stepped {
+    Waiting,
+    Worked,
+    Over,
+}
+
+impl Running {
+    fn step(&mut self, core: &Arc<Core>) -> Result<Stepped> {
+        let stored = find(&core.snapshot(NamespaceId::SYSTEM)?, self.job)?;
+        if !stored.is_some_and(|stored| stored.status == Status::Active && stored.is_held(self.epoch)) {
+            return Ok(Stepped::Over);
+        }
+        let stepped = match self.work.step(core) {
+            Ok(Step::Waiting) => Stepped::Waiting,
+            Ok(Step::Worked) => Stepped::Worked,
+            Ok(Step::Done(result)) => {
+                self.report(core)?;
+                self.end(core, Outcome::Done(result))?;
+                return Ok(Stepped::Over);
+            }
+            // It is the handle that has stopped; the next one goes on.
+            Err(err) if core.check_failed().is_err() || err.code().kind() == ErrorKind::Unavailable => {
+                return Err(err);
+            }
+            Err(err) if err.code().kind() == ErrorKind::Busy => Stepped::Waiting,
+            Err(err) => {
+                self.end(core, Outcome::Failed(Failure::of(&err)))?;
+                return Ok(Stepped::Over);
+            }
+        };
+        let now = core.clock.read();
+        if now.micros() - self.reported.micros() >= REPORT_EVERY_US {
+            self.reported = now;
+            self.report(core)?;
+        }
+        Ok(stepped)
+    }
+
+    fn report(&self, core: &Arc<Core>) -> Result<()> {
+        let (done, total) = self.work.progress(core);
+        let report = Report { job: self.job, epoch: self.epoch, done, total };
+        allow_fenced(core.decide_internal(NamespaceId::SYSTEM, report))
+    }
+
+    fn end(&self, core: &Arc<Core>, outcome: Outcome) -> Result<()> {
+        let end = End { job: self.job, epoch: self.epoch, outcome };
+        allow_fenced(core.decide_internal(NamespaceId::SYSTEM, end))
+    }
+}
+
+/// Who has lost a job finds out at the next step.
+fn allow_fenced(told: Result<()>) -> Result<()> {
+    match told {
+        Err(err) if matches!(err.code(), Code::JobFenced | Code::JobNotFound) => Ok(()),
+        told => told,
+    }
+}
+
+/// Takes the first job that waits. Whoever held one of the engine's jobs before is gone: the directory has one owner, and this
+/// handle does one job at a time.
+fn take(core: &Arc<Core>) -> Result<Option<Running>> {
+    let system = core.snapshot(NamespaceId::SYSTEM)?;
+    let mut waiting = Vec::new();
+    system.scan_prefix(&system.key(Table::Job), Page::Forward, &mut |key, row| {
+        let stored: Stored = row_json::decode(&row)?;
+        if stored.kind.is_engines() && stored.status == Status::Active {
+            waiting.push((key.components().u64()?, stored));
+        }
+        Ok(waiting.is_empty())
+    })?;
+    let Some((job, stored)) = waiting.pop() else {
+        core.jobs.looked.store(system.lsn().0 + 1, Ordering::Release);
+        return Ok(None);
+    };
+    let taken = core.decide_internal(NamespaceId::SYSTEM, Take { job })?;
+    let Some(epoch) = taken else { return Ok(None) };
+    match Work::begin(core, &stored) {
+        Ok(work) => Ok(Some(Running { job, epoch, work, reported: core.clock.read() })),
+        Err(err) => {
+            let outcome = Outcome::Failed(Failure::of(&err));
+            allow_fenced(core.decide_internal(NamespaceId::SYSTEM, End { job, epoch, outcome }))?;
+            Ok(None)
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The engine's jobs on a simulated machine, and a caller's.
+
+use agentdb_types::{Code, Error, Result, limits};
+use serde_json::{Value, json};
+
+use super::{Cancel, Compact, Compacted, Control, Entry, Get, Journal, Kind, List, Pause, Resume, State};
+use crate::modules::state::{Delete, Put};
+use crate::modules::testing::TestDb;
+use crate::{NamespaceId, Table, Task};
+
+fn state_of(db: &TestDb, job: u64) -> State {
+    db.read(Get { job: job }).unwrap().state
+}
+
+/// Drives the engine's own work until a job has ended.
+fn finish(db: &TestDb, job: u64) -> Entry {
+    for _ in 0..10_000 {
+        for task in [Task::Work, Task::Sequence, Task::Sync, Task::Drain, Task::Merge] {
+            db.engine().step(task).unwrap();
+        }
+        let entry = db.read(Get { job: job }).unwrap();
+        if entry.ended.is_some() {
+            return entry;
+        }
+    }
+    panic!("{job} does not end: {:?}", db.read(Get { job: job }));
+}
+
+fn fill(db: &TestDb, round: u64) {
+    for n in 0..50 {
+        db.write(Put::new("agent", format!("key-{n}"), json!([round, n]))).unwrap();
+    }
+    db.drain();
+}
+
+#[test]
+fn a_compaction_leaves_each_row_once_and_nothing_of_what_was_deleted() {
+    let db = TestDb::new(1);
+    for round in 0..9 {
+        fill(&db, round);
+    }
+    for n in 0..49 {
+        db.write(Delete { owner: "agent".into(), key: format!("key-{n}"), expected_version: None }).unwrap();
+    }
+    db.write(crate::modules::retention::Set { noun: crate::HistoryNoun::State, history_us: Some(0) }).unwrap();
+    db.run(Task::Trim);
+    let digest = db.engine().digest(db.namespace).unwrap().1;
+    let job = db.engine().begin_compaction(&Compact { trim_log: true }).unwrap();
+    let entry = finish(&db, job);
+    assert_eq!((entry.state, entry.kind, entry.done), (State::Done, Kind::Compact, entry.total));
+    let done: Compacted = serde_json::from_value(entry.result.unwrap()).unwrap();
+    assert_eq!(done.runs, 1);
+    assert!(done.rows_bytes < done.rows_bytes_before / 2, "{done:?}");
+    assert!(done.log_bytes <= done.log_bytes_before);
+    assert_eq!(db.engine().digest(db.namespace).unwrap().1, digest);
+    assert_eq!(db.rows(Table::State), 1);
+}
+
+#[test]
+fn what_is_written_meanwhile_does_not_keep_a_compaction_from_ending() {
+    let db = TestDb::new(2);
+    fill(&db, 0);
+    let job = db.engine().begin_compaction(&Compact::default()).unwrap();
+    for round in 1..200 {
+        fill(&db, round);
+        db.engine().step(Task::Work).unwrap();
+        db.engine().step(Task::Merge).unwrap();
+        if state_of(&db, job) == State::Done {
+            return;
+        }
+    }
+    panic!("{:?}", state_of(&db, job));
+}
+
+#[test]
+fn the_engines_jobs_rest_go_on_and_outlive_a_handle() {
+    let mut db = TestDb::new(3);
+    fill(&db, 0);
+    let job = db.engine().begin_compaction(&Compact::default()).unwrap();
+    assert_eq!(state_of(&db, job), State::Waiting);
+    db.engine().step(Task::Work).unwrap();
+    assert_eq!(state_of(&db, job), State::Running);
+    assert_eq!(db.write(Pause { job }).unwrap().response.state, State::Paused);
+    for _ in 0..100 {
+        db.engine().step(Task::Work).unwrap();
+        db.engine().step(Task::Merge).unwrap();
+    }
+    assert_eq!(state_of(&db, job), State::Paused);
+    db.reopen().unwrap();
+    for _ in 0..100 {
+        db.engine().step(Task::Work).unwrap();
+    }
+    assert_eq!(state_of(&db, job), State::Paused);
+    db.write(Resume { job }).unwrap();
+    db.engine().step(Task::Work).unwrap();
+    db.reopen().unwrap();
+    assert_eq!(finish(&db, job).state, State::Done);
+    for refused in [
+        db.write(Pause { job }).err(),
+        db.write(Resume { job }).err(),
+        db.write(Cancel { job }).err(),
+    ] {
+        assert_eq!(refused.unwrap().code(), Code::JobEnded);
+    }
+}
+
+#[test]
+fn jobs_are_done_in_their_order_and_a_cancelled_one_never() {
+    let mut db = TestDb::new(4);
+    fill(&db, 0);
+    let begin = || db.engine().begin_compaction(&Compact::default()).unwrap();
+    let jobs = [begin(), begin(), begin()];
+    db.engine().step(Task::Work).unwrap();
+    let cancel = |job: u64| db.write(Cancel { job }).unwrap().response.state;
+    assert_eq!((cancel(jobs[0]), cancel(jobs[1])), (State::Cancelled, State::Cancelled));
+    assert_eq!(cancel(jobs[1]), State::Cancelled);
+    finish(&db, jobs[2]);
+    let listed = |list: List| -> Vec<u64> {
+        db.read(list).unwrap().items.into_iter().map(|entry| entry.job).collect()
+    };
+    assert_eq!(listed(List::default()), jobs);
+    assert_eq!(listed(List { state: Some(State::Cancelled), ..List::default() }), jobs[..2]);
+    assert_eq!(listed(List { kind: Some(Kind::Backup), ..List::default() }), [0; 0]);
+    let waited: Result<Value> = db.engine().wait_for_job(jobs[0], &mut |_| {});
+    assert_eq!(waited.unwrap_err().code(), Code::JobCancelled);
+    // Nobody asks for them for ever.
+    db.world.advance_us(limits::JOB_KEPT_US.unsigned_abs());
+    assert_eq!(listed(List::default()), [0; 0]);
+    db.namespace = NamespaceId::SYSTEM;
+    assert_eq!(db.rows(Table::Job), 3);
+    db.run(Task::Sweep);
+    assert_eq!(db.rows(Table::Job), 0);
+}
+
+#[test]
+fn a_callers_job_is_seen_paused_and_cancelled() {
+    let db = TestDb::new(5);
+    let mut journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
+    let job = db.read(List::default()).unwrap().items.remove(0).job;
+    assert_eq!(state_of(&db, job), State::Running);
+    assert_eq!(journal.report(1, 10).unwrap(), Control::GoOn);
+    db.write(Pause { job }).unwrap();
+    assert_eq!(journal.report(1, 10).unwrap(), Control::Rest);
+    db.write(Resume { job }).unwrap();
+    db.world.advance_us(2_000_000);
+    assert_eq!(journal.report(2, 10).unwrap(), Control::GoOn);
+    assert_eq!(db.read(Get { job }).unwrap().done, 2);
+    drop(journal);
+    assert_eq!(state_of(&db, job), State::Interrupted);
+
+    let mut journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
+    let job = db.read(List { reverse: true, ..List::default() }).unwrap().items.remove(0).job;
+    db.write(Cancel { job }).unwrap();
+    assert_eq!(journal.report(1, 10).unwrap_err().code(), Code::JobCancelled);
+    drop(journal);
+    assert_eq!(state_of(&db, job), State::Cancelled);
+
+    let journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
+    let job = db.read(List { reverse: true, ..List::default() }).unwrap().items.remove(0).job;
+    journal.end(Err(&Error::new(Code::Closed))).unwrap();
+    let waited: Result<Value> = db.engine().wait_for_job(job, &mut |_| {});
+    assert_eq!(waited.unwrap_err().code(), Code::JobFailed);
+    assert_eq!(db.read(Get { job }).unwrap().failure.unwrap().name, "closed");
+}
+
+#[test]
+fn a_lease_that_ends_interrupts_a_callers_job() {
+    let db = TestDb::new(6);
+    let journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
+    let job = db.read(List::default()).unwrap().items.remove(0).job;
+    std::mem::forget(journal);
+    db.world.advance_us(limits::JOB_LEASE_US.unsigned_abs() + 1);
+    assert_eq!(state_of(&db, job), State::Interrupted);
+}
