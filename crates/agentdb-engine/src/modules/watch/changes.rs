@@ -91,7 +91,7 @@ impl<'a> Batch<'a> {
                 let number = parts.u64()?;
                 let sequence = parts.u64()?;
                 let Some(session) = self.owner(Remains::Session, number)? else { return Ok(None) };
-                let message = self.message(number, sequence)?;
+                let message = self.message(number, sequence, deletes)?;
                 Thing::Message { session, message, sequence }
             }
             Table::Blob => Thing::Blob { blob: parts.text()? },
@@ -169,11 +169,19 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The id of a message, which is in the key of another row if it was appended.
-    fn message(&self, number: u64, sequence: u64) -> Result<String> {
-        if let Some(message) = self.entry.names.get(Table::Message, &[number, sequence]) {
-            return Ok(message.to_owned());
+    /// The id of a message: in the key of another row if it was appended, or took the place of one that the batch deletes; else
+    /// told beside the batch.
+    fn message(&self, number: u64, sequence: u64, deletes: bool) -> Result<String> {
+        if !deletes && let Some(message) = self.message_put(number, sequence)? {
+            return Ok(message);
         }
+        match self.entry.names.get(Table::Message, &[number, sequence]) {
+            Some(message) => Ok(message.to_owned()),
+            None => Err(self.unnamed(format_args!("message {sequence} of number {number}"))),
+        }
+    }
+
+    fn message_put(&self, number: u64, sequence: u64) -> Result<Option<String>> {
         let prefix = Key::new(self.namespace, Table::MessageById).u64(number);
         let from = self.entry.mutations.partition_point(|m| m.key[..] < *prefix.as_bytes());
         let ids = self.entry.mutations[from..].iter().take_while(|m| m.key.starts_with(prefix.as_bytes()));
@@ -183,10 +191,10 @@ impl<'a> Batch<'a> {
                 let key = Key::from_bytes(mutation.key.clone());
                 let mut parts = key.components();
                 parts.u64()?;
-                return parts.text();
+                return parts.text().map(Some);
             }
         }
-        Err(self.unnamed(format_args!("message {sequence} of number {number}")))
+        Ok(None)
     }
 
     /// What it means that a number is taken into use, or out of it.
