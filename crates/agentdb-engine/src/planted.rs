@@ -95,6 +95,12 @@ pub enum Bug {
     OtherVersionShown,
     /// Files of blobs go, and the log is trimmed, while a backup reads them.
     BackupHoldsNothing,
+    /// A job that was cancelled goes on.
+    CancelledJobGoesOn,
+    /// A job that rests is taken up when the database is opened.
+    RestingJobTaken,
+    /// A compaction forgets the runs below those that it merges.
+    LowerRunsForgotten,
     /// Deleting a backup takes chunks along that others need.
     SharedChunksCollected,
     /// What a backup put into a directory is not synced.
@@ -104,7 +110,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 47] = [
+    pub const ALL: [Bug; 50] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -150,6 +156,9 @@ impl Bug {
         Bug::DiscardedRowsShown,
         Bug::OtherVersionShown,
         Bug::BackupHoldsNothing,
+        Bug::CancelledJobGoesOn,
+        Bug::RestingJobTaken,
+        Bug::LowerRunsForgotten,
         Bug::SharedChunksCollected,
         Bug::BackupNotSynced,
     ];

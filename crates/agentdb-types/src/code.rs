@@ -428,10 +428,6 @@ codes! {
         "job {job} failed: {reason}"
         "A job that was waited for ended with an error."
         "Mend what the message names, and begin a new one.";
-    3023 JobFenced Conflict "job_fenced"
-        "job {job} is not held under epoch {epoch} any more"
-        "Whoever did the job was taken for dead, and the job was taken over or let go."
-        "Do not go on with it. Begin it again.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

@@ -7,7 +7,7 @@ use agentdb_env::sim::World;
 use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
 use serde_json::{Value, json};
 
-use crate::modules::{self, backup, blob, database, watch};
+use crate::modules::{self, backup, blob, database, job, watch};
 use crate::operation::{Request, decode};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
@@ -96,6 +96,11 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             Ok(())
         }
         _ if name.starts_with("backup.") => back_up(engine, &name, request),
+        "database.compact" => {
+            engine.begin_compaction(&checked::<job::Compact>(request)?)?;
+            while engine.step(Task::Work)? {}
+            Ok(())
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -255,6 +260,19 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("backup.verify", json!({"store": "b"})),
                 line("backup.restore", json!({"store": "b", "dir": "d", "lsn": 1})),
                 line("backup.prune", json!({"store": "b", "keep": 1})),
+            ],
+        ),
+        (
+            "job",
+            vec![
+                line("state.put", state(json!({"value": 1}))),
+                line("database.compact", json!({"trim_log": true})),
+                line("job.pause", json!({"job": 2})),
+                json!({"op": "drain"}),
+                line("job.resume", json!({"job": 2})),
+                line("job.get", json!({"job": 2})),
+                line("job.list", json!({"kind": "compact", "state": "waiting", "limit": 1, "reverse": true})),
+                line("job.cancel", json!({"job": 2})),
             ],
         ),
         (

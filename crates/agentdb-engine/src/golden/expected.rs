@@ -126,6 +126,8 @@ pub(super) fn reads(engine: &Engine) -> Value {
         ("tool_call.list", json!({"state": "unknown", "reverse": true})),
         ("tool_call.list", json!({"state": "claimed"})),
         ("tool_call.list", json!({"tool": "mail"})),
+        ("job.get", json!({"job": 1})),
+        ("job.list", json!({"kind": "compact"})),
         ("item.get", json!({"path": ["users", "ann", "notes"], "key": "n1"})),
         ("item.get", json!({"path": ["users", "*"], "key": "k"})),
         ("item.get_index", json!({})),

@@ -9,6 +9,7 @@ use agentdb_types::{Lsn, json as strict};
 use serde_json::{Value, json};
 
 use super::{DIR, Files, LOG, expected, open, root, sparse, world_of};
+use crate::modules::job::Compact;
 use crate::modules::{blob, state};
 use crate::mutation::{Body, Change, Entry, Mutation, put_entry};
 use crate::{Engine, Key, NamespaceId, Table, Task, WriteOptions, format};
@@ -156,6 +157,7 @@ fn drained(world: &World, engine: &Engine) {
             engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
         }
     }
+    engine.begin_compaction(&Compact { trim_log: true }).unwrap();
     // Moments for more than one chunk.
     for _ in 0..70 {
         play(

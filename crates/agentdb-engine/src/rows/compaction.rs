@@ -93,7 +93,10 @@ impl Base {
             } else if upper.is_empty() {
                 *next = Some(from + 1);
             } else {
-                let lower = overlapped(rows, from + 1, &upper);
+                let mut lower = overlapped(rows, from + 1, &upper);
+                if planted::is(Bug::LowerRunsForgotten) {
+                    lower.pop();
+                }
                 return Some(Plan { from, empties: true, upper, lower });
             }
         }

@@ -1,7 +1,7 @@
 //! The requests of whoever does a job: beginning it, taking it over, telling how far it is, ending it. They are in no table:
 //! nobody can send them.
 
-use agentdb_types::{Code, Error, Lsn, Result, limits};
+use agentdb_types::{Lsn, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::row::{Lease, Status, later};
 use super::{Failure, Kind, Stored, find, store};
 use crate::operation::{About, Request, WriteRequest};
+use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::sweep::internal;
 use crate::tx::Tx;
@@ -75,7 +76,8 @@ impl Request for Take {
 impl WriteRequest for Take {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Option<Lsn>> {
         match find(tx, self.job)? {
-            Some(mut stored) if stored.status == Status::Active => {
+            Some(mut stored) if stored.status == Status::Active || planted::is(Bug::RestingJobTaken) => {
+                stored.status = Status::Active;
                 stored.lease = Some(lease(tx));
                 store(tx, self.job, stored)?;
                 Ok(Some(tx.lsn()))
@@ -85,7 +87,7 @@ impl WriteRequest for Take {
     }
 }
 
-/// Tells how far a job is, and renews the lease.
+/// Tells how far a job is, and renews the lease. The answer is whether the lease counts.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(super) struct Report {
     pub(super) job: u64,
@@ -95,23 +97,23 @@ pub(super) struct Report {
 }
 
 impl Request for Report {
-    type Response = ();
+    type Response = bool;
     const ABOUT: About = internal("internal.report_job");
 }
 
 impl WriteRequest for Report {
-    fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let mut stored = held(tx, self.job, self.epoch)?;
+    fn decide(&self, tx: &mut Tx<'_>) -> Result<bool> {
+        let Some(mut stored) = held(tx, self.job, self.epoch)? else { return Ok(false) };
         if stored.ended.is_none() {
             (stored.done, stored.total) = (self.done, self.total);
             stored.lease = Some(Lease { epoch: self.epoch, ..lease(tx) });
             store(tx, self.job, stored)?;
         }
-        Ok(())
+        Ok(true)
     }
 }
 
-/// Ends a job, or lets go of it.
+/// Ends a job, or lets go of it. Nothing happens if someone else holds it by now.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(super) struct End {
     pub(super) job: u64,
@@ -134,9 +136,9 @@ impl Request for End {
 
 impl WriteRequest for End {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
-        let mut stored = held(tx, self.job, self.epoch)?;
+        let Some(mut stored) = held(tx, self.job, self.epoch)? else { return Ok(()) };
         stored.lease = None;
-        if stored.ended.is_none() {
+        if stored.ended.is_none() || planted::is(Bug::CancelledJobGoesOn) {
             let (status, ended) = match &self.outcome {
                 Outcome::Done(result) => {
                     stored.result = Some(result.clone());
@@ -155,11 +157,7 @@ impl WriteRequest for End {
     }
 }
 
-/// The job that this epoch's holder does.
-fn held(tx: &Tx<'_>, job: u64, epoch: Lsn) -> Result<Stored> {
-    match find(tx, job)? {
-        Some(stored) if stored.is_held(epoch) => Ok(stored),
-        Some(_) => Err(Error::new(Code::JobFenced).with("job", job).with("epoch", epoch)),
-        None => Err(Error::new(Code::JobNotFound).with("job", job)),
-    }
+/// The job that this epoch's holder does, if nobody else does it by now.
+fn held(tx: &Tx<'_>, job: u64, epoch: Lsn) -> Result<Option<Stored>> {
+    Ok(find(tx, job)?.filter(|stored| stored.is_held(epoch)))
 }

@@ -46,7 +46,7 @@ impl Journal {
     /// Tells how far the job is, now and then, and asks what is wanted.
     ///
     /// # Errors
-    /// [`Code::JobCancelled`]; [`Code::JobFenced`] if the lease was lost.
+    /// [`Code::JobCancelled`].
     pub(crate) fn report(&mut self, done: u64, total: u64) -> Result<Control> {
         let now = self.core.clock.read();
         if now.micros() - self.reported.micros() >= REPORT_EVERY_US {

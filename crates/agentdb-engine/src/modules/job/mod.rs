@@ -29,6 +29,7 @@ pub use resume::Resume;
 pub use row::{Entry, Failure, Kind, State};
 
 pub(crate) use begin::Begin;
+#[allow(unused_imports)]
 pub(crate) use journal::{Control, Journal};
 pub(crate) use row::Stored;
 pub(crate) use runner::{Jobs, step};

@@ -13,6 +13,7 @@ use super::row::Status;
 use super::{Failure, Kind, Stored, find};
 use crate::engine::Core;
 use crate::key::{Key, NamespaceId};
+use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::{Table, row_json};
 
@@ -135,7 +136,8 @@ enum Stepped {
 impl Running {
     fn step(&mut self, core: &Arc<Core>) -> Result<Stepped> {
         let stored = find(&core.snapshot(NamespaceId::SYSTEM)?, self.job)?;
-        if !stored.is_some_and(|stored| stored.status == Status::Active && stored.is_held(self.epoch)) {
+        let goes_on = |status| status == Status::Active || planted::is(Bug::CancelledJobGoesOn);
+        if !stored.is_some_and(|stored| goes_on(stored.status) && stored.is_held(self.epoch)) {
             return Ok(Stepped::Over);
         }
         let stepped = match self.work.step(core) {
@@ -167,20 +169,12 @@ impl Running {
     fn report(&self, core: &Arc<Core>) -> Result<()> {
         let (done, total) = self.work.progress(core);
         let report = Report { job: self.job, epoch: self.epoch, done, total };
-        allow_fenced(core.decide_internal(NamespaceId::SYSTEM, report))
+        core.decide_internal(NamespaceId::SYSTEM, report).map(drop)
     }
 
     fn end(&self, core: &Arc<Core>, outcome: Outcome) -> Result<()> {
         let end = End { job: self.job, epoch: self.epoch, outcome };
-        allow_fenced(core.decide_internal(NamespaceId::SYSTEM, end))
-    }
-}
-
-/// Who has lost a job finds out at the next step.
-fn allow_fenced(told: Result<()>) -> Result<()> {
-    match told {
-        Err(err) if matches!(err.code(), Code::JobFenced | Code::JobNotFound) => Ok(()),
-        told => told,
+        core.decide_internal(NamespaceId::SYSTEM, end)
     }
 }
 
@@ -191,7 +185,9 @@ fn take(core: &Arc<Core>) -> Result<Option<Running>> {
     let mut waiting = Vec::new();
     system.scan_prefix(&system.key(Table::Job), Page::Forward, &mut |key, row| {
         let stored: Stored = row_json::decode(&row)?;
-        if stored.kind.is_engines() && stored.status == Status::Active {
+        let waits = stored.status == Status::Active
+            || stored.status == Status::Paused && planted::is(Bug::RestingJobTaken);
+        if stored.kind.is_engines() && waits {
             waiting.push((key.components().u64()?, stored));
         }
         Ok(waiting.is_empty())
@@ -206,7 +202,7 @@ fn take(core: &Arc<Core>) -> Result<Option<Running>> {
         Ok(work) => Ok(Some(Running { job, epoch, work, reported: core.clock.read() })),
         Err(err) => {
             let outcome = Outcome::Failed(Failure::of(&err));
-            allow_fenced(core.decide_internal(NamespaceId::SYSTEM, End { job, epoch, outcome }))?;
+            core.decide_internal(NamespaceId::SYSTEM, End { job, epoch, outcome })?;
             Ok(None)
         }
     }

@@ -160,6 +160,23 @@ fn what_is_emptied_and_filled_in_one_batch_is_told_in_that_order() {
 }
 
 #[test]
+fn a_message_that_takes_the_place_of_another_is_told_by_its_own_id() {
+    let db = TestDb::new(11);
+    let append = |message: &str, owner: &str| {
+        let request = json!({"session": "s", "message": message, "owner": owner, "role": "user", "content": 1});
+        write(&db, "message.append", request)
+    };
+    let first = append("first", "ann");
+    write(&db, "session.delete", json!({"session": "s"}));
+    append("second", "ann");
+    let restored = write(&db, "session.restore", json!({"session": "s", "at": first}));
+    let told = watched(&db, &Watch::from_lsn(restored));
+    assert_eq!(told, [["put session s", "put message s/first/1"]]);
+    let deleted = write(&db, "message.delete", json!({"session": "s", "message": "first"}));
+    assert_eq!(watched(&db, &Watch::from_lsn(deleted))[0], ["deleted message s/first/1"]);
+}
+
+#[test]
 fn what_expires_is_told_once_when_it_is_swept() {
     let db = TestDb::new(3);
     let ttl = 1_000_000;
