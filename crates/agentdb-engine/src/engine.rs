@@ -460,9 +460,8 @@ impl Core {
                     }
                     if let Some(before) = before.filter(|_| mutation.keeps)
                         && !planted::is(Bug::HistoryNotRecovered)
-                        && let Some(version) = history::version_key(&mutation.key, lsn)
                     {
-                        self.apply(version.as_bytes(), lsn, Some(history::encode(&before).into()));
+                        self.rows.keep(mutation.key.clone(), lsn, before);
                     }
                     self.apply(&mutation.key, lsn, after.map(Into::into));
                 }
@@ -603,7 +602,7 @@ impl Core {
             if self.options.background {
                 self.maintenance.set();
             } else {
-                self.rows.free_drained();
+                self.rows.free_unread();
             }
         }
         Ok(drained != Drained::Nothing)
