@@ -61,10 +61,10 @@ impl Drop for Background {
             while matches!(self.core.step(Task::Sequence), Ok(true)) {}
             // A failure has poisoned the handle and answered whoever waits; there is nobody else to tell.
             let _ = self.core.step(Task::Sync).and_then(|_| self.core.step(Task::Stamp));
-        }
-        if self.core.check_failed().and_then(|()| self.core.check_lock()).is_ok() {
-            // What stays is removed at the next opening.
-            let _ = self.core.preparer.discard();
+            if self.core.check_failed().and_then(|()| self.core.check_lock()).is_ok() {
+                // What stays is removed at the next opening.
+                let _ = self.core.preparer.discard();
+            }
         }
         self.core.shut(&Error::new(Code::Closed));
         self.core.release_lock();

@@ -34,7 +34,7 @@ impl Ended {
     }
 
     /// Gives the rows of some versions to `insert`; returns whether there were any.
-    pub(super) fn place(&self, insert: &mut dyn FnMut(&[u8], Lsn, Arc<[u8]>)) -> bool {
+    pub(super) fn place(&self, insert: impl Fn(&[u8], Lsn, Arc<[u8]>)) -> bool {
         let _one = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut versions = self.aside.lock().unwrap_or_else(PoisonError::into_inner);
         let count = versions.len().min(AT_ONCE);

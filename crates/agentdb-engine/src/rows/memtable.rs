@@ -68,7 +68,7 @@ impl Memtable {
 
     /// Makes rows of some versions that ended; returns whether there were any.
     pub(crate) fn place_ended(&self) -> bool {
-        self.ended.place(&mut |key, lsn, body| self.place(key, lsn, Some(body)))
+        self.ended.place(|key, lsn, body| self.place(key, lsn, Some(body)))
     }
 
     /// Before anything from `from` on, below `to`, is read.
