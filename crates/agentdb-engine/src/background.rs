@@ -14,11 +14,12 @@ use crate::engine::Core;
 const SYNC_AFTER: Duration = Duration::from_millis(5);
 const STAMP_AFTER: Duration = Duration::from_millis(200);
 const SWEEP_EVERY: Duration = Duration::from_millis(500);
-/// The pause between two pieces of the log's next segment, which leaves the disk to the log. A piece has 256 KiB: the segment
-/// is there in time unless the log grows by more than some 50 MiB a second.
-const FILL_PAUSE: Duration = Duration::from_millis(4);
 /// How soon a job that waits for other threads looks again.
 const WORK_PAUSE: Duration = Duration::from_millis(5);
+/// The pause between two pieces of the log's next segment, by how many quarters of the current one are used: it leaves the
+/// disk to the log. A piece has 64 KiB.
+const FILL_PAUSES: [Duration; 4] =
+    [Duration::from_millis(4), Duration::from_millis(3), Duration::from_millis(1), Duration::ZERO];
 const IDLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Background {
@@ -64,6 +65,10 @@ impl Drop for Background {
             while matches!(self.core.step(Task::Sequence), Ok(true)) {}
             // A failure has poisoned the handle and answered whoever waits; there is nobody else to tell.
             let _ = self.core.step(Task::Sync).and_then(|_| self.core.step(Task::Stamp));
+            if self.core.check_failed().and_then(|()| self.core.check_lock()).is_ok() {
+                // What stays is removed at the next opening.
+                let _ = self.core.preparer.discard();
+            }
         }
         self.core.shut(&Error::new(Code::Closed));
         self.core.release_lock();
@@ -119,9 +124,10 @@ fn maintain(core: &Arc<Core>) {
     while !stopped(core) {
         // Neither failure stops the database: the log makes its own segment, and the next round sweeps again.
         while !stopped(core) && matches!(core.step(Task::PrepareSegment), Ok(true)) {
-            core.maintenance.wait(FILL_PAUSE);
+            let used = usize::from(core.preparer.quarters_used()).min(FILL_PAUSES.len() - 1);
+            core.maintenance.wait(FILL_PAUSES[used]);
         }
-        core.rows.free_drained();
+        core.rows.free_unread();
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}

@@ -468,9 +468,8 @@ impl Core {
                     }
                     if let Some(before) = before.filter(|_| mutation.keeps)
                         && !planted::is(Bug::HistoryNotRecovered)
-                        && let Some(version) = history::version_key(&mutation.key, lsn)
                     {
-                        self.apply(version.as_bytes(), lsn, Some(history::encode(&before).into()));
+                        self.rows.keep(mutation.key.clone(), lsn, before);
                     }
                     self.apply(&mutation.key, lsn, after.map(Into::into));
                 }
@@ -610,25 +609,24 @@ impl Core {
         let settled = if planted::is(Bug::ViewBeyondLog) { Lsn(u64::MAX) } else { self.settled_lsn() };
         let drained = self.rows.drain(settled)?;
         if drained == Drained::Table {
-            self.trim(self.options.log_retention_bytes)?;
+            self.trim(self.rows.persisted().lsn, self.options.log_retention_bytes)?;
             self.merger.set();
             if self.options.background {
                 self.maintenance.set();
             } else {
-                self.rows.free_drained();
+                self.rows.free_unread();
             }
         }
         Ok(drained != Drained::Nothing)
     }
 
-    /// Lets go of log segments that no view needs and that exceed these bytes. Writers do not wait for it.
-    pub(crate) fn trim(&self, kept_bytes: u64) -> Result<()> {
+    /// Lets go of log segments below an LSN that exceed these bytes. Writers do not wait for it.
+    fn trim(&self, below: Lsn, kept_bytes: u64) -> Result<()> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
-        let drained = self.rows.persisted().lsn;
         while !self.is_backed_up() {
             let old = {
                 let log = &mut self.lock_sequencer().log;
-                if log.bytes() > kept_bytes { log.let_go(drained) } else { None }
+                if log.bytes() > kept_bytes { log.let_go(below) } else { None }
             };
             match old {
                 Some(old) => old.remove()?,
@@ -636,6 +634,18 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Lets go of all of the log that no view needs, and goes on in a segment that is as short as the first one.
+    pub(crate) fn shrink_log(&self) -> Result<()> {
+        self.guard(|| {
+            let mut sequencer = self.lock_sequencer();
+            sequencer.close(self)?;
+            sequencer.log.begin_anew()?;
+            self.synced.fetch_max(sequencer.log.synced().0, Ordering::AcqRel);
+            Ok(())
+        })?;
+        self.trim(self.rows.persisted().lsn.next(), 0)
     }
 
     /// Whether a backup is being taken: it reads old segments, and files of blobs that may be deleted meanwhile.

@@ -263,26 +263,32 @@ pub(crate) struct Entry {
 
 impl Entry {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let mut fields: Vec<(u64, bool, Vec<u8>)> = Vec::with_capacity(5 + self.mutations.len());
-        if !self.operation.is_empty() {
-            fields.push((OPERATION, false, self.operation.as_bytes().to_vec()));
+        let names = if self.names.0.is_empty() { Vec::new() } else { self.names.encode() };
+        let texts = [
+            (OPERATION, false, Some(self.operation.as_bytes()).filter(|text| !text.is_empty())),
+            (PRINCIPAL, false, self.principal.as_deref().map(str::as_bytes)),
+            (SUBJECT, true, self.subject.as_deref().map(str::as_bytes)),
+            (NAMES, false, Some(&*names).filter(|names| !names.is_empty())),
+        ];
+        let texts =
+            texts.iter().filter_map(|(number, critical, bytes)| Some((*number, *critical, (*bytes)?)));
+        let mut unknown = self.unknown.iter().map(|(number, bytes)| (*number, false, &**bytes)).peekable();
+        for (number, critical, bytes) in texts {
+            while let Some(before) = unknown.next_if(|field| field.0 < number) {
+                put_field(out, before);
+            }
+            put_field(out, (number, critical, bytes));
         }
-        if let Some(principal) = &self.principal {
-            fields.push((PRINCIPAL, false, principal.as_bytes().to_vec()));
+        while let Some(before) = unknown.next_if(|field| field.0 < MUTATION) {
+            put_field(out, before);
         }
-        if let Some(subject) = &self.subject {
-            fields.push((SUBJECT, true, subject.as_bytes().to_vec()));
+        let mut bytes = Vec::new();
+        for mutation in &self.mutations {
+            bytes.clear();
+            mutation.encode(&mut bytes);
+            put_field(out, (MUTATION, true, &bytes));
         }
-        if !self.names.0.is_empty() {
-            fields.push((NAMES, false, self.names.encode()));
-        }
-        fields.extend(self.mutations.iter().map(|m| (MUTATION, true, m.encode())));
-        fields.extend(self.unknown.iter().map(|(number, bytes)| (*number, false, bytes.clone())));
-        fields.sort_by_key(|(number, ..)| *number);
-        for (number, critical, bytes) in fields {
-            put_varint(out, number << 1 | u64::from(critical));
-            put_bytes(out, &bytes);
-        }
+        unknown.for_each(|field| put_field(out, field));
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Entry> {
@@ -327,6 +333,12 @@ impl Entry {
     }
 }
 
+/// Appends a field: its number, whether it is critical, its bytes.
+fn put_field(out: &mut Vec<u8>, (number, critical, bytes): (u64, bool, &[u8])) {
+    put_varint(out, number << 1 | u64::from(critical));
+    put_bytes(out, bytes);
+}
+
 impl Mutation {
     /// A mutation with this change, sealed if there is a subject.
     pub(crate) fn new(key: Vec<u8>, change: Change, subject: Option<&str>, seal: &dyn Seal) -> Result<Self> {
@@ -341,21 +353,19 @@ impl Mutation {
         Ok(Mutation { key, body, keeps: false })
     }
 
-    fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.key.len() + 16);
-        put_bytes(&mut out, &self.key);
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, &self.key);
         let keeps = if self.keeps { KEEPS } else { 0 };
         match &self.body {
             Body::Clear(change) => {
                 out.push(change.kind() | keeps);
-                change.encode_body(&mut out);
+                change.encode_body(out);
             }
             Body::Sealed(kind, bytes) => {
                 out.push(kind | SEALED | keeps);
                 out.extend_from_slice(bytes);
             }
         }
-        out
     }
 
     fn decode(bytes: &[u8]) -> Result<Mutation> {

@@ -104,7 +104,7 @@ impl Sequencer {
         let responses = decided?;
         idempotency::remember(&mut tx, write, &responses)?;
         let subject = write.options.subject.as_deref();
-        let Decided { names, mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring)?;
+        let Decided { names, mutations, rows: changed, ended, wrote } = tx.finish(subject, &core.keyring)?;
         if mutations.is_empty() && !wrote {
             // Nothing changed: the answer holds as of the batch before.
             return Ok(Outcome { lsn: Lsn(lsn.0 - 1), responses });
@@ -124,6 +124,9 @@ impl Sequencer {
         if self.open.count == 1 {
             core.note_moment(lsn, time);
         }
+        for (key, before) in ended {
+            core.rows.keep(key, lsn, before);
+        }
         for (key, body) in changed {
             core.apply(&key, lsn, body);
         }
@@ -138,8 +141,11 @@ impl Sequencer {
         self.open.pending = pending;
         if let (Some(time), 1..) = (time, count) {
             core.check_lock()?;
-            let expected_head = self.log.head().lsn;
+            let (expected_head, used) = (self.log.head().lsn, self.log.quarters_used());
             self.log.append(NewGroup { epoch: self.epoch, expected_head, count, time, body: &body })?;
+            if self.log.quarters_used() > used {
+                core.maintenance.set();
+            }
             core.counters.groups.fetch_add(1, Ordering::Relaxed);
         }
         body.clear();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 
-use crate::history::{self, HistoryNoun, Retention};
+use crate::history::{HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
 use crate::mutation::{Change, Mutation, Names, Seal};
 use crate::read::{Present, Read};
@@ -69,6 +69,8 @@ pub(crate) struct Decided {
     pub(crate) names: Names,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) rows: Vec<ChangedRow>,
+    /// What the rows were that are kept.
+    pub(crate) ended: Vec<(Vec<u8>, Row)>,
     /// Whether anything was written, be it taken back by the same batch: its answers then name the batch's LSN.
     pub(crate) wrote: bool,
 }
@@ -222,7 +224,8 @@ impl<'a> Tx<'a> {
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
     pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
         let (names, wrote) = (self.names, self.wrote);
-        let mut decided = Decided { names, mutations: Vec::new(), rows: Vec::new(), wrote };
+        let mut decided =
+            Decided { names, mutations: Vec::new(), rows: Vec::new(), ended: Vec::new(), wrote };
         let mut keeping = Keeping { namespace: self.namespace, rows: self.rows, known: Vec::new() };
         if self.forgets {
             keeping.known = HistoryNoun::ALL.map(|noun| (noun, false)).to_vec();
@@ -241,12 +244,11 @@ impl<'a> Tx<'a> {
             };
             let subject = subject.filter(|_| write.content);
             let mut mutation = Mutation::new(key.clone(), change, subject, seal)?;
-            if let Some(before) = &before
+            if let Some(before) = before
                 && keeping.of(&key)?
-                && let Some(version) = history::version_key(&key, self.lsn)
             {
                 mutation.keeps = true;
-                decided.rows.push((version.into_bytes(), Some(history::encode(before).into())));
+                decided.ended.push((key.clone(), before));
             }
             decided.mutations.push(mutation);
             decided.rows.push((key, write.after));

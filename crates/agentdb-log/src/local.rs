@@ -1,7 +1,8 @@
 //! The log in a directory.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
@@ -15,7 +16,7 @@ use crate::{Head, Log, LogReader, NewGroup, SyncPoint};
 /// How a local log uses its directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Bytes of the first segment; each one after it is twice as long, up to `segment_bytes`.
+    /// Bytes of the first segment; each one is twice as long as the one before, up to `segment_bytes`.
     pub first_segment_bytes: u64,
     /// Bytes of a segment of a grown log. A group that needs more gets a segment of its own size.
     pub segment_bytes: u64,
@@ -23,15 +24,18 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { first_segment_bytes: 4 << 20, segment_bytes: 64 << 20 }
+        Options { first_segment_bytes: 1 << 20, segment_bytes: 64 << 20 }
     }
 }
 
 impl Options {
-    fn bytes_of(&self, number: u64) -> u64 {
-        let doublings = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
-        let grown = self.first_segment_bytes.checked_mul(1u64.checked_shl(doublings).unwrap_or(u64::MAX));
-        grown.unwrap_or(u64::MAX).min(self.segment_bytes).max(2 * DATA_START)
+    fn first(&self) -> u64 {
+        self.first_segment_bytes.min(self.segment_bytes).max(2 * DATA_START)
+    }
+
+    /// Bytes of the segment after one of `len` bytes.
+    fn after(&self, len: u64) -> u64 {
+        len.saturating_mul(2).min(self.segment_bytes).max(self.first())
     }
 }
 
@@ -67,10 +71,14 @@ pub struct LocalLog {
 /// The next segment, made ahead by a background thread.
 struct Prepared {
     slot: Mutex<Slot>,
+    /// Quarters of the current segment that are used.
+    quarters: AtomicU8,
 }
 
 struct Slot {
     next_number: u64,
+    /// Bytes that the next segment will have.
+    next_len: u64,
     next: Option<Next>,
 }
 
@@ -85,7 +93,6 @@ enum Next {
 pub struct SegmentPreparer {
     env: Env,
     dir: PathBuf,
-    options: Options,
     prepared: Arc<Prepared>,
 }
 
@@ -129,15 +136,15 @@ impl LocalLog {
             }
             None => {
                 // Later segments hold no frame, and are removed at opening, if making them fails.
-                let create = || Segment::create(env, dir, 1, options.bytes_of(1)).map(drop);
+                let create = || Segment::create(env, dir, 1, options.first()).map(drop);
                 entries::make(&*env.files, dir, segment::file_name(1), create)?;
                 let segment = Segment::open(env, dir, 1, OpenMode::Write)?;
-                segments.push(SegmentStart { number: 1, first_lsn: Lsn(1) });
+                segments.push(SegmentStart { number: 1, first_lsn: Lsn(1), len: segment.len });
                 (segment, DATA_START)
             }
         };
-        let next_number = current.number + 1;
-        Ok(LocalLog {
+        let slot = Slot { next_number: current.number + 1, next_len: options.after(current.len), next: None };
+        let mut log = LocalLog {
             kept: Arc::new(Kept::new(segments[0])),
             env: env.clone(),
             dir: dir.to_owned(),
@@ -151,23 +158,25 @@ impl LocalLog {
             synced_appends: 0,
             frame: Vec::new(),
             failed: None,
-            prepared: Arc::new(Prepared { slot: Mutex::new(Slot { next_number, next: None }) }),
-        })
+            prepared: Arc::new(Prepared { slot: Mutex::new(slot), quarters: AtomicU8::new(0) }),
+        };
+        log.move_to(offset);
+        Ok(log)
     }
 
     /// What makes the next segment ahead; to be stepped by a background thread.
     pub fn preparer(&self) -> SegmentPreparer {
-        SegmentPreparer {
-            env: self.env.clone(),
-            dir: self.dir.clone(),
-            options: self.options,
-            prepared: self.prepared.clone(),
-        }
+        SegmentPreparer { env: self.env.clone(), dir: self.dir.clone(), prepared: self.prepared.clone() }
     }
 
     /// Bytes of the segments that hold frames, for a retention limit.
     pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|s| self.options.bytes_of(s.number)).sum()
+        self.segments.iter().map(|s| s.len).sum()
+    }
+
+    /// How many quarters of the current segment are used, rounded down. When that grows, there is work for the preparer.
+    pub fn quarters_used(&self) -> u8 {
+        self.prepared.quarters.load(Ordering::Relaxed)
     }
 
     /// The first LSN of each segment, oldest first; the last one is being written.
@@ -214,42 +223,79 @@ impl LocalLog {
         let written = self.current.file.write_at(self.offset, &frame);
         self.frame = frame;
         written?;
-        self.offset += bytes;
+        self.move_to(self.offset + bytes);
         self.appends += 1;
         let lsn = Lsn(self.head.lsn.0 + u64::from(group.count));
         self.head = Head { lsn, chain, time: group.time, epoch: group.epoch };
         Ok(self.head)
     }
 
-    /// Moves on to the next segment. What the old one holds is synced before a frame is written to it, so that frames of
-    /// a segment never survive while frames of the one before are lost.
+    /// The next frame goes to this offset of the current segment.
+    fn move_to(&mut self, offset: u64) {
+        self.offset = offset;
+        let quarters = (offset - DATA_START) * 4 / (self.current.len - DATA_START);
+        self.prepared.quarters.store(quarters as u8, Ordering::Relaxed);
+    }
+
+    /// Moves on to the next segment, which has room for a frame of so many bytes.
     fn roll(&mut self, needed: u64) -> Result<()> {
         let needed = DATA_START + needed;
         let prepared = self.prepared.clone();
         let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = slot.next_number;
         let segment = match slot.next.take() {
             Some(Next::Ready(segment)) if segment.len >= needed => segment,
             Some(Next::Filling(filling)) if filling.len() >= needed => filling.finish()?,
             unfit => {
-                match unfit {
-                    Some(Next::Ready(small)) => self.env.files.remove(&small.path)?,
-                    Some(Next::Filling(small)) => small.abandon()?,
-                    None => {}
-                }
-                let len = needed.max(self.options.bytes_of(number));
-                Segment::create(&self.env, &self.dir, number, len)?
+                unfit.map_or(Ok(()), |small| small.remove(&self.env))?;
+                Segment::create(&self.env, &self.dir, slot.next_number, needed.max(slot.next_len))?
             }
         };
-        slot.next_number = number + 1;
-        drop(slot);
+        self.go_on_in(segment, &mut slot)
+    }
+
+    /// What the old segment holds is synced before a frame is written to the new one, so that frames of a segment never
+    /// survive while frames of the one before are lost.
+    fn go_on_in(&mut self, segment: Segment, slot: &mut Slot) -> Result<()> {
+        let (number, len) = (segment.number, segment.len);
+        (slot.next_number, slot.next_len) = (number + 1, self.options.after(len));
         self.current.set_continued()?;
         self.current.file.sync_data()?;
         (self.synced, self.synced_appends) = (self.head.lsn, self.appends);
-        self.segments.push(SegmentStart { number, first_lsn: self.head.lsn.next() });
+        self.segments.push(SegmentStart { number, first_lsn: self.head.lsn.next(), len });
         self.current = segment;
-        self.offset = DATA_START;
+        self.move_to(DATA_START);
         Ok(())
+    }
+
+    /// Goes on in a segment that is as short as the first one, with a stamp in it, and syncs that. Everything before can then
+    /// be let go of, whatever it takes: [`Log::let_go`] below the LSN after the head gives the segments one by one.
+    ///
+    /// # Errors
+    /// Those of [`Log::append`].
+    pub fn begin_anew(&mut self) -> Result<()> {
+        self.check()?;
+        self.begin_short_segment().inspect_err(|err| self.fail(err))?;
+        let Head { lsn, time, epoch, .. } = self.head;
+        self.append(NewGroup { epoch, expected_head: lsn, count: 0, time, body: &[] })?;
+        self.sync().map(drop)
+    }
+
+    fn begin_short_segment(&mut self) -> Result<()> {
+        let prepared = self.prepared.clone();
+        let mut slot = prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.next.take().map_or(Ok(()), |next| next.remove(&self.env))?;
+        let segment = Segment::create(&self.env, &self.dir, slot.next_number, self.options.first())?;
+        self.go_on_in(segment, &mut slot)
+    }
+}
+
+impl Next {
+    /// Removes it. Should the removal come undone, the next opening of the log removes it again.
+    fn remove(self, env: &Env) -> Result<()> {
+        match self {
+            Next::Filling(filling) => filling.abandon(),
+            Next::Ready(segment) => env.files.remove(&segment.path),
+        }
     }
 }
 
@@ -344,21 +390,19 @@ impl OldSegment {
 }
 
 impl SegmentPreparer {
-    /// Makes a piece of the next segment; returns whether there is more to do. Pausing between the pieces leaves the disk
-    /// to the log.
+    /// Makes a piece of the next segment, once a quarter of the current one is used; returns whether there is more to do.
+    /// Pausing between the pieces leaves the disk to the log.
     ///
     /// # Errors
     /// Errors of files. The log is not harmed: it makes the segment itself when it needs it.
     pub fn step(&self) -> Result<bool> {
-        let mut slot = self.prepared.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = slot.next_number;
+        let mut slot = self.lock();
+        if self.quarters_used() == 0 || matches!(slot.next, Some(Next::Ready(_))) {
+            return Ok(false);
+        }
         let mut filling = match slot.next.take() {
-            Some(Next::Ready(segment)) => {
-                slot.next = Some(Next::Ready(segment));
-                return Ok(false);
-            }
             Some(Next::Filling(filling)) => filling,
-            None => NewSegment::begin(&self.env, &self.dir, number, self.options.bytes_of(number))?,
+            _ => NewSegment::begin(&self.env, &self.dir, slot.next_number, slot.next_len)?,
         };
         let filled = match filling.fill() {
             Ok(filled) => filled,
@@ -370,6 +414,24 @@ impl SegmentPreparer {
         };
         slot.next = Some(if filled { Next::Ready(filling.finish()?) } else { Next::Filling(filling) });
         Ok(!filled)
+    }
+
+    /// How many quarters of the current segment are used, rounded down: the more, the sooner the next one is needed.
+    pub fn quarters_used(&self) -> u8 {
+        self.prepared.quarters.load(Ordering::Relaxed)
+    }
+
+    /// Removes what was made ahead: a log that is closed takes no space that it may never need.
+    ///
+    /// # Errors
+    /// Errors of files.
+    pub fn discard(&self) -> Result<()> {
+        let next = self.lock().next.take();
+        next.map_or(Ok(()), |next| next.remove(&self.env))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.prepared.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Tail {
 pub(crate) struct SegmentStart {
     pub(crate) number: u64,
     pub(crate) first_lsn: Lsn,
+    /// Bytes of the segment.
+    pub(crate) len: u64,
 }
 
 /// The segment numbers in `dir`: those that were trimmed, then those of the log, which must follow each other without a
@@ -121,6 +123,7 @@ pub(crate) fn find_tail(env: &Env, dir: &Path, at: Lsn, mode: OpenMode) -> Resul
         .map(|(s, f)| SegmentStart {
             number: s.number,
             first_lsn: f.as_ref().map_or(walk.head.lsn.next(), |f| f.group.first_lsn),
+            len: s.len,
         })
         .collect::<Vec<_>>();
     let first_lsn = segments.first().map_or(Lsn(1), |s| s.first_lsn);

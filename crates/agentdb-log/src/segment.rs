@@ -25,7 +25,10 @@ const HEADER: usize = 44;
 pub(crate) const CONTINUED_AT: u64 = 512;
 const CONTINUED: &[u8; 8] = b"CONTINUE";
 pub(crate) const CONTINUED_BYTES: usize = 28;
-const ZERO_PIECE: usize = 256 << 10;
+const ZERO_PIECE: usize = 64 << 10;
+/// Zeros that are synced at once: seldom, since a sync has the file system's journal written and the disk's cache flushed,
+/// which syncs of the log wait for.
+const SYNCED_AT_ONCE: u64 = 4 << 20;
 static ZEROS: [u8; ZERO_PIECE] = [0; ZERO_PIECE];
 
 /// An open segment.
@@ -184,8 +187,8 @@ impl Segment {
     }
 }
 
-/// A segment in the making: zeros are written and synced piece by piece, so that a sync of the log meanwhile never
-/// waits for all of them. It appears under its name only when it is whole and durable.
+/// A segment in the making: zeros are written piece by piece, and the disk gets each at once, so that a sync of the log
+/// meanwhile never waits for many of them. It appears under its name only when it is whole and durable.
 pub(crate) struct NewSegment {
     env: Env,
     dir: PathBuf,
@@ -217,8 +220,11 @@ impl NewSegment {
     pub(crate) fn fill(&mut self) -> Result<bool> {
         let piece = (self.segment.len - self.filled).min(ZERO_PIECE as u64);
         self.segment.file.write_at(self.filled, &ZEROS[..piece as usize])?;
-        self.segment.file.sync_data()?;
+        self.segment.file.start_writeback(self.filled, piece)?;
         self.filled += piece;
+        if self.filled.is_multiple_of(SYNCED_AT_ONCE) {
+            self.segment.file.sync_data()?;
+        }
         Ok(self.filled == self.segment.len)
     }
 

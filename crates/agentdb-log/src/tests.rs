@@ -45,6 +45,8 @@ enum Step {
     Sync,
     Stamp,
     Prepare,
+    Discard,
+    BeginAnew,
     PowerLoss(u64),
     Kill,
     FailSync,
@@ -60,6 +62,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => Just(Step::Sync),
         1 => Just(Step::Stamp),
         2 => Just(Step::Prepare),
+        1 => Just(Step::Discard),
+        1 => Just(Step::BeginAnew),
         1 => any::<u64>().prop_map(Step::PowerLoss),
         1 => Just(Step::Kill),
         1 => Just(Step::FailSync),
@@ -96,6 +100,11 @@ proptest! {
                 }
                 Step::Prepare => {
                     log.preparer().step().unwrap();
+                }
+                Step::Discard => log.preparer().discard().unwrap(),
+                Step::BeginAnew => {
+                    log.begin_anew().unwrap();
+                    synced = written.len();
                 }
                 Step::PowerLoss(dice) => down = Some(Some(dice)),
                 Step::Kill => down = Some(None),
@@ -351,6 +360,9 @@ fn a_segment_that_was_begun_for_nothing_goes_and_is_not_missed() {
 fn a_segment_that_cannot_be_made_ahead_keeps_no_space() {
     let world = World::new(12);
     let mut log = open(&world, Lsn::ZERO).unwrap();
+    assert!(!log.preparer().step().unwrap(), "nothing is made ahead for a log that is hardly used");
+    append(&mut log, 1, &[1; 1 << 10]).unwrap();
+    log.sync().unwrap();
     let before = world.list_all();
     world.faults().set_capacity(Some(12 << 10));
     assert_eq!(log.preparer().step().unwrap_err().code(), Code::DiskFull);
@@ -361,4 +373,44 @@ fn a_segment_that_cannot_be_made_ahead_keeps_no_space() {
     world.faults().set_capacity(None);
     while log.preparer().step().unwrap() {}
     assert_eq!(world.list_all().len(), before.len() + 1);
+    // What was made ahead goes when the log is closed.
+    log.preparer().discard().unwrap();
+    assert_eq!(world.list_all(), before);
+}
+
+#[test]
+fn a_log_that_begins_anew_takes_little_and_loses_nothing() {
+    for seed in 0..32 {
+        let world = World::new(seed);
+        let (groups, _) = sample(&world);
+        let mut log = open(&world, Lsn::ZERO).unwrap();
+        let (head, bytes) = (log.head(), log.bytes());
+        while log.quarters_used() == 0 {
+            append(&mut log, 1, &[3; 300]).unwrap();
+        }
+        while log.preparer().step().unwrap() {}
+        log.begin_anew().unwrap();
+        assert_eq!(log.synced(), log.head().lsn);
+        // Whatever of the removals a power loss leaves, the log opens.
+        world.faults().fail_sync(seed % 7);
+        let anew = log.head();
+        let trimmed = trim(&mut log, anew.lsn.next());
+        assert!(trimmed.is_err() || log.bytes() < bytes.min(9 << 10));
+        drop(log);
+        world.faults().clear();
+        world.crash(&mut Random::new(seed));
+        let opened = LocalLog::open(&world.env(), Path::new(DIR), options(), anew.lsn).unwrap();
+        assert_eq!(opened.chain_at, Some(anew.chain));
+        let mut log = opened.log;
+        assert!(
+            log.head().lsn == anew.lsn
+                && anew.lsn >= head.lsn
+                && head.lsn == groups[groups.len() - 1].last_lsn()
+        );
+        trim(&mut log, anew.lsn.next()).unwrap();
+        assert_eq!((log.segment_starts().count(), world.list_all().len()), (1, 1));
+        append(&mut log, 1, b"on").unwrap();
+        assert_eq!(log.sync().unwrap(), anew.lsn.next());
+        assert_eq!(verify(&world.env(), Path::new(DIR), &mut |_| Ok(())).unwrap().head.lsn, anew.lsn.next());
+    }
 }

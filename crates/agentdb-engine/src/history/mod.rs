@@ -4,6 +4,9 @@
 //! aside. So history costs the log no bytes, holds nothing in clear that the log holds sealed, and is a function of the log
 //! like every other row.
 //!
+//! Memory tables put versions aside as they are, and make rows of them when they are looked at or drained: a write does not
+//! wait for that.
+//!
 //! Row of a version, format version 1. Key: (table, components of the row's own key, the LSN that ended it). Body: a
 //! version byte, the LSN that wrote it (`u64`, little-endian), the body that it had. A row as of an LSN is the row that is
 //! there if it was written at or before it, else the first version that ended after it, if that was written at or before
@@ -27,6 +30,8 @@ pub use retention::HistoryNoun;
 pub(crate) use retention::Retention;
 pub(crate) use trim::{Trimmer, step};
 
+use std::cmp::Ordering;
+
 use agentdb_types::{Code, Error, Lsn, Result};
 
 use crate::key::Key;
@@ -45,6 +50,20 @@ pub(crate) fn versions_of(key: &[u8]) -> Option<Key> {
 /// The key of the version of a row that ended at an LSN.
 pub(crate) fn version_key(key: &[u8], end: Lsn) -> Option<Key> {
     versions_of(key).map(|versions| versions.u64(end.0))
+}
+
+/// Whether versions of rows may lie from `from` on, below `to`, or at `from` if that is `to`.
+pub(crate) fn is_within(from: &[u8], to: Option<&[u8]>) -> bool {
+    let (Some(namespace), Some(table)) = (Key::namespace_of(from), Key::table_of(from)) else { return true };
+    let next = match table.cmp(&(Table::History as u8)) {
+        Ordering::Equal => return true,
+        Ordering::Less => namespace.0,
+        Ordering::Greater => namespace.0.saturating_add(1),
+    };
+    // In two parts, since this is asked for each row that is read.
+    let (namespace, table) = (next.to_be_bytes(), [Table::History as u8]);
+    let first = namespace.iter().chain(&table);
+    to.is_none_or(|to| first.lt(to))
 }
 
 /// The row that a version is of, and the LSN that ended it.

@@ -14,7 +14,7 @@
 //! have succeeded. It need not be durable: if the machine fails, what can be read is what is on the disk. If it is found at
 //! opening, the runs in doubt, whose bytes were synced, are written once more under new numbers.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -113,6 +113,8 @@ pub(crate) struct Base {
     pub(super) compaction: Mutex<Option<Compaction>>,
     /// The next level to empty, while everything is to be merged into the deepest one.
     pub(super) emptied: Mutex<Option<usize>>,
+    /// Runs that were merged into others, until nobody reads them any more.
+    retired: Mutex<Vec<Arc<Run>>>,
 }
 
 /// A run in its place, and the generation of the manifest that brought it.
@@ -167,7 +169,25 @@ impl Base {
             drain: Mutex::default(),
             compaction: Mutex::default(),
             emptied: Mutex::default(),
+            retired: Mutex::default(),
         })
+    }
+
+    /// Holds runs that are about to be replaced, until [`Base::free_retired`].
+    pub(super) fn retire(&self, numbers: &BTreeSet<u64>) {
+        let runs = self.snapshot();
+        let runs = runs.levels.iter().flatten().map(|placed| &placed.run);
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        retired.extend(runs.filter(|run| numbers.contains(&run.number)).cloned());
+    }
+
+    /// Closes the runs that were replaced and that nobody reads any more. The system frees a removed file when it is closed,
+    /// which takes tens of milliseconds: whoever decides or reads must not be the last to hold it.
+    pub(crate) fn free_retired(&self) {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        let free: Vec<_> = retired.extract_if(.., |run| Arc::strong_count(run) == 1).collect();
+        drop(retired);
+        drop(free);
     }
 
     /// The base as it is now.

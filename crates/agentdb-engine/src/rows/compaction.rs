@@ -241,6 +241,7 @@ impl Compaction {
     fn finish(mut self, base: &Base) -> Result<()> {
         self.end_run(base)?;
         let (inputs, target) = (self.inputs, self.target);
+        base.retire(&inputs);
         base.install(|next, generation| {
             for level in &mut next.levels {
                 level.retain(|placed| !inputs.contains(&placed.run.number));

@@ -42,6 +42,9 @@ impl Base {
 impl Drain {
     /// Writes the next rows; returns whether there are no more.
     fn step(&mut self, base: &Base, end: Lsn) -> Result<bool> {
+        if self.table.place_ended() {
+            return Ok(false);
+        }
         let rows = base.snapshot();
         // The first key after the last one: keys are self-delimiting, so nothing lies between.
         let from = self.after.as_ref().map(|key| [key, &[0][..]].concat()).unwrap_or_default();

@@ -1,4 +1,7 @@
 //! A memory table: versions of rows in the order of (key, descending LSN), one writer, lock-free readers.
+//!
+//! Versions that ended come besides ([history](crate::history)), one with each row that is replaced, and few are ever read.
+//! They are put aside as they are, and become rows when someone looks where they belong, or the table is drained.
 
 use std::ops::Bound;
 use std::sync::Arc;
@@ -8,7 +11,9 @@ use agentdb_types::Lsn;
 use crossbeam_skiplist::SkipMap;
 
 use super::Row;
+use super::ended::{self, Ended};
 use super::filter::Filter;
+use crate::history;
 
 /// What a version costs beside its bytes: the tower of the skip list, two allocations, the counts.
 const OVERHEAD: usize = 128;
@@ -21,6 +26,7 @@ type VersionedKey = Box<[u8]>;
 pub(crate) struct Memtable {
     versions: SkipMap<VersionedKey, Option<Arc<[u8]>>>,
     filter: Filter,
+    ended: Ended,
     bytes: AtomicUsize,
 }
 
@@ -44,13 +50,37 @@ pub(crate) type Version = (Vec<u8>, Lsn, Option<Arc<[u8]>>);
 impl Memtable {
     pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
         let bytes = key.len() + body.as_ref().map_or(0, |b| b.len()) + OVERHEAD;
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.place(key, lsn, body);
+    }
+
+    fn place(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
         self.versions.insert(versioned(key, lsn).into(), body);
         self.filter.add(key);
+    }
+
+    /// Puts aside what the row of a key was until `end`.
+    pub(crate) fn keep(&self, key: Vec<u8>, end: Lsn, before: Row) {
+        let bytes = 2 * size_of::<u64>() + key.len() + before.body.len() + OVERHEAD;
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.ended.push(ended::Version { key, end, before });
+    }
+
+    /// Makes rows of some versions that ended; returns whether there were any.
+    pub(crate) fn place_ended(&self) -> bool {
+        self.ended.place(|key, lsn, body| self.place(key, lsn, Some(body)))
+    }
+
+    /// Before anything from `from` on, below `to`, is read.
+    fn place_ended_within(&self, from: &[u8], to: Option<&[u8]>) {
+        if history::is_within(from, to) {
+            while self.place_ended() {}
+        }
     }
 
     /// The newest version at or before `at`: `None` if this table has none, `Some(None)` if the row was deleted.
     pub(crate) fn get(&self, key: &[u8], at: Lsn) -> Option<Option<Row>> {
+        self.place_ended_within(key, Some(key));
         if !self.filter.may_hold(key) {
             return None;
         }
@@ -67,6 +97,7 @@ impl Memtable {
         to: Option<&'a [u8]>,
         at: Lsn,
     ) -> impl Iterator<Item = Version> + 'a {
+        self.place_ended_within(from, to);
         let mut last: Option<Vec<u8>> = None;
         self.versions
             .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
@@ -90,6 +121,7 @@ impl Memtable {
         to: Option<&'a [u8]>,
         at: Lsn,
     ) -> impl Iterator<Item = Version> + 'a {
+        self.place_ended_within(from, to);
         let end = to.map_or(Bound::Unbounded, Bound::Excluded);
         let mut entries = self.versions.range::<[u8], _>((Bound::Included(from), end)).rev().peekable();
         std::iter::from_fn(move || {

@@ -8,6 +8,7 @@ mod compaction;
 #[cfg(any(test, feature = "decoders"))]
 pub(crate) mod decoders;
 mod drain;
+mod ended;
 mod filter;
 mod key_filter;
 mod manifest;

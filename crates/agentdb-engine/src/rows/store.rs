@@ -105,6 +105,14 @@ impl Rows {
         self.undrained.fetch_add((state.active.bytes() - before) as u64, Ordering::Relaxed);
     }
 
+    /// Keeps what the row of a key was until `end`, beside the version that [`Rows::apply`] puts in its place.
+    pub(crate) fn keep(&self, key: Vec<u8>, end: Lsn, before: Row) {
+        let state = self.state.load();
+        let bytes = state.active.bytes();
+        state.active.keep(key, end, before);
+        self.undrained.fetch_add((state.active.bytes() - bytes) as u64, Ordering::Relaxed);
+    }
+
     /// Makes everything up to `lsn` visible.
     pub(crate) fn publish(&self, lsn: Lsn) {
         self.visible.fetch_max(lsn.0, Ordering::AcqRel);
@@ -167,15 +175,16 @@ impl Rows {
         Ok(Drained::Table)
     }
 
-    /// Frees the tables that were drained and that nobody reads any more. Freeing one takes tens of milliseconds: whoever
+    /// Frees the tables that were drained, and the runs that were merged, and that nobody reads any more. Freeing one takes tens of milliseconds: whoever
     /// decides or reads must not be the last to hold it; and a thread that runs only when nobody else wants to must not be
     /// the one that frees it, for it would hold the allocator's locks while it waits.
-    pub(crate) fn free_drained(&self) {
+    pub(crate) fn free_unread(&self) {
         let is_free = |table: &mut Arc<Memtable>| Arc::strong_count(table) == 1;
         let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         let free: Vec<_> = drained.extract_if(.., is_free).collect();
         drop(drained);
         drop(free);
+        self.base.free_retired();
     }
 
     /// Does a piece of compacting the base; returns whether there was any. One thread compacts.

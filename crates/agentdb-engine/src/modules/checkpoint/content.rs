@@ -211,12 +211,21 @@ impl Change<'_> {
         out
     }
 
-    fn apply(&self, base: &[u8]) -> Result<Vec<u8>> {
+    /// Makes of the base what it was changed into. A content is read through many changes, each of which mostly adds to the
+    /// end: what stays is left where it is.
+    fn apply(&self, bytes: &mut Vec<u8>) -> Result<()> {
         let start = self.start as usize;
-        let first = start.checked_add(self.first as usize).and_then(|end| base.get(start..end));
-        let last = base.len().checked_sub(self.last as usize).and_then(|from| base.get(from..));
-        let (Some(first), Some(last)) = (first, last) else { return Err(damaged()) };
-        Ok([self.head, first, self.middle, last].concat())
+        let first = start.checked_add(self.first as usize).filter(|end| *end <= bytes.len());
+        let last = bytes.len().checked_sub(self.last as usize);
+        let (Some(first_end), Some(last_start)) = (first, last) else { return Err(damaged()) };
+        if first_end > last_start {
+            // Bytes of the base are taken twice.
+            *bytes = [self.head, &bytes[start..first_end], self.middle, &bytes[last_start..]].concat();
+            return Ok(());
+        }
+        bytes.splice(first_end..last_start, self.middle.iter().copied());
+        bytes.splice(..start, self.head.iter().copied());
+        Ok(())
     }
 }
 
@@ -269,7 +278,7 @@ pub(super) fn load(rows: &dyn Read, root: u64, hash: &Hash) -> Result<Content> {
     changes.pop();
     for newer in changes.iter().rev() {
         if let Kept::Changed { change, .. } = decode(&newer.body)? {
-            bytes = change.apply(&bytes)?;
+            change.apply(&mut bytes)?;
         }
     }
     Ok(Content { form, bytes })

@@ -93,7 +93,7 @@ impl Compaction {
             return Ok(Step::Waiting);
         }
         if self.request.trim_log {
-            core.trim(0)?;
+            core.shrink_log()?;
         }
         let stats = core.stats()?;
         let compacted = Compacted {

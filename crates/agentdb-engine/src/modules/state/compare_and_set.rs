@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Stored, Ttl, check_version, find, row_key, store};
+use super::{Stored, Ttl, check_version, find_head, row_key, store};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
@@ -43,7 +43,7 @@ impl Request for CompareAndSet {
 impl WriteRequest for CompareAndSet {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Stored> {
         let key = row_key(tx, &self.owner, &self.key)?;
-        let before = find(tx, &key)?;
+        let before = find_head(tx, &key)?;
         check_version(&self.key, before.as_ref(), Some(self.expected_version))?;
         store(tx, key, before.as_ref(), &self.value, Ttl::Set(self.ttl_us))
     }

@@ -4,7 +4,7 @@ use agentdb_types::{Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_version, find, row_key};
+use super::{check_version, find_head, row_key};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
@@ -45,7 +45,7 @@ impl Request for Delete {
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
         let key = row_key(tx, &self.owner, &self.key)?;
-        let before = find(tx, &key)?;
+        let before = find_head(tx, &key)?;
         check_version(&self.key, before.as_ref(), self.expected_version)?;
         // A value that has expired is absent already; its row is the sweeper's.
         if before.is_some() {

@@ -75,13 +75,13 @@ pub(super) fn operations() -> Vec<Operation> {
     ]
 }
 
-/// A state as its row holds it.
-struct State {
+/// A state as its row holds it, or what the row holds beside the value.
+struct State<V = Value> {
     version: Lsn,
     created: Timestamp,
     updated: Timestamp,
     expires: Option<Timestamp>,
-    value: Value,
+    value: V,
 }
 
 fn check_ids(owner: &str, key: &str) -> Result<()> {
@@ -155,12 +155,16 @@ fn has_expired(row: &Row, now: Timestamp) -> Result<bool> {
 
 /// The state of a row, unless its time to live has passed.
 fn decode(row: &Row, now: Timestamp) -> Result<Option<State>> {
+    decode_with(row, now, decode_value)
+}
+
+fn decode_with<V>(row: &Row, now: Timestamp, value: fn(&[u8]) -> Result<V>) -> Result<Option<State<V>>> {
     let (times, json) = split(row)?;
     if times.have_ended(now) {
         return Ok(None);
     }
     let Times { created, updated, expires } = times;
-    Ok(Some(State { version: row.lsn, created, updated, expires, value: decode_value(json)? }))
+    Ok(Some(State { version: row.lsn, created, updated, expires, value: value(json)? }))
 }
 
 /// The state of this key, if it is there and has not expired.
@@ -171,8 +175,16 @@ fn find(rows: &dyn Read, key: &Key) -> Result<Option<State>> {
     }
 }
 
+/// The same without reading the value, for writes that replace it whatever it is.
+fn find_head(rows: &dyn Read, key: &Key) -> Result<Option<State<()>>> {
+    match rows.get(key)? {
+        Some(row) => decode_with(&row, rows.now(), |_| Ok(())),
+        None => Ok(None),
+    }
+}
+
 /// Refuses unless the state is at the version that the request expected.
-fn check_version(key: &str, found: Option<&State>, expected: Option<Lsn>) -> Result<()> {
+fn check_version<V>(key: &str, found: Option<&State<V>>, expected: Option<Lsn>) -> Result<()> {
     let Some(expected) = expected else { return Ok(()) };
     let actual = found.map_or(Lsn::ZERO, |s| s.version);
     if actual == expected {
@@ -188,7 +200,7 @@ enum Ttl {
 }
 
 /// Writes a value; `before` is what was there.
-fn store(tx: &mut Tx<'_>, key: Key, before: Option<&State>, value: &Value, ttl: Ttl) -> Result<Stored> {
+fn store<V>(tx: &mut Tx<'_>, key: Key, before: Option<&State<V>>, value: &Value, ttl: Ttl) -> Result<Stored> {
     let now = tx.now();
     let created = before.map_or(now, |s| s.created);
     let expires = match ttl {

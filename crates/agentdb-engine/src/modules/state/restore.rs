@@ -4,7 +4,7 @@ use agentdb_types::{Code, Duration, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ttl, check_version, find, row_key, store};
+use super::{Ttl, check_version, find, find_head, row_key, store};
 use crate::history::{Point, Then};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
@@ -72,7 +72,7 @@ impl Request for Restore {
 impl WriteRequest for Restore {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Restored> {
         let key = row_key(tx, &self.owner, &self.key)?;
-        let now = find(tx, &key)?;
+        let now = find_head(tx, &key)?;
         check_version(&self.key, now.as_ref(), self.expected_version)?;
         let then = find(&Then::new(&tx.before(), self.at, Lsn(tx.lsn().0 - 1))?, &key)?;
         let Some(then) = then else {
