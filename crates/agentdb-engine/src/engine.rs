@@ -22,6 +22,7 @@ use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::read::Read;
+use crate::retain::{self, Retainer};
 use crate::rows::{Base, BaseOptions, Drained, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
@@ -91,11 +92,13 @@ pub enum Task {
     Compact,
     /// Let go of history that is kept long enough.
     Trim,
+    /// Delete what the retention of a noun keeps no longer.
+    Retain,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 12] = [
+    pub const ALL: [Task; 13] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
@@ -108,6 +111,7 @@ impl Task {
         Task::Collect,
         Task::Compact,
         Task::Trim,
+        Task::Retain,
     ];
 }
 
@@ -164,6 +168,7 @@ pub(crate) struct Core {
     pub(crate) sweeper: Sweeper,
     pub(crate) moments: Moments,
     pub(crate) trimmer: Trimmer,
+    pub(crate) retainer: Retainer,
 }
 
 /// Counts since opening.
@@ -215,6 +220,7 @@ impl Engine {
         let stored =
             Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
         core.moments.load(&stored, stored.lsn());
+        core.retainer.load(&stored);
         drop(stored);
         core.replay()?;
         core.load_dead()?;
@@ -299,8 +305,8 @@ impl Engine {
     /// that is kept. Reads of anything else are refused.
     ///
     /// # Errors
-    /// [`Code::SnapshotNotReached`] for an LSN that is still to come, [`Code::InvalidValue`] for such a time,
-    /// [`Code::HistoryTrimmed`]; those of [`Engine::snapshot`].
+    /// [`Code::PointAhead`] for an LSN or a time that is still to come, [`Code::HistoryTrimmed`]; those of
+    /// [`Engine::snapshot`].
     ///
     /// [`HistoryNoun`]: crate::HistoryNoun
     pub fn snapshot_as_of(&self, namespace: NamespaceId, point: impl Into<Point>) -> Result<Snapshot> {
@@ -428,6 +434,7 @@ fn assemble(
         sweeper: Sweeper::default(),
         moments: Moments::default(),
         trimmer: Trimmer::default(),
+        retainer: Retainer::default(),
     }
 }
 
@@ -494,6 +501,7 @@ impl Core {
         if body.is_some() {
             self.sweeper.note(key, lsn);
         }
+        self.retainer.changed.note(key, lsn);
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
         if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
@@ -568,6 +576,7 @@ impl Core {
             }
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Trim => self.check_failed().and_then(|()| history::step(self)),
+            Task::Retain => self.check_failed().and_then(|()| retain::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()

@@ -93,6 +93,8 @@ tables! {
     Retention = 73 "retention",
     /// Which time belongs to which LSN, in the system namespace: (LSN of the chunk's first moment).
     Moment = 74 "moment",
+    /// How long things themselves are kept: (noun).
+    Policy = 76 "policy",
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("namespace_row", rows::namespace),
         ("record_row", rows::record),
         ("requests", requests::requests),
+        ("policy_row", rows::policy),
         ("retention_row", rows::retention),
         ("run", crate::rows::decoders::run),
         ("sealed", log::sealed),

@@ -27,7 +27,8 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     let put = state::Put { ttl_us: Some(60_000_000), ..state::Put::new("ann", "plan", json!({"step": 1})) };
     db.engine().write(db.namespace, put, once).unwrap().wait().unwrap();
     db.write(state::Put::new("ann", "plan", json!({"step": 2}))).unwrap();
-    let forever = retention::Set { noun: crate::HistoryNoun::Session, history_us: None };
+    let forever =
+        retention::Set { history_us: Some(None), ..retention::Set::new(crate::HistoryNoun::Session) };
     db.write(forever).unwrap();
     db.write(Append {
         owner: Some("ann".into()),
