@@ -21,9 +21,6 @@ const APART: [&str; 13] = [
     "namespace.list",
 ];
 
-/// Writes that are refused for nothing but their fields.
-const NEVER_REFUSED: [&str; 1] = ["retention.set"];
-
 fn seeds() -> u64 {
     std::env::var("AGENTDB_SEEDS").ok().and_then(|s| s.parse().ok()).unwrap_or(1_000)
 }
@@ -60,7 +57,7 @@ fn every_seed_holds_and_everything_happens() {
     for about in Engine::operations().iter().map(|o| &o.about).filter(|about| !APART.contains(&about.name)) {
         happened(&format!("done {}", about.name));
         // A write is now and then a mistake; not every read can be one.
-        if about.effect != Effect::Read && !NEVER_REFUSED.contains(&about.name) {
+        if about.effect != Effect::Read {
             happened(&format!("refused {}", about.name));
         }
     }
@@ -71,6 +68,18 @@ fn every_seed_holds_and_everything_happens() {
         "batches of Sweep",
         "batches of Collect",
         "batches of Trim",
+        "batches of Retain",
+        "retained no longer: state",
+        "retained no longer: session",
+        "retained no longer: message",
+        "retained no longer: item",
+        "retained no longer: record",
+        "retained no longer: tool_call",
+        "retained no longer: thread",
+        "retained no longer: checkpoint",
+        "retained no longer: checkpoint_write",
+        "ledger: let go",
+        "refused retention_not_applicable",
         "mutation put",
         "mutation delete",
         "mutation add",
@@ -183,7 +192,7 @@ fn every_seed_holds_and_everything_happens() {
         "refused clock_jump",
         "refused history_trimmed",
         "refused no_history",
-        "refused snapshot_not_reached",
+        "refused point_ahead",
         "refused no_encoder",
         "checked the handle's refusals",
         "checked the refusals of reads",
@@ -200,6 +209,7 @@ fn every_seed_holds_and_everything_happens() {
         "worked Collect",
         "worked Compact",
         "worked Trim",
+        "worked Retain",
         "reads of the past",
         "refused reads of the past",
         "trimmed logs",

@@ -307,6 +307,31 @@ fn history_that_is_not_kept_cannot_be_read_and_begins_anew() {
 }
 
 #[test]
+fn a_version_ends_when_it_expires_swept_or_not() {
+    let db = TestDb::new(8);
+    let put = json!({"owner": "ann", "key": "k", "value": 1, "ttl_us": 1_000_000});
+    call(&db, "state.put", put.clone()).unwrap();
+    db.world.advance_us(5_000_000);
+    let versions = || {
+        let found = call(&db, "state.history", json!({"owner": "ann", "key": "k"})).unwrap();
+        found["items"].as_array().unwrap().clone()
+    };
+    let found = versions();
+    assert_eq!((found.len(), &found[0]["value"], found[0].get("ended")), (1, &json!(1), None));
+    assert_eq!(found[0]["ended_at"], found[0]["expires"]);
+    db.run(Task::Sweep);
+    let swept = versions();
+    assert!(swept.len() == 1 && swept[0]["ended"].is_u64());
+    assert_eq!(swept[0]["ended_at"], found[0]["expires"]);
+    // One that is replaced before it expires ends then.
+    call(&db, "state.put", put.clone()).unwrap();
+    call(&db, "state.put", put).unwrap();
+    let found = versions();
+    assert!(found[0].get("ended_at").is_none());
+    assert_eq!((&found[1]["ended"], &found[1]["ended_at"]), (&found[0]["version"], &found[0]["updated"]));
+}
+
+#[test]
 fn points_that_are_not_there_and_nouns_without_a_history_are_refused() {
     let db = TestDb::new(3);
     let lsn = db.write(state::Put::new("ann", "k", json!(1))).unwrap().lsn;

@@ -193,7 +193,7 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
-        match self.dice.below(25) {
+        match self.dice.below(26) {
             0..=9 => {
                 self.submit()?;
                 return Ok(1);
@@ -225,6 +225,7 @@ impl Sim {
             21 if self.dice.chance(1, 2) => self.back_up()?,
             21 => self.keep()?,
             22 => self.watch()?,
+            23 => self.maintain(Task::Retain).map(drop)?,
             _ => {
                 self.read()?;
                 return Ok(1);
