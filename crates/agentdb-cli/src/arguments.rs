@@ -158,7 +158,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
         }
         let Some(text) = matches.get_one::<String>(&field.name) else { continue };
         let value = match field.kind {
-            Kind::Text if field.clears && text == "null" => Value::Null,
+            Kind::Text | Kind::Integer if field.clears && text == "null" => Value::Null,
             Kind::Text => Value::String(text.clone()),
             Kind::Integer => match (text.parse::<i64>(), text.parse::<u64>()) {
                 (Ok(n), _) => n.into(),

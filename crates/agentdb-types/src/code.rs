@@ -413,7 +413,7 @@ codes! {
         "The claim of a call ended and nobody told its outcome, so that its side effect may have happened or not; and the tool was not declared idempotent, or its attempts are used up."
         "Do not run the tool. Find out what happened, and tell it with tool_call.resolve: completed, failed, or to be run again.";
     3012 ToolCallMismatch Conflict "tool_call_mismatch"
-        "tool call {key} of {owner} came back, and its {field} differ from before"
+        "tool call {key} of {owner} came back, but not with the same {field} as before"
         "A key was claimed for another tool, or with other arguments, than before."
         "Use a key of its own for each call, made of what does not change when the agent runs again: the run and the step.";
     3013 ToolCallFenced Conflict "tool_call_fenced"
