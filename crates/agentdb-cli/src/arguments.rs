@@ -124,7 +124,8 @@ pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
         let arg = Arg::new(field.name.clone()).help(field.help.clone());
         let value_name = field.value_name();
         let flag = field.name.trim_end_matches("_us").replace('_', "-");
-        let arg = arg.allow_hyphen_values(matches!(field.kind, Kind::Integer | Kind::Json));
+        // Not any hyphen: a flag that stands before a value must stay one.
+        let arg = arg.allow_negative_numbers(matches!(field.kind, Kind::Integer | Kind::Json));
         match (field.required && field.kind != Kind::Boolean, field.kind) {
             (true, _) => arg.value_name(value_name).required_unless_present("request"),
             (false, Kind::Boolean) => arg.long(flag).action(ArgAction::SetTrue),

@@ -80,8 +80,9 @@ struct Thread {
     all: BTreeMap<String, Model>,
     /// What is there.
     present: BTreeSet<String>,
-    /// What must read as it always did: all that it adds up from was kept for its sake.
-    whole: BTreeSet<String>,
+    /// What was to stay ever since it was put, and which of its delta channels must read as they always did: all that they add
+    /// up from was kept for its sake, or for that of its parent before.
+    whole: BTreeMap<String, BTreeSet<&'static str>>,
 }
 
 impl Thread {
@@ -125,7 +126,7 @@ impl Thread {
             }
         }
         self.present.retain(|id| needed.contains(id));
-        self.whole.retain(|id| roots.contains(id));
+        self.whole.retain(|id, _| roots.contains(id));
     }
 
     fn retain(&mut self, latest: Option<u64>, age: Option<u64>, now: u64) {
@@ -142,11 +143,11 @@ fn check(db: &TestDb, model: &BTreeMap<&'static str, Thread>) -> Result<(), Test
         let listed = db.read(List::new(*name)).unwrap().items;
         let found: BTreeSet<String> = listed.into_iter().map(|entry| entry.checkpoint).collect();
         prop_assert_eq!(&found, &thread.present, "{}", name);
-        for id in &thread.whole {
+        for (id, channels) in &thread.whole {
             let at = Some(id.clone());
             let entry = db.read(Get { checkpoint: at.clone(), ..Get::new(*name) }).unwrap();
             prop_assert_eq!(&entry.values["x"], &json!(thread.all[id].x));
-            for channel in &thread.all[id].deltas {
+            for channel in channels {
                 let channels = vec![(*channel).to_owned()];
                 let read = History {
                     thread: (*name).into(),
@@ -174,7 +175,7 @@ fn check(db: &TestDb, model: &BTreeMap<&'static str, Thread>) -> Result<(), Test
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_to_stay_reads_as_it_always_did(steps in prop::collection::vec(step(), 1..80)) {
@@ -208,9 +209,12 @@ proptest! {
                         ]),
                         ..Put::new(name)
                     }).unwrap();
-                    if parent.as_ref().is_none_or(|parent| thread.whole.contains(parent)) {
-                        thread.whole.insert(id.clone());
-                    }
+                    let adds_up = |channel: &&&str| parent.as_ref().is_none_or(|parent| {
+                        thread.all[parent].seeds.contains_key(**channel)
+                            || thread.whole.get(parent).is_some_and(|channels| channels.contains(**channel))
+                    });
+                    let channels = put.deltas.iter().filter(adds_up).copied().collect();
+                    thread.whole.insert(id.clone(), channels);
                     thread.present.insert(id.clone());
                     thread.all.insert(id, put);
                 }
@@ -246,9 +250,7 @@ proptest! {
                     db.write(DeleteRuns { runs: vec![format!("r{run}")] }).unwrap();
                     for thread in model.values_mut() {
                         let roots = thread.present.iter().filter(|id| thread.all[*id].run != run).cloned().collect();
-                        let whole = thread.whole.clone();
                         thread.keep(&roots);
-                        thread.whole = whole.intersection(&roots).cloned().collect();
                     }
                 }
                 Step::Retain { latest, age } => {
