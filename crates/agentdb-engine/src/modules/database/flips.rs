@@ -30,6 +30,9 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     let forever =
         retention::Set { history_us: Some(None), ..retention::Set::new(crate::HistoryNoun::Session) };
     db.write(forever).unwrap();
+    let a_day = std::num::NonZeroU64::new(86_400_000_000);
+    db.write(retention::Set { max_age_us: Some(a_day), ..retention::Set::new(retention::Noun::ToolCall) })
+        .unwrap();
     db.write(Append {
         owner: Some("ann".into()),
         message: Some("m".into()),
