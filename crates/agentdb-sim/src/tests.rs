@@ -272,7 +272,9 @@ fn planted_bugs_are_found() {
     use agentdb_engine::planted::{Bug, plant};
     std::panic::set_hook(Box::new(|_| {}));
     let only = std::env::var("AGENTDB_BUGS").ok();
-    for bug in Bug::ALL.into_iter().filter(|bug| only.as_ref().is_none_or(|only| only.contains(&format!("{bug:?}")))) {
+    for bug in
+        Bug::ALL.into_iter().filter(|bug| only.as_ref().is_none_or(|only| only.contains(&format!("{bug:?}"))))
+    {
         plant(Some(bug));
         let found = (0..1_000).find_map(|seed| {
             // A mistake may also break the engine so that something inside it panics: that counts as found.

@@ -13,10 +13,10 @@ use crate::read::{Page, Read};
 use crate::retain::{Found, Policy};
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Row, Table, numbers};
+use crate::{Table, numbers};
 
 /// Checkpoints of a part that stay for themselves, and when the first of them may go.
-fn roots<'a>(policy: Policy, all: &'a Heads, now: Timestamp) -> (Vec<&'a String>, Option<i64>) {
+fn roots(policy: Policy, all: &Heads, now: Timestamp) -> (Vec<&String>, Option<i64>) {
     let most = policy.keep_latest.map_or(u64::MAX, |kept| kept.get());
     let mut newest = all.iter().rev().take(usize::try_from(most).unwrap_or(usize::MAX));
     let mut roots: Vec<_> = newest.next().into_iter().map(|(latest, _)| latest).collect();
@@ -78,14 +78,14 @@ pub(crate) fn delete_excess(
 pub(crate) fn last_used(rows: &dyn Read, policy: Policy, thread: &str) -> Result<Option<Timestamp>> {
     let Some(found) = thread::find(rows, thread)? else { return Ok(None) };
     let mut last = found.created;
-    let of_row: [(_, fn(&Row) -> Result<Timestamp>); 2] =
-        [(Table::Checkpoint, rows::created_at), (Table::CheckpointWrite, rows::stored_at)];
-    for (table, at) in of_row {
+    for table in [Table::Checkpoint, Table::CheckpointWrite] {
         if !policy.is_over(last, rows.now()) {
             break;
         }
         rows.scan_prefix(&rows.key(table).u64(found.number), Page::Backward, &mut |_, row| {
-            last = last.max(at(&row)?);
+            let at =
+                if table == Table::Checkpoint { rows::created_at(&row)? } else { rows::stored_at(&row)? };
+            last = last.max(at);
             Ok(policy.is_over(last, rows.now()))
         })?;
     }
