@@ -124,7 +124,8 @@ pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
         let arg = Arg::new(field.name.clone()).help(field.help.clone());
         let value_name = field.value_name();
         let flag = field.name.trim_end_matches("_us").replace('_', "-");
-        let arg = arg.allow_hyphen_values(matches!(field.kind, Kind::Integer | Kind::Json));
+        // Not any hyphen: a flag that stands before a value must stay one.
+        let arg = arg.allow_negative_numbers(matches!(field.kind, Kind::Integer | Kind::Json));
         match (field.required && field.kind != Kind::Boolean, field.kind) {
             (true, _) => arg.value_name(value_name).required_unless_present("request"),
             (false, Kind::Boolean) => arg.long(flag).action(ArgAction::SetTrue),
@@ -158,7 +159,7 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
         }
         let Some(text) = matches.get_one::<String>(&field.name) else { continue };
         let value = match field.kind {
-            Kind::Text if field.clears && text == "null" => Value::Null,
+            Kind::Text | Kind::Integer if field.clears && text == "null" => Value::Null,
             Kind::Text => Value::String(text.clone()),
             Kind::Integer => match (text.parse::<i64>(), text.parse::<u64>()) {
                 (Ok(n), _) => n.into(),

@@ -32,6 +32,9 @@ pub(crate) fn line(text: &str) -> Result<()> {
     }
 }
 
+/// What people are told of an answer that says nothing but that it is done.
+const DONE: &str = "done";
+
 /// Prints an answer: JSON as it is, or as a table.
 pub(crate) fn answer(value: &Value, json: bool) -> Result<()> {
     if json {
@@ -49,9 +52,11 @@ pub(crate) fn answer(value: &Value, json: bool) -> Result<()> {
                         None => Ok(()),
                     }
                 }
+                _ if fields.is_empty() => line(DONE),
                 _ => line(&pairs(fields)),
             }
         }
+        Value::Null => line(DONE),
         other => line(&text(other)),
     }
 }

@@ -129,6 +129,7 @@ fn maintain(core: &Arc<Core>) {
         }
         core.rows.free_unread();
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
+        while !stopped(core) && matches!(core.step(Task::Retain), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Collect), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Trim), Ok(true)) {}

@@ -23,6 +23,7 @@ use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::read::Read;
+use crate::retain::{self, Retainer};
 use crate::rows::{Base, BaseOptions, Drained, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
@@ -94,11 +95,13 @@ pub enum Task {
     Trim,
     /// Go on with a job.
     Work,
+    /// Delete what the retention of a noun keeps no longer.
+    Retain,
 }
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 13] = [
+    pub const ALL: [Task; 14] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
@@ -112,6 +115,7 @@ impl Task {
         Task::Compact,
         Task::Trim,
         Task::Work,
+        Task::Retain,
     ];
 }
 
@@ -170,6 +174,7 @@ pub(crate) struct Core {
     pub(crate) moments: Moments,
     pub(crate) trimmer: Trimmer,
     pub(crate) jobs: Jobs,
+    pub(crate) retainer: Retainer,
 }
 
 /// Counts since opening.
@@ -221,6 +226,7 @@ impl Engine {
         let stored =
             Snapshot::new(core.clone(), core.rows.reader(), NamespaceId::SYSTEM, Timestamp::default());
         core.moments.load(&stored, stored.lsn());
+        core.retainer.load(&stored);
         drop(stored);
         core.replay()?;
         core.load_dead()?;
@@ -305,8 +311,8 @@ impl Engine {
     /// that is kept. Reads of anything else are refused.
     ///
     /// # Errors
-    /// [`Code::SnapshotNotReached`] for an LSN that is still to come, [`Code::InvalidValue`] for such a time,
-    /// [`Code::HistoryTrimmed`]; those of [`Engine::snapshot`].
+    /// [`Code::PointAhead`] for an LSN or a time that is still to come, [`Code::HistoryTrimmed`]; those of
+    /// [`Engine::snapshot`].
     ///
     /// [`HistoryNoun`]: crate::HistoryNoun
     pub fn snapshot_as_of(&self, namespace: NamespaceId, point: impl Into<Point>) -> Result<Snapshot> {
@@ -436,6 +442,7 @@ fn assemble(
         moments: Moments::default(),
         trimmer: Trimmer::default(),
         jobs: Jobs::default(),
+        retainer: Retainer::default(),
     }
 }
 
@@ -504,6 +511,7 @@ impl Core {
                 self.worker.set();
             }
         }
+        self.retainer.changed.note(key, lsn);
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
         if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
@@ -579,6 +587,7 @@ impl Core {
             Task::Sweep => self.check_failed().and_then(|()| sweep::step(self)),
             Task::Trim => self.check_failed().and_then(|()| history::step(self)),
             Task::Work => self.check_failed().and_then(|()| job::step(self)),
+            Task::Retain => self.check_failed().and_then(|()| retain::step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()

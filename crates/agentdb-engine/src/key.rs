@@ -123,6 +123,11 @@ impl Key {
         bytes.get(TABLE_AT).copied()
     }
 
+    /// The first component of a key, if that is an integer; of another kind it is any number.
+    pub(crate) fn number_of(bytes: &[u8]) -> Option<u64> {
+        bytes.get(TABLE_AT + 1..)?.first_chunk().map(|b| u64::from_be_bytes(*b))
+    }
+
     /// Reads the components of a key behind namespace and table.
     pub fn components(&self) -> Components<'_> {
         Components { bytes: self.0.get(TABLE_AT + 1..).unwrap_or_default() }

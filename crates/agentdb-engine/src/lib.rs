@@ -54,6 +54,7 @@ mod poison;
 mod queue;
 mod read;
 mod request;
+mod retain;
 mod row_json;
 mod rows;
 mod sequencer;

@@ -239,6 +239,7 @@ impl Operation {
             call: Call::Read(|engine, snapshot, request| {
                 let mut request: R = decode(request)?;
                 request.prepare(engine)?;
+                snapshot.check_operation(R::ABOUT.name)?;
                 encode_json(&request.read(snapshot)?)
             }),
             decodes: |request| decode::<R>(request).map(drop),

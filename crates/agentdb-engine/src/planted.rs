@@ -105,12 +105,20 @@ pub enum Bug {
     SharedChunksCollected,
     /// What a backup put into a directory is not synced.
     BackupNotSynced,
+    /// Retention keeps one message less than it is told to.
+    KeptOneTooFew,
+    /// Retention forgets tool calls that nobody has told the outcome of.
+    RunningCallForgotten,
+    /// Retention takes away what the delta channels of a checkpoint that stays add up from.
+    ChainNotRetained,
+    /// A message that retention deletes is believed to be a change of its session.
+    RetentionRenews,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 50] = [
+    pub const ALL: [Bug; 54] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -161,6 +169,10 @@ impl Bug {
         Bug::LowerRunsForgotten,
         Bug::SharedChunksCollected,
         Bug::BackupNotSynced,
+        Bug::KeptOneTooFew,
+        Bug::RunningCallForgotten,
+        Bug::ChainNotRetained,
+        Bug::RetentionRenews,
     ];
 }
 

@@ -6,7 +6,7 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 
 use crate::digest::Digest;
 use crate::engine::Core;
-use crate::history::{Past, Point};
+use crate::history::{self, Past, Point};
 use crate::key::{Key, NamespaceId};
 use crate::read::{Page, Present, Read};
 use crate::rows::{Reader, Row};
@@ -36,25 +36,36 @@ impl Snapshot {
     /// The rows as they were at a point before this snapshot's.
     ///
     /// # Errors
-    /// [`SnapshotNotReached`](agentdb_types::Code::SnapshotNotReached) or
-    /// [`InvalidValue`](agentdb_types::Code::InvalidValue) for a point after it;
-    /// [`HistoryTrimmed`](agentdb_types::Code::HistoryTrimmed).
+    /// [`PointAhead`](agentdb_types::Code::PointAhead), [`HistoryTrimmed`](agentdb_types::Code::HistoryTrimmed).
     pub fn as_of(&self, point: impl Into<Point>) -> Result<Snapshot> {
+        self.as_of_field("as_of", point.into())
+    }
+
+    /// The same of a point that a request names in this field.
+    pub(crate) fn as_of_field(&self, field: &str, point: Point) -> Result<Snapshot> {
         let present = self.present();
-        let (at, now) = point.into().resolve(&present, self.rows.at(), self.now)?;
+        let (at, now) = point.resolve(field, &present, self.rows.at(), self.now)?;
         Ok(Snapshot { past: Some(Past::new(&present, at)?), now, ..self.clone() })
     }
 
     /// The digest of the namespace's rows.
     ///
     /// # Errors
-    /// [`RowsCorrupt`](agentdb_types::Code::RowsCorrupt), errors of files; [`NoHistory`](agentdb_types::Code::NoHistory) in
-    /// the past.
+    /// [`RowsCorrupt`](agentdb_types::Code::RowsCorrupt), errors of files; [`NoPast`](agentdb_types::Code::NoPast) in the
+    /// past.
     pub fn digest(&self) -> Result<Digest> {
         if self.past.is_some() {
-            return Err(Error::new(Code::NoHistory).with("noun", "a digest"));
+            return Err(Error::new(Code::NoPast).with("operation", "database.digest"));
         }
         Ok(self.rows.hash(self.namespace)?.digest())
+    }
+
+    /// Refuses an operation that cannot be answered as of an earlier point, if this is one.
+    pub(crate) fn check_operation(&self, operation: &str) -> Result<()> {
+        if self.past.is_none() || history::has_past(operation) {
+            return Ok(());
+        }
+        Err(Error::new(Code::NoPast).with("operation", operation))
     }
 
     /// The rows as they are, of a snapshot that may show what was.

@@ -145,6 +145,7 @@ impl Engine {
     /// Those of the operation.
     pub fn read<R: ReadRequest>(&self, snapshot: &Snapshot, mut request: R) -> Result<R::Response> {
         request.prepare(self)?;
+        snapshot.check_operation(R::ABOUT.name)?;
         match R::ABOUT.scope {
             Scope::Namespace => request.read(snapshot),
             Scope::Database => request.read(&snapshot.in_namespace(NamespaceId::SYSTEM)),

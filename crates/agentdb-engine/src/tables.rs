@@ -95,6 +95,8 @@ tables! {
     Moment = 74 "moment",
     /// Jobs, in the system namespace: (LSN at which it was begun).
     Job = 80 "job",
+    /// How long things themselves are kept: (noun).
+    Policy = 76 "policy",
 }
 
 #[cfg(test)]

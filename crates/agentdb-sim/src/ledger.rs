@@ -77,6 +77,15 @@ impl Ledger {
         }
     }
 
+    /// Notes that retention let a call go.
+    pub(crate) fn let_go(&mut self, namespace: u64, call: &Value, lsn: u64) {
+        let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
+        let place = (namespace, text("owner"), text("key"));
+        self.noted += 1;
+        let entry = Entry { place, operation: "internal.retain", fields: Value::Null, response: Value::Null };
+        self.entries.insert((lsn, self.noted), entry);
+    }
+
     /// Forgets what was lost: the log reaches to here.
     pub(crate) fn cut(&mut self, lsn: u64) {
         self.entries.retain(|(at, _), _| *at <= lsn);
@@ -118,6 +127,10 @@ impl Call {
                 Ok("ledger: renewed")
             }
             "tool_call.resolve" => self.resolved(fields, response, lsn),
+            "internal.retain" => match self.run.take() {
+                Some(Run { outcome: Outcome::Final { .. }, .. }) => Ok("ledger: let go"),
+                _ => Err("a call was let go that was not settled".to_owned()),
+            },
             _ => {
                 let unsure = self.run.as_ref().is_some_and(|run| matches!(run.outcome, Outcome::None));
                 if response["deleted"] == true {

@@ -292,8 +292,20 @@ codes! {
         "Ask for a later point, or keep history longer (`retention.set`): what is gone stays gone. A backup may reach further back.";
     1061 NoHistory Invalid "no_history"
         "{noun} keeps no history, so that nothing of it can be read as of an earlier point"
-        "Only states, and sessions with their messages, have a history, and a namespace may keep none of them (`retention.set`)."
-        "Read it as it is now. Checkpoints have a history of their own, which `checkpoint.list` shows.";
+        "The namespace keeps no history of the noun (`retention.set` with a `history_us` of 0)."
+        "Read it as it is now, and let history be kept from now on if it is needed.";
+    1065 RetentionNotApplicable Invalid "retention_not_applicable"
+        "the retention of {noun} has no {field}: it has {known}"
+        "A retention was set by a field that means nothing for the noun."
+        "Leave the field out. `keep_latest` is for what is part of something (messages, checkpoints), `history_us` for states and sessions.";
+    1066 PointAhead Invalid "point_ahead"
+        "{field} {expected} lies ahead: the newest batch is LSN {head}, and it is {now}"
+        "A read as of an earlier point, a comparison, a restore or a fork named an LSN or a time that is still to come."
+        "Give an LSN or a time that has been. To wait until another handle's write is there, read with `min_lsn` instead.";
+    1067 NoPast Invalid "no_past"
+        "{operation} cannot be answered as of an earlier point: states, sessions and their messages can be read so, nothing else"
+        "An operation of a noun without a history, or one that tells of history itself, was asked as of an earlier point."
+        "Ask it without one. Checkpoints have a history of their own, which `checkpoint.list` shows; versions of a value are listed by `state.history`.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"
@@ -405,13 +417,13 @@ codes! {
         "The claim of a call ended and nobody told its outcome, so that its side effect may have happened or not; and the tool was not declared idempotent, or its attempts are used up."
         "Do not run the tool. Find out what happened, and tell it with tool_call.resolve: completed, failed, or to be run again.";
     3012 ToolCallMismatch Conflict "tool_call_mismatch"
-        "tool call {key} of {owner} came back with another {field}"
+        "tool call {key} of {owner} came back, but not with the same {field} as before"
         "A key was claimed for another tool, or with other arguments, than before."
         "Use a key of its own for each call, made of what does not change when the agent runs again: the run and the step.";
     3013 ToolCallFenced Conflict "tool_call_fenced"
-        "tool call {key} of {owner} is at epoch {actual}, the request has {expected}: someone else has claimed or resolved it"
-        "An outcome, a renewal or a resolution came with the epoch of a claim that is over."
-        "Do not go on: what was done under the older epoch is not recorded. Read the call, and compensate for the side effect if it happened twice.";
+        "tool call {key} of {owner} is at epoch {actual}, the request has {expected}: {reason}"
+        "An outcome, a renewal or a resolution came with the epoch of a claim that is over, or of one that never was."
+        "If the epoch is one that a claim told, do not go on: what was done under the older epoch is not recorded. Read the call, and compensate for the side effect if it happened twice.";
     3014 ToolCallFinished Conflict "tool_call_finished"
         "tool call {key} of {owner} is {state} already"
         "A call whose outcome was told was told another one, or was renewed or resolved."

@@ -7,7 +7,6 @@ use agentdb_engine::modules::{retention, state};
 use agentdb_engine::{HistoryNoun, Point};
 use agentdb_types::Result;
 
-use crate::write::micros;
 use crate::{Namespace, Page, Session, State, Write};
 
 impl State {
@@ -190,7 +189,7 @@ impl Namespace {
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
-    /// assert_eq!(ns.retention()?[0].history_us, Some(24 * 3_600_000_000));
+    /// assert_eq!(ns.retention()?[0].history_us, Some(Some(24 * 3_600_000_000)));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn retention(&self) -> Result<Vec<retention::Entry>> {
@@ -205,7 +204,7 @@ impl Namespace {
     /// # let dir = tempfile::tempdir().unwrap();
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// ns.keep_history(HistoryNoun::State, Duration::from_secs(7 * 24 * 3_600)).wait()?;
-    /// assert_eq!(ns.retention()?[0].history_us, Some(7 * 24 * 3_600_000_000));
+    /// assert_eq!(ns.retention()?[0].history_us, Some(Some(7 * 24 * 3_600_000_000)));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn keep_history(
@@ -213,7 +212,6 @@ impl Namespace {
         noun: HistoryNoun,
         kept: impl Into<Option<Duration>>,
     ) -> Write<retention::Set> {
-        let history_us = kept.into().map(|kept| micros(kept).unsigned_abs());
-        self.write(retention::Set { noun, history_us })
+        self.retain(noun).history(kept)
     }
 }

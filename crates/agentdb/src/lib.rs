@@ -47,6 +47,7 @@ mod namespaces;
 mod open_options;
 mod page;
 mod query;
+mod retention;
 mod session;
 mod state;
 mod thread;

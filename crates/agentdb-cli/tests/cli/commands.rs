@@ -42,6 +42,28 @@ fn state_sessions_records_and_blobs_round_trip() {
 }
 
 #[test]
+fn negative_numbers_are_values_and_what_says_nothing_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    for (arguments, expected) in [
+        (&["state", "put", "ann", "n", "-5"][..], json!(-5)),
+        (&["state", "put", "ann", "n", "--ttl", "1h", "-2.5"], json!(-2.5)),
+    ] {
+        json(dir, arguments);
+        assert_eq!(json(dir, &["state", "get", "ann", arguments[3]])["value"], expected, "{arguments:?}");
+    }
+    json(dir, &["retention", "set", "message", "--keep-latest", "3", "--max-age", "30d"]);
+    let cleared = json(dir, &["retention", "set", "message", "--keep-latest", "null"]);
+    assert_eq!(cleared, json!({"noun": "message", "max_age_us": 2_592_000_000_000_u64}));
+    for arguments in
+        [&["state", "put", "ann", "k", "1"][..], &["retention", "set", "item", "--max-age", "null"]]
+    {
+        let output = run(dir, arguments);
+        assert!(output.status.success() && !String::from_utf8_lossy(&output.stdout).trim().is_empty());
+    }
+}
+
+#[test]
 fn every_kind_of_error_has_its_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();

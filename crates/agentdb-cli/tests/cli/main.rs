@@ -4,6 +4,7 @@
 mod commands;
 mod errors;
 mod kill;
+mod pages;
 mod shell;
 mod strace;
 

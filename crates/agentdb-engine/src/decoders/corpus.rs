@@ -215,6 +215,7 @@ fn write_the_corpus() {
                     Table::History => "version_row",
                     Table::Moment => "moments_row",
                     Table::Retention => "retention_row",
+                    Table::Policy => "policy_row",
                     Table::SessionTally => "session_tally_row",
                     Table::Session => "session_row",
                     Table::Message => "message_row",

@@ -46,6 +46,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("message_row", rows::message),
         ("moments_row", rows::moments),
         ("namespace_row", rows::namespace),
+        ("policy_row", rows::policy),
         ("record_row", rows::record),
         ("requests", requests::requests),
         ("retention_row", rows::retention),

@@ -245,6 +245,11 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("session.restore", json!({"session": "s", "at": 3})),
                 line("retention.set", json!({"noun": "state", "history_us": 1})),
                 line("retention.set", json!({"noun": "session", "history_us": null})),
+                line(
+                    "retention.set",
+                    json!({"noun": "message", "max_age_us": 2_592_000_000_000_u64, "keep_latest": 100}),
+                ),
+                line("retention.set", json!({"noun": "thread", "max_age_us": null})),
                 line("retention.list", json!({})),
                 json!({"op": "sweep"}),
             ],

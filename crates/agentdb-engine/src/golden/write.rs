@@ -95,6 +95,7 @@ fn drained(world: &World, engine: &Engine) {
         collection.create {"collection": "gone"}
         collection.delete {"collection": "gone"}
         retention.set {"noun": "session", "history_us": null}
+        retention.set {"noun": "checkpoint", "max_age_us": 31536000000000, "keep_latest": 100}
         state.put {"owner": "ann", "key": "plan", "value": "changed"}
         message.append {"session": "s", "role": "user", "content": "was said otherwise", "message": "m0"}
         message.update {"session": "s", "message": "m0", "content": "changed"}

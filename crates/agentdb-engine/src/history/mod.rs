@@ -37,6 +37,13 @@ use agentdb_types::{Code, Error, Lsn, Result};
 use crate::key::Key;
 use crate::{Row, Table};
 
+/// Whether a read can be answered as of an earlier point.
+pub(crate) fn has_past(operation: &str) -> bool {
+    let noun = operation.split('.').next();
+    // The versions of a value are those up to now.
+    matches!(noun, Some("state" | "session" | "message")) && operation != "state.history"
+}
+
 const ROW_VERSION: u8 = 1;
 /// Where the table's number stands in a key.
 const TABLE_AT: usize = 8;

@@ -67,23 +67,30 @@ impl From<Timestamp> for Point {
 }
 
 impl Point {
-    /// The LSN, and the time by which a time to live is judged. `head` is the newest LSN, `now` its reader's time.
-    pub(crate) fn resolve(self, rows: &dyn Read, head: Lsn, now: Timestamp) -> Result<(Lsn, Timestamp)> {
+    /// The LSN, and the time by which a time to live is judged. `head` is the newest LSN, `now` its reader's time; `field` is where
+    /// the point was given.
+    pub(crate) fn resolve(
+        self,
+        field: &str,
+        rows: &dyn Read,
+        head: Lsn,
+        now: Timestamp,
+    ) -> Result<(Lsn, Timestamp)> {
+        let ahead = |expected: &dyn std::fmt::Display| {
+            let error = Error::new(Code::PointAhead).with("field", field).with("expected", expected);
+            Err(error.with("head", head).with("now", now))
+        };
         let trimmed = |actual: &dyn std::fmt::Display| {
             Error::new(Code::HistoryTrimmed).with("noun", "every noun").with("actual", actual)
         };
         match self {
-            Point::Lsn(lsn) if lsn > head => {
-                Err(Error::new(Code::SnapshotNotReached).with("actual", head).with("expected", lsn))
-            }
+            Point::Lsn(lsn) if lsn > head => ahead(&lsn),
             Point::Lsn(Lsn::ZERO) => Ok((Lsn::ZERO, Timestamp::default())),
             Point::Lsn(lsn) => match time_of(rows, lsn)? {
                 Some(time) => Ok((lsn, time)),
                 None => Err(trimmed(&lsn).with("earliest", super::moments::earliest(rows)?)),
             },
-            Point::Time(time) if time > now => Err(Error::new(Code::InvalidValue)
-                .with("field", "a point in time")
-                .with("reason", format_args!("{time} lies in the future: it is {now}"))),
+            Point::Time(time) if time > now => ahead(&time),
             Point::Time(time) => match latest_at(rows, time, head)? {
                 Some(lsn) => Ok((lsn, time)),
                 None => Err(trimmed(&time).with("earliest", super::moments::earliest(rows)?)),
@@ -122,7 +129,7 @@ impl Past {
     fn check(&self, key: &Key) -> Result<()> {
         let table = Key::table_of(key.as_bytes()).and_then(Table::from_number);
         let Some(noun) = table.and_then(HistoryNoun::of) else {
-            return Err(Error::new(Code::NoHistory).with("noun", table.map_or("?", Table::name)));
+            return Err(Error::new(Code::NoPast).with("operation", table.map_or("?", Table::name)));
         };
         let earliest = self.earliest(noun)?;
         if earliest <= self.at {
@@ -294,8 +301,8 @@ pub(crate) struct Then<'a> {
 
 impl<'a> Then<'a> {
     /// `head` is the newest LSN that may be asked for.
-    pub(crate) fn new(rows: &'a dyn Read, point: Point, head: Lsn) -> Result<Self> {
-        let (at, now) = point.resolve(rows, head, rows.now())?;
+    pub(crate) fn new(rows: &'a dyn Read, field: &str, point: Point, head: Lsn) -> Result<Self> {
+        let (at, now) = point.resolve(field, rows, head, rows.now())?;
         Ok(Then { rows, past: Past::new(rows, at)?, now })
     }
 }

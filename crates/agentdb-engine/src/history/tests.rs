@@ -220,8 +220,8 @@ proptest! {
     }
 }
 
-fn set(db: &TestDb, noun: HistoryNoun, history_us: Option<u64>) -> retention::SetTo {
-    db.write(retention::Set { noun, history_us }).unwrap().response
+fn set(db: &TestDb, noun: HistoryNoun, history_us: Option<u64>) -> retention::Entry {
+    db.write(retention::Set { history_us: Some(history_us), ..retention::Set::new(noun) }).unwrap().response
 }
 
 fn get(db: &TestDb, at: impl Into<Point>) -> Result<Value, Code> {
@@ -307,17 +307,42 @@ fn history_that_is_not_kept_cannot_be_read_and_begins_anew() {
 }
 
 #[test]
+fn a_version_ends_when_it_expires_swept_or_not() {
+    let db = TestDb::new(8);
+    let put = json!({"owner": "ann", "key": "k", "value": 1, "ttl_us": 1_000_000});
+    call(&db, "state.put", put.clone()).unwrap();
+    db.world.advance_us(5_000_000);
+    let versions = || {
+        let found = call(&db, "state.history", json!({"owner": "ann", "key": "k"})).unwrap();
+        found["items"].as_array().unwrap().clone()
+    };
+    let found = versions();
+    assert_eq!((found.len(), &found[0]["value"], found[0].get("ended")), (1, &json!(1), None));
+    assert_eq!(found[0]["ended_at"], found[0]["expires"]);
+    db.run(Task::Sweep);
+    let swept = versions();
+    assert!(swept.len() == 1 && swept[0]["ended"].is_u64());
+    assert_eq!(swept[0]["ended_at"], found[0]["expires"]);
+    // One that is replaced before it expires ends then.
+    call(&db, "state.put", put.clone()).unwrap();
+    call(&db, "state.put", put).unwrap();
+    let found = versions();
+    assert!(found[0].get("ended_at").is_none());
+    assert_eq!((&found[1]["ended"], &found[1]["ended_at"]), (&found[0]["version"], &found[0]["updated"]));
+}
+
+#[test]
 fn points_that_are_not_there_and_nouns_without_a_history_are_refused() {
     let db = TestDb::new(3);
     let lsn = db.write(state::Put::new("ann", "k", json!(1))).unwrap().lsn;
-    assert_eq!(get(&db, lsn.next()), Err(Code::SnapshotNotReached));
+    assert_eq!(get(&db, lsn.next()), Err(Code::PointAhead));
     let now = db.engine().snapshot(db.namespace).unwrap().now();
     let later = Timestamp::from_micros(now.micros() + 1_000_000).unwrap();
-    assert_eq!(get(&db, later), Err(Code::InvalidValue));
+    assert_eq!(get(&db, later), Err(Code::PointAhead));
     assert_eq!(get(&db, now), Ok(json!(1)));
     assert_eq!(get(&db, Lsn::ZERO), Err(Code::StateNotFound));
     let then = db.engine().snapshot_as_of(db.namespace, lsn).unwrap();
-    assert_eq!(then.digest().unwrap_err().code(), Code::NoHistory);
+    assert_eq!(then.digest().unwrap_err().code(), Code::NoPast);
     for (operation, request) in [
         ("collection.list", json!({})),
         ("blob.list", json!({})),
@@ -328,10 +353,10 @@ fn points_that_are_not_there_and_nouns_without_a_history_are_refused() {
         let crate::operation::Call::Read(read) = &crate::modules::operation(operation).unwrap().call else {
             panic!("{operation} is no read")
         };
-        assert_eq!(read(db.engine(), &then, request).unwrap_err().code(), Code::NoHistory, "{operation}");
+        assert_eq!(read(db.engine(), &then, request).unwrap_err().code(), Code::NoPast, "{operation}");
     }
     let restore = json!({"owner": "ann", "key": "k", "at": 99});
-    assert_eq!(call(&db, "state.restore", restore), Err(Code::SnapshotNotReached));
+    assert_eq!(call(&db, "state.restore", restore), Err(Code::PointAhead));
 }
 
 #[test]
@@ -450,7 +475,7 @@ fn one_look_finds_a_version_among_a_hundred_thousand() {
     for n in [0, 1, 77, 50_000, 99_998] {
         let snapshot = db.engine().snapshot(db.namespace).unwrap();
         let counting = Counting { rows: &snapshot, read: Cell::new(0) };
-        let then = Then::new(&counting, Point::Lsn(lsns[n]), snapshot.lsn()).unwrap();
+        let then = Then::new(&counting, "at", Point::Lsn(lsns[n]), snapshot.lsn()).unwrap();
         counting.read.set(0);
         let key = then.key(Table::State).text("ann").text("k");
         assert_eq!(then.get(&key).unwrap().map(|row| row.lsn), Some(lsns[n]));

@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use super::{Check, View};
 use crate::generate::OWNERS;
 use crate::model::Namespace;
-use crate::model::history::{NOUNS, Past};
+use crate::model::history::Past;
+use crate::model::retention::NOUNS;
 use crate::model::state::State;
 
 impl View<'_> {
     /// Compares what the present tells of the past.
     pub(super) fn history(&self, dice: &mut Random) -> Check {
-        let listed: Vec<Value> =
-            NOUNS.iter().zip(&self.model.retention).map(|(noun, kept)| kept.entry(noun)).collect();
+        let listed: Vec<Value> = NOUNS.iter().map(|noun| self.model.retention_entry(noun)).collect();
         self.expect::<retention::List>(&json!({}), &json!({"items": listed}))?;
         let owner = OWNERS[dice.below(OWNERS.len() as u64) as usize];
         let key = ["a", "plan", "counter"][dice.below(3) as usize];

@@ -50,6 +50,7 @@ pub(crate) fn rows(
         (Table::ToolCallByState, model.calls.len()),
         (Table::ToolCallByTool, model.calls.len()),
         (Table::Garbage, 0),
+        (Table::Policy, model.policies.len()),
         (Table::Name, model.sessions.len() + model.collections.len() + model.threads.len()),
         (Table::Idempotency, model.remembered()),
         (Table::State, model.states.len()),

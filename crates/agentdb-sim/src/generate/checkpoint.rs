@@ -42,7 +42,10 @@ pub(super) fn operation(dice: &mut Random, namespace: &Namespace) -> (&'static s
             let run = if dice.chance(1, 10) { bad_id(dice) } else { pick(dice, &RUNS).to_owned() };
             ("checkpoint.delete_runs", json!({"runs": [run, pick(dice, &RUNS)]}))
         }
-        5..=9 => put_writes(dice, thread),
+        5..=9 => {
+            let there = namespace.threads.get(&thread);
+            put_writes(dice, thread, there.map(|thread| &**thread))
+        }
         _ => {
             let there = namespace.threads.get(&thread);
             put(dice, thread, there.map(|thread| &**thread))
@@ -125,7 +128,8 @@ fn put(dice: &mut Random, thread: String, there: Option<&Thread>) -> (&'static s
     ("checkpoint.put", fields)
 }
 
-fn put_writes(dice: &mut Random, thread: String) -> (&'static str, Value) {
+/// Writes behind a checkpoint, which is there in half of the cases.
+fn put_writes(dice: &mut Random, thread: String, there: Option<&Thread>) -> (&'static str, Value) {
     let mut writes = Vec::new();
     for _ in 0..dice.below(4) {
         let mut write = json!({"channel": pick(dice, &["said", "delta", "__error__", "__resume__"])});
@@ -139,8 +143,10 @@ fn put_writes(dice: &mut Random, thread: String) -> (&'static str, Value) {
         }
         writes.push(write);
     }
+    let found = there.and_then(|thread| any(dice, thread.checkpoints.keys())).filter(|_| dice.chance(1, 2));
+    let (part, id) = found.cloned().unwrap_or_else(|| (pick(dice, &PARTS).to_owned(), checkpoint(dice)));
     let fields = json!({
-        "thread": thread, "namespace": pick(dice, &PARTS), "checkpoint": checkpoint(dice), "task": pick(dice, &TASKS),
+        "thread": thread, "namespace": part, "checkpoint": id, "task": pick(dice, &TASKS),
         "path": *pick(dice, &["", "~pull, 1", "~pull, 2"]), "writes": writes,
     });
     ("checkpoint.put_writes", fields)

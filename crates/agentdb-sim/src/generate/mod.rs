@@ -117,7 +117,7 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
     match dice.below(37) {
-        36 if dice.chance(1, 3) => state::retention(dice),
+        36 if dice.chance(1, 2) => state::retention(dice),
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),
         13..=18 => record::operation(dice, scene, namespace),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{OWNERS, Scene, any, bad_id, maybe_ttl, pick, words};
 use crate::model::Namespace;
+use crate::model::retention::NOUNS;
 
 const KEYS: [&str; 6] = ["a", "ab", "b", "plan", "\u{0}", "counter"];
 
@@ -84,8 +85,26 @@ fn restore(dice: &mut Random, scene: &Scene<'_>, mut fields: Value) -> (&'static
     ("state.restore", fields)
 }
 
-/// How long history is kept.
+/// How long things are kept, and how many; now and then a mistake.
 pub(super) fn retention(dice: &mut Random) -> (&'static str, Value) {
+    if dice.chance(1, 3) {
+        return history(dice);
+    }
+    let noun = pick(dice, &NOUNS);
+    let mut fields = json!({"noun": noun});
+    let is_part = ["message", "checkpoint"].contains(&noun);
+    if !is_part || dice.chance(1, 2) {
+        let age = 1_000_000 + dice.below(39_000_000);
+        fields["max_age_us"] = if dice.chance(1, 2) { Value::Null } else { json!(age) };
+    }
+    if is_part && (fields.get("max_age_us").is_none() || dice.chance(1, 2)) || dice.chance(1, 12) {
+        fields["keep_latest"] = if dice.chance(1, 3) { Value::Null } else { json!(1 + dice.below(4)) };
+    }
+    ("retention.set", fields)
+}
+
+/// How long history is kept.
+fn history(dice: &mut Random) -> (&'static str, Value) {
     let history_us = match dice.below(6) {
         0 => Value::Null,
         1 => json!(0),

@@ -203,7 +203,7 @@ pub(crate) fn key(change: &Value) -> Vec<String> {
 }
 
 /// Where an item is.
-fn item_place(change: &Value) -> super::item::Place {
+pub(super) fn item_place(change: &Value) -> super::item::Place {
     let segments = change["path"].as_array().into_iter().flatten().filter_map(Value::as_str);
     (segments.map(str::to_owned).collect(), change["key"].as_str().unwrap_or_default().to_owned())
 }

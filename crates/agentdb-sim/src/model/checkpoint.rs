@@ -6,8 +6,10 @@ use std::rc::Rc;
 use agentdb_types::Code;
 use serde_json::{Map, Value, json};
 
+use super::retention::Policy;
 use super::{
-    Decision, Moment, Namespace, check_id, check_map, check_value, given_map, given_text, text, time, with,
+    Decision, Moment, Namespace, Past, check_id, check_map, check_value, given_map, given_text, text, time,
+    with,
 };
 
 /// Part of the thread, and checkpoint.
@@ -193,6 +195,53 @@ impl Thread {
         let parts: BTreeSet<&String> = self.checkpoints.keys().map(|(part, _)| part).collect();
         self.versions.retain(|key, _| used.contains(key) || !parts.contains(&key.0));
         going.len() as u64
+    }
+
+    /// When it got its last checkpoint or write.
+    pub(super) fn last_used(&self, past: &Past) -> i64 {
+        let writes = self.written.iter().filter(|((place, write), _)| {
+            self.writes.get(place).is_some_and(|writes| writes.contains_key(write))
+        });
+        let written = writes.filter_map(|(_, lsn)| past.get(lsn).map(|(_, time)| *time));
+        let created = self.checkpoints.values().map(|found| found.created);
+        written.chain(created).chain([self.created]).max().unwrap_or_default()
+    }
+
+    /// The checkpoints that may go, with their writes.
+    pub(super) fn outdated(&self, policy: &Policy, thread: &str, now: i64) -> Vec<Value> {
+        let parts: BTreeSet<&String> = self.checkpoints.keys().map(|(part, _)| part).collect();
+        let mut needed = BTreeSet::new();
+        for part in parts {
+            let newest = self.checkpoints.iter().rev().filter(|((of, _), _)| of == part).take(policy.most());
+            for (n, (place, found)) in newest.enumerate() {
+                if n == 0 || !policy.is_over(found.created, now) {
+                    needed.extend(self.needed(place));
+                }
+            }
+        }
+        let mut going = Vec::new();
+        for place in self.checkpoints.keys().filter(|place| !needed.contains(place)) {
+            let (part, id) = place;
+            let of =
+                |noun: &str| json!({"noun": noun, "thread": thread, "namespace": part, "checkpoint": id});
+            going.push(of("checkpoint"));
+            for (task, index) in self.writes.get(place).into_iter().flat_map(BTreeMap::keys) {
+                let write = with(of("checkpoint_write"), &[("task", Some(json!(task)))]);
+                going.push(with(write, &[("index", Some(json!(index)))]));
+            }
+        }
+        going
+    }
+
+    /// Lets go of a checkpoint with its writes, and of the versions that no other of its part names.
+    pub(super) fn release(&mut self, place: &Place) {
+        let Some(found) = self.checkpoints.get(place).cloned() else { return };
+        self.delete(place);
+        let of_part = self.checkpoints.iter().filter(|((part, _), _)| *part == place.0);
+        let used: BTreeSet<_> = of_part.flat_map(|(place, found)| Self::named(found, &place.0)).collect();
+        for key in Self::named(&found, &place.0).difference(&used) {
+            self.versions.remove(key);
+        }
     }
 
     /// How many checkpoints of these runs go, and how many stay.

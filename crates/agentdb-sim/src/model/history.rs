@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use agentdb_types::{Code, Timestamp, limits};
 use serde_json::{Value, json};
 
-use super::{Decision, Model, Moment, Namespace};
+use super::{Model, Moment, Namespace};
 
 /// The model and the log time after each LSN.
 pub(crate) type Past = BTreeMap<u64, (Model, i64)>;
@@ -54,14 +54,14 @@ impl Moment<'_> {
         if let Some(lsn) = point.as_u64() {
             return match lsn {
                 0 => Ok((0, 0)),
-                _ if lsn > head => Err(Code::SnapshotNotReached),
+                _ if lsn > head => Err(Code::PointAhead),
                 _ if lsn < self.moments_from => Err(Code::HistoryTrimmed),
                 _ => Ok((lsn, self.past.get(&lsn).map_or(0, |(_, time)| *time))),
             };
         }
         let time: Timestamp = point.as_str().unwrap_or_default().parse().map_err(|_| Code::InvalidTime)?;
         if time.micros() > self.now {
-            return Err(Code::InvalidValue);
+            return Err(Code::PointAhead);
         }
         match latest_at(self.past, time.micros(), head) {
             lsn if lsn < self.moments_from && self.moments_from > 1 => Err(Code::HistoryTrimmed),
@@ -90,16 +90,14 @@ impl Moment<'_> {
 }
 
 impl Namespace {
-    pub(super) fn set_retention(&mut self, fields: &Value, moment: &Moment<'_>) -> Decision {
-        let noun = NOUNS.iter().position(|noun| fields["noun"] == *noun).ok_or(Code::InvalidValue)?;
+    /// Says how long the history of a noun is kept; whether that is new.
+    pub(super) fn set_history(&mut self, noun: usize, history_us: Option<u64>, moment: &Moment<'_>) -> bool {
         let retention = &mut self.retention[noun];
         let before = retention.clone();
-        retention.history_us = fields["history_us"].as_u64();
+        retention.history_us = history_us;
         if retention.keeps_none() != before.keeps_none() {
             retention.since = moment.lsn;
         }
-        let answer =
-            super::with(json!({}), &[("since", (!retention.keeps_none()).then(|| json!(retention.since)))]);
-        Ok((answer, *retention != before))
+        *retention != before
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Item {
     value: Map<String, Value>,
     pub(super) version: u64,
     created: i64,
-    updated: i64,
+    pub(super) updated: i64,
     pub(crate) expires: Option<i64>,
     ttl: Option<i64>,
     /// The number of the index that its vectors are in.

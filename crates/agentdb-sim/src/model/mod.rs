@@ -9,6 +9,7 @@ mod filter;
 pub(crate) mod history;
 pub(crate) mod item;
 pub(crate) mod record;
+pub(crate) mod retention;
 mod search;
 pub(crate) mod session;
 pub(crate) mod state;
@@ -70,6 +71,7 @@ pub(crate) struct Namespace {
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
     pub(crate) retention: [Retention; 2],
+    pub(crate) policies: BTreeMap<&'static str, retention::Policy>,
 }
 
 /// The whole database at one LSN.

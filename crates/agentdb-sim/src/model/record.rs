@@ -33,7 +33,7 @@ pub(crate) struct Record {
     pub(crate) vector: Option<Vec<f32>>,
     pub(super) slot: u64,
     created: i64,
-    updated: i64,
+    pub(super) updated: i64,
     expires: Option<i64>,
     pub(crate) version: u64,
 }

@@ -7,6 +7,7 @@ use agentdb_types::{Code, limits};
 use serde_json::{Map, Value, json};
 
 use super::history::SESSION;
+use super::retention::Policy;
 use super::{
     Decision, Moment, Namespace, check_id, check_map, check_size, check_value, given_map, given_text,
     is_live, merge, text, time, with,
@@ -18,7 +19,7 @@ pub(crate) struct Session {
     title: Option<String>,
     metadata: Map<String, Value>,
     created: i64,
-    updated: i64,
+    pub(super) updated: i64,
     ttl: Option<i64>,
     /// By sequence number.
     pub(crate) messages: BTreeMap<u64, Rc<Message>>,
@@ -80,6 +81,14 @@ impl Session {
                 ("expires", expires),
             ],
         )
+    }
+
+    /// The oldest messages that may go: sequence and id.
+    pub(super) fn outdated(&self, policy: &Policy, now: i64) -> Vec<(u64, String)> {
+        let too_many = self.messages.len().saturating_sub(policy.most());
+        let of = self.messages.iter().enumerate();
+        let going = of.take_while(|(n, (_, m))| *n < too_many || policy.is_over(m.created, now));
+        going.map(|(_, (sequence, m))| (*sequence, m.message.clone())).collect()
     }
 
     fn sequence_of(&self, message: &str) -> Option<u64> {

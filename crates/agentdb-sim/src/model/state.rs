@@ -13,7 +13,7 @@ pub(crate) struct State {
     value: Value,
     pub(crate) version: u64,
     created: i64,
-    updated: i64,
+    pub(super) updated: i64,
     expires: Option<i64>,
 }
 

@@ -62,6 +62,11 @@ impl Call {
         Some(self.updated.saturating_add(keep).min(limits::TIME_MAX_US))
     }
 
+    /// When it was settled, if it is.
+    pub(super) fn settled(&self) -> Option<i64> {
+        matches!(self.status, Status::Completed(_) | Status::Failed(_)).then_some(self.updated)
+    }
+
     pub(crate) fn live(&self, now: i64) -> bool {
         is_live(self.expires(), now)
     }

@@ -196,7 +196,7 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
-        match self.dice.below(25) {
+        match self.dice.below(26) {
             0..=9 => {
                 self.submit()?;
                 return Ok(1);
@@ -229,6 +229,7 @@ impl Sim {
             21 => self.keep()?,
             22 if self.dice.chance(1, 3) => self.jobs()?,
             22 => self.watch()?,
+            23 => self.maintain(Task::Retain).map(drop)?,
             _ => {
                 self.read()?;
                 return Ok(1);

@@ -320,6 +320,10 @@ impl Sim {
             while let Some(event) = feed.try_next().map_err(|err| format!("watching what is swept: {err}"))? {
                 let lsn = event.lsn.0;
                 let now = self.history.get(&lsn).ok_or("a swept LSN that never was")?.1;
+                if event.operation == "internal.retain" {
+                    self.witness_retention(number, &event, now)?;
+                    continue;
+                }
                 for change in event.changes.iter().map(|change| json!(change)) {
                     let later = self.history.range_mut(lsn..).map(|(_, (model, _))| model);
                     for model in later.chain([&mut self.model]) {
@@ -336,6 +340,34 @@ impl Sim {
             if feed.position().0 != reached {
                 return Err(format!("swept up to {reached}, and told up to {}", feed.position()));
             }
+        }
+        Ok(())
+    }
+}
+
+impl Sim {
+    /// Lets the model let go of what retention did: it must have been too old, or one too many.
+    fn witness_retention(&mut self, number: u64, event: &Event, now: i64) -> Check {
+        let lsn = event.lsn.0;
+        let before = self.visible_model(lsn - 1)?.namespaces.get(&number);
+        let outdated = before.map(|namespace| namespace.outdated(now, &self.history)).unwrap_or_default();
+        for change in event.changes.iter().map(|change| json!(change)) {
+            let mut thing = change.clone();
+            let kind = thing.as_object_mut().and_then(|fields| fields.remove("kind"));
+            if kind != Some(json!("expired")) || !outdated.contains(&thing.to_string()) {
+                return Err(format!("at LSN {lsn} retention let {change} go in {number}, and was not to"));
+            }
+            let later = self.history.range_mut(lsn..).map(|(_, (model, _))| model);
+            for model in later.chain([&mut self.model]) {
+                if let Some(namespace) = model.namespaces.get_mut(&number) {
+                    namespace.release(&change);
+                }
+            }
+            let noun = change["noun"].as_str().unwrap_or_default();
+            if noun == "tool_call" {
+                self.ledger.let_go(number, &change, lsn);
+            }
+            self.report.count(&format!("retained no longer: {noun}"), 1);
         }
         Ok(())
     }

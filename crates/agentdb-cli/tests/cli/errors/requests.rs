@@ -529,15 +529,55 @@ pub(super) fn history_trimmed() -> Vec<Value> {
 }
 
 pub(super) fn no_history() -> Vec<Value> {
-    let dir = tempfile::tempdir().unwrap();
-    let done = crate::agentdb(dir.path()).args(["state", "put", "ann", "k", "1"]).output().unwrap();
-    assert!(done.status.success());
-    let error = told_by_tool(dir.path(), &["blob", "list", "--as-of", "1"]);
-    assert_eq!(error["values"]["noun"], "blob");
     let db = Simulated::new();
     db.call("retention.set", json!({"noun": "session", "history_us": 0})).unwrap();
     let fork = json!({"session": "s", "at": 1});
-    vec![error, db.refuses_call(&[("noun", "session")], "session.fork", fork)]
+    vec![db.refuses_call(&[("noun", "session")], "session.fork", fork)]
+}
+
+pub(super) fn no_past() -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    crate::json(dir.path(), &["state", "put", "ann", "k", "1"]);
+    let told = |arguments: &[&str], operation: &str| {
+        let error = told_by_tool(dir.path(), &[arguments, &["--as-of", "1"]].concat());
+        assert_eq!(error["values"]["operation"], operation);
+        error
+    };
+    vec![
+        told(&["blob", "list"], "blob.list"),
+        told(&["retention", "list"], "retention.list"),
+        told(&["item", "search"], "item.search"),
+        told(&["state", "history", "ann", "k"], "state.history"),
+    ]
+}
+
+pub(super) fn point_ahead() -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    crate::json(dir.path(), &["state", "put", "ann", "k", "1"]);
+    let told = |arguments: &[&str], field: &str| {
+        let error = told_by_tool(dir.path(), arguments);
+        assert_eq!((&error["values"]["field"], &error["values"]["head"]), (&json!(field), &json!("1")));
+        error
+    };
+    vec![
+        told(&["state", "get", "ann", "k", "--as-of", "2"], "as_of"),
+        told(&["state", "get", "ann", "k", "--as-of", "2999-01-01T00:00:00Z"], "as_of"),
+        told(&["state", "diff", "ann", "7"], "from"),
+        told(&["state", "diff", "ann", "1", "--to", "7"], "to"),
+        told(&["state", "restore", "ann", "k", "2999-01-01T00:00:00Z"], "at"),
+        told(&["session", "fork", "s", "--at", "9"], "at"),
+    ]
+}
+
+pub(super) fn retention_not_applicable() -> Vec<Value> {
+    let db = Simulated::new();
+    let values = [("noun", "tool_call"), ("field", "keep_latest"), ("known", "max_age_us")];
+    let dir = tempfile::tempdir().unwrap();
+    vec![
+        db.refuses_call(&values, "retention.set", json!({"noun": "tool_call", "keep_latest": 3})),
+        db.refuses_call(&[("noun", "message")], "retention.set", json!({"noun": "message", "history_us": 3})),
+        told_by_tool(dir.path(), &["retention", "set", "item", "--history", "1d"]),
+    ]
 }
 
 pub(super) fn message_not_found() -> Vec<Value> {

@@ -103,6 +103,11 @@ pub(super) fn fenced() -> Vec<Value> {
         db.refuses_call(&values, "tool_call.fail", told("error")),
         db.refuses_call(&values, "tool_call.renew", told("progress")),
         db.refuses_call(&values, "tool_call.resolve", resolve(first)),
+        db.refuses_call(
+            &with(&[("expected", "999999"), ("reason", "no claim or resolution of it has had that epoch")]),
+            "tool_call.complete",
+            request(json!({"epoch": 999_999, "result": 1})),
+        ),
     ]
 }
 

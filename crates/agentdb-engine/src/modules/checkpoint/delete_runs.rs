@@ -7,12 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::history;
-use super::rows::{self, Head, Place};
+use super::rows::{self, Place};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::{Page, Read};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
-use crate::{Table, numbers, row_json};
+use crate::{Table, numbers};
 
 /// Deletes the checkpoints of runs with their writes, in all threads.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,40 +75,14 @@ impl WriteRequest for DeleteRuns {
     }
 }
 
-/// Deletes checkpoints of a part and the versions that no other names; returns how many had to stay.
+/// Deletes checkpoints of a part; returns how many had to stay.
 fn delete(tx: &mut Tx<'_>, number: u64, namespace: &str, mut going: BTreeSet<String>) -> Result<u64> {
-    let mut staying: Vec<(String, Head)> = Vec::new();
-    let mut heads: Vec<(String, Head)> = Vec::new();
-    let prefix = rows::namespace_key(tx, Table::Checkpoint, number, namespace);
-    tx.scan_prefix(&prefix, Page::Forward, &mut |key, row| {
-        let (_, checkpoint) = rows::parts(&key)?;
-        let head = row_json::decode(&row)?;
-        if going.contains(&checkpoint) { &mut heads } else { &mut staying }.push((checkpoint, head));
-        Ok(true)
-    })?;
+    let all = rows::of_part(tx, number, namespace)?;
     let place = Place { number, namespace, checkpoint: "" };
     let count = going.len();
-    for (checkpoint, head) in &staying {
-        if head.delta_channels().next().is_some() {
-            let needed = history::needed(tx, place.at(checkpoint), head)?;
-            going.retain(|checkpoint| !needed.contains(checkpoint));
-        }
-    }
-    let mut unused = BTreeSet::new();
-    for (checkpoint, head) in &heads {
-        if going.contains(checkpoint) {
-            unused.extend(rows::versions(tx, place, head).map(crate::Key::into_bytes));
-            rows::delete(tx, place.at(checkpoint), head)?;
-        }
-    }
-    for (_, head) in staying.iter().chain(heads.iter().filter(|(checkpoint, _)| !going.contains(checkpoint)))
-    {
-        for key in rows::versions(tx, place, head) {
-            unused.remove(key.as_bytes());
-        }
-    }
-    for key in unused {
-        rows::delete_version(tx, crate::Key::from_bytes(key))?;
-    }
+    let needed =
+        history::needed(tx, place, &all, all.keys().filter(|checkpoint| !going.contains(*checkpoint)))?;
+    going.retain(|checkpoint| !needed.contains(&checkpoint));
+    rows::delete_all(tx, place, &all, &going, usize::MAX)?;
     Ok((count - going.len()) as u64)
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::content::{self, Encoded};
 use super::get::{PendingWrite, present};
-use super::rows::{self, Head, Place, check_namespace, not_found};
+use super::rows::{self, Head, Heads, Place, check_namespace, not_found};
 use super::thread;
 use crate::Snapshot;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -138,29 +138,31 @@ impl Iterator for Ancestors<'_> {
     }
 }
 
-/// The checkpoints that the values of delta channels in a checkpoint add up from: it and its ancestors back to the nearest
-/// that has a value, for each of them.
-pub(super) fn needed(rows: &dyn Read, place: Place<'_>, head: &Head) -> Result<BTreeSet<String>> {
-    let mut needed = BTreeSet::from([place.checkpoint.to_owned()]);
-    let mut open: Vec<&String> = Vec::new();
-    for channel in head.delta_channels() {
-        if rows::channel(rows, place, head, channel)?.is_none() {
-            open.push(channel);
-        }
-    }
-    for (checkpoint, ancestor) in Ancestors::new(rows, place, head) {
-        if open.is_empty() {
-            break;
-        }
-        let ancestor = ancestor?;
-        let mut left = Vec::new();
-        for channel in open {
-            if rows::channel(rows, place.at(&checkpoint), &ancestor, channel)?.is_none() {
-                left.push(channel);
+/// These checkpoints of a part, and those that the values of their delta channels add up from, back to the nearest ancestor that
+/// has a value. What stays for the sake of others alone need not add up itself: channels have their values at different
+/// checkpoints, and would otherwise hold each other, back to the first.
+pub(super) fn needed<'a>(
+    rows: &dyn Read,
+    place: Place<'_>,
+    all: &'a Heads,
+    roots: impl IntoIterator<Item = &'a String>,
+) -> Result<BTreeSet<&'a String>> {
+    let mut needed = BTreeSet::new();
+    // Where the line of a channel was followed before, it was followed to its end.
+    let mut followed = BTreeSet::new();
+    for root in roots {
+        let Some(head) = all.get(root) else { continue };
+        needed.insert(root);
+        for channel in head.delta_channels() {
+            let (mut at, mut head) = (root, head);
+            while rows::channel(rows, place.at(at), head, channel)?.is_none()
+                && let Some(parent) = head.parent.as_ref().and_then(|parent| all.get_key_value(parent))
+                && followed.insert((channel, parent.0))
+            {
+                (at, head) = parent;
+                needed.insert(at);
             }
         }
-        open = left;
-        needed.insert(checkpoint);
     }
     Ok(needed)
 }

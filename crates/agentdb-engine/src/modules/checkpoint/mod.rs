@@ -12,7 +12,7 @@
 //!
 //! **Delta channels** store no value in most checkpoints: it is what the [history] of the channel adds up to. Such channels
 //! are named by `counters_since_delta_snapshot` in a checkpoint's metadata, and nothing that prunes or deletes takes away
-//! what a checkpoint that stays needs of them.
+//! what a checkpoint that is to stay needs of them.
 //!
 //! Rows, format version 1. Thread, checkpoint: version byte and JSON. Version of a channel: the number whose contents it is
 //! in (`u64`), its hash (32). Write: version byte and JSON of its head, then the content. Threads have a number that is never
@@ -25,6 +25,7 @@ pub mod history;
 mod list;
 mod put;
 mod put_writes;
+mod retain;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ pub use put_writes::{ChannelWrite, PutWrites, WritesStored};
 
 use crate::operation::Operation;
 
+pub(crate) use retain::{delete_excess, excess, last_used, let_go};
 #[cfg(any(test, feature = "decoders"))]
 pub(crate) use rows::recode;
 pub(crate) use rows::{forget, index_of, pending_write};

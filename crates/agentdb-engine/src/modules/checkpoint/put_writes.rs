@@ -92,7 +92,8 @@ impl WriteRequest for PutWrites {
             let index = write.index.or(special.map(|(_, index)| *index)).unwrap_or(place as i64);
             let (task, path) = (self.task.clone(), self.path.clone());
             let content = Content::given(&write.value, write.encoded.as_ref())?;
-            writes.push(Write { task, path, index, channel: write.channel.clone(), content });
+            let (channel, created) = (write.channel.clone(), tx.now());
+            writes.push(Write { task, path, index, channel, content, created });
         }
         if writes.is_empty() {
             return Err(Error::new(Code::InvalidValue)

@@ -54,6 +54,9 @@ impl Head {
     }
 }
 
+/// Checkpoints of a part of a thread, by id.
+pub(super) type Heads = BTreeMap<String, Head>;
+
 /// Where a checkpoint is.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
@@ -211,6 +214,53 @@ pub(super) fn delete(tx: &mut Tx<'_>, place: Place<'_>, head: &Head) -> Result<u
     Ok(deleted)
 }
 
+/// The checkpoints of a part of a thread, by id.
+pub(super) fn of_part(rows: &dyn Read, number: u64, namespace: &str) -> Result<Heads> {
+    let prefix = namespace_key(rows, Table::Checkpoint, number, namespace);
+    Ok(below(rows, &prefix)?.into_values().next().unwrap_or_default())
+}
+
+/// The checkpoints of a thread, by part.
+pub(super) fn of_thread(rows: &dyn Read, number: u64) -> Result<BTreeMap<String, Heads>> {
+    below(rows, &rows.key(Table::Checkpoint).u64(number))
+}
+
+fn below(rows: &dyn Read, prefix: &Key) -> Result<BTreeMap<String, Heads>> {
+    let mut found: BTreeMap<String, Heads> = BTreeMap::new();
+    rows.scan_prefix(prefix, Page::Forward, &mut |key, row| {
+        let (namespace, checkpoint) = parts(&key)?;
+        found.entry(namespace).or_default().insert(checkpoint, row_json::decode(&row)?);
+        Ok(true)
+    })?;
+    Ok(found)
+}
+
+/// Deletes checkpoints of a part that has `all` these, with their writes and the versions that no other of them names, until
+/// about `most` rows are deleted; returns how many were.
+pub(super) fn delete_all<'a>(
+    tx: &mut Tx<'_>,
+    place: Place<'_>,
+    all: &Heads,
+    going: impl IntoIterator<Item = &'a String>,
+    most: usize,
+) -> Result<usize> {
+    let (mut gone, mut unused, mut deleted) = (BTreeSet::new(), BTreeSet::new(), 0);
+    for checkpoint in going {
+        let Some(head) = all.get(checkpoint).filter(|_| deleted < most) else { break };
+        unused.extend(versions(tx, place, head));
+        deleted += delete(tx, place.at(checkpoint), head)?;
+        gone.insert(checkpoint);
+    }
+    for (_, head) in all.iter().filter(|(checkpoint, _)| !gone.contains(checkpoint)) {
+        for key in versions(tx, place, head) {
+            unused.remove(&key);
+        }
+    }
+    deleted += unused.len();
+    unused.into_iter().try_for_each(|key| delete_version(tx, key))?;
+    Ok(deleted)
+}
+
 /// Deletes the version of a channel.
 pub(super) fn delete_version(tx: &mut Tx<'_>, key: Key) -> Result<()> {
     if let Some(row) = tx.get(&key)? {
@@ -293,6 +343,28 @@ pub(super) fn copy(tx: &mut Tx<'_>, from: &Thread, to: u64) -> Result<usize> {
 struct WriteHead {
     channel: String,
     path: String,
+    created: Timestamp,
+}
+
+impl WriteHead {
+    /// The head in a row, and the content behind it.
+    fn split(row: &Row) -> Result<(Self, &[u8])> {
+        let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a pending write is malformed");
+        let (len, rest) = row.body.split_first_chunk().ok_or_else(malformed)?;
+        let (head, content) =
+            rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
+        Ok((row_json::decode(&Row { lsn: row.lsn, body: head.into() })?, content))
+    }
+}
+
+/// When the checkpoint of a row was put.
+pub(super) fn created_at(row: &Row) -> Result<Timestamp> {
+    Ok(row_json::decode::<Head>(row)?.created)
+}
+
+/// When the write of a row was stored.
+pub(super) fn stored_at(row: &Row) -> Result<Timestamp> {
+    Ok(WriteHead::split(row)?.0.created)
 }
 
 /// A write of a task.
@@ -302,6 +374,7 @@ pub(super) struct Write {
     pub(super) index: i64,
     pub(super) channel: String,
     pub(super) content: Content,
+    pub(super) created: Timestamp,
 }
 
 impl Write {
@@ -310,7 +383,8 @@ impl Write {
     }
 
     pub(super) fn encode(&self) -> Result<Vec<u8>> {
-        let head = row_json::encode(&WriteHead { channel: self.channel.clone(), path: self.path.clone() })?;
+        let (channel, path) = (self.channel.clone(), self.path.clone());
+        let head = row_json::encode(&WriteHead { channel, path, created: self.created })?;
         let mut out = (head.len() as u32).to_le_bytes().to_vec();
         out.extend_from_slice(&head);
         self.content.append_to(&mut out);
@@ -318,17 +392,14 @@ impl Write {
     }
 
     fn decode(key: &Key, row: &Row) -> Result<Self> {
-        let malformed = || Error::new(Code::RowsCorrupt).with("reason", "a pending write is malformed");
         let mut parts = key.components();
         parts.u64()?;
         let (_, _, task) = (parts.text()?, parts.text()?, parts.text()?);
         let index = index_of(parts.u64()?);
-        let (len, rest) = row.body.split_first_chunk().ok_or_else(malformed)?;
-        let (head, content) =
-            rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or_else(malformed)?;
-        let head: WriteHead = row_json::decode(&Row { lsn: row.lsn, body: head.into() })?;
+        let (head, content) = WriteHead::split(row)?;
+        let WriteHead { channel, path, created } = head;
         let content = Content::from_end(content)?;
-        Ok(Write { task, path: head.path, index, channel: head.channel, content })
+        Ok(Write { task, path, index, channel, content, created })
     }
 
     pub(super) fn shown(self) -> Result<PendingWrite> {

@@ -27,8 +27,12 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
     let put = state::Put { ttl_us: Some(60_000_000), ..state::Put::new("ann", "plan", json!({"step": 1})) };
     db.engine().write(db.namespace, put, once).unwrap().wait().unwrap();
     db.write(state::Put::new("ann", "plan", json!({"step": 2}))).unwrap();
-    let forever = retention::Set { noun: crate::HistoryNoun::Session, history_us: None };
+    let forever =
+        retention::Set { history_us: Some(None), ..retention::Set::new(crate::HistoryNoun::Session) };
     db.write(forever).unwrap();
+    let a_day = std::num::NonZeroU64::new(86_400_000_000);
+    db.write(retention::Set { max_age_us: Some(a_day), ..retention::Set::new(retention::Noun::ToolCall) })
+        .unwrap();
     db.write(Append {
         owner: Some("ann".into()),
         message: Some("m".into()),

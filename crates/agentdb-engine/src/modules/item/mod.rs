@@ -36,7 +36,7 @@ pub use search::{Found, Search};
 pub use touch::{Place, Touch, Touched};
 pub use unindex::{Unindex, Unindexed};
 
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 
 use self::row::{Expiry, Head, Item};
 use crate::key::Key;
@@ -44,7 +44,7 @@ use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
-use crate::{Table, sweep};
+use crate::{Row, Table, sweep};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -106,6 +106,16 @@ fn remove(tx: &mut Tx<'_>, key: &Key) -> Result<bool> {
     }
     tx.delete(key.clone())?;
     Ok(true)
+}
+
+/// When the item of a row was last put.
+pub(crate) fn written(row: &Row) -> Result<Timestamp> {
+    Ok(Head::split(row)?.0.updated)
+}
+
+/// Deletes an item that is kept no longer.
+pub(crate) fn let_go(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    remove(tx, key).map(drop)
 }
 
 /// Deletes an item whose time to live has passed. One that was renewed since it was noted is noted anew: renewing does not,

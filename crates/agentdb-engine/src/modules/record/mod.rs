@@ -135,6 +135,21 @@ fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
     Ok(true)
 }
 
+/// When the record of a row was last written.
+pub(crate) fn written(row: &Row) -> Result<Timestamp> {
+    Ok(row_json::decode::<Record>(row)?.updated)
+}
+
+/// Deletes a record that is kept no longer. One of a collection that was deleted is the sweeper's.
+pub(crate) fn let_go(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
+    let number = key.components().u64()?;
+    if sweep::is_discarded(tx, Remains::Collection, number)? {
+        return Ok(());
+    }
+    numbers::tell_if_used(tx, Remains::Collection, number)?;
+    remove(tx, number, key.clone()).map(drop)
+}
+
 /// Deletes a record whose time to live has passed.
 pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let Some(row) = tx.get(key)? else { return Ok(()) };

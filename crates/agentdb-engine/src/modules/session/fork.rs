@@ -60,7 +60,7 @@ impl Request for Fork {
             Code::BatchTooLarge,
             Code::HistoryTrimmed,
             Code::NoHistory,
-            Code::SnapshotNotReached,
+            Code::PointAhead,
         ],
     };
 }
@@ -76,7 +76,7 @@ impl WriteRequest for Fork {
             None => look(tx, &self.session, through)?,
             Some(point) => {
                 let before = tx.before();
-                look(&Then::new(&before, point, Lsn(tx.lsn().0 - 1))?, &self.session, through)?
+                look(&Then::new(&before, "at", point, Lsn(tx.lsn().0 - 1))?, &self.session, through)?
             }
         };
         let Session { head, tally } = then;

@@ -173,6 +173,18 @@ fn remove(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
     sweep::discard(tx, Remains::Session, head.number, session)
 }
 
+/// When a session was last changed, if there is one.
+pub(crate) fn last_changed(rows: &dyn Read, session: &str) -> Result<Option<Timestamp>> {
+    let row = rows.get(&row_key(rows, session)?)?;
+    row.map(|row| Ok(load(rows, &row)?.tally.touched)).transpose()
+}
+
+/// Deletes a session that is kept no longer.
+pub(crate) fn let_go(tx: &mut Tx<'_>, session: &str) -> Result<()> {
+    let Some(row) = tx.get(&row_key(tx, session)?)? else { return Ok(()) };
+    remove(tx, session, &row_json::decode(&row)?)
+}
+
 /// Deletes the session of `key` if its time to live has passed, or notes when to look again.
 pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let Some(row) = tx.get(key)? else { return Ok(()) };

@@ -56,7 +56,7 @@ impl Request for Restore {
             Code::BatchTooLarge,
             Code::HistoryTrimmed,
             Code::NoHistory,
-            Code::SnapshotNotReached,
+            Code::PointAhead,
         ],
     };
 }
@@ -65,7 +65,7 @@ impl WriteRequest for Restore {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Restored> {
         let (then, messages) = {
             let before = tx.before();
-            let then = Then::new(&before, self.at, Lsn(tx.lsn().0 - 1))?;
+            let then = Then::new(&before, "at", self.at, Lsn(tx.lsn().0 - 1))?;
             let found = require(&then, &self.session)?;
             let messages = message::all(&then, found.head.number, u64::MAX)?;
             (found, messages)

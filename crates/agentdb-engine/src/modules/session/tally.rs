@@ -29,7 +29,7 @@ fn row_key(rows: &dyn Read, number: u64) -> Key {
 }
 
 impl Tally {
-    pub(super) fn load(rows: &dyn Read, number: u64) -> Result<Self> {
+    pub(in crate::modules::session) fn load(rows: &dyn Read, number: u64) -> Result<Self> {
         match rows.get(&row_key(rows, number))? {
             Some(row) => Tally::decode(&row),
             None => Err(Error::new(Code::RowsCorrupt).with("reason", "a session has no tally")),
@@ -61,10 +61,15 @@ impl Tally {
     }
 
     /// Writes the tally: the session was changed now.
-    pub(super) fn touch(&mut self, tx: &mut Tx<'_>, number: u64) -> Result<()> {
+    pub(in crate::modules::session) fn touch(&mut self, tx: &mut Tx<'_>, number: u64) -> Result<()> {
         if !planted::is(Bug::SessionNotRenewed) || self.touched == Timestamp::default() {
             self.touched = tx.now();
         }
+        self.store(tx, number)
+    }
+
+    /// Writes the tally as it is: whatever changed does not renew the session.
+    pub(in crate::modules::session) fn store(self, tx: &mut Tx<'_>, number: u64) -> Result<()> {
         let key = row_key(tx, number);
         tx.put_bookkeeping(key, self.encode())
     }

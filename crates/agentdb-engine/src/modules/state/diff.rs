@@ -79,7 +79,7 @@ impl Request for Diff {
             Code::InvalidCursor,
             Code::HistoryTrimmed,
             Code::NoHistory,
-            Code::SnapshotNotReached,
+            Code::PointAhead,
         ],
     };
 }
@@ -89,8 +89,8 @@ impl ReadRequest for Diff {
         Id::check("owner", &self.owner)?;
         let limit = self.limit.unwrap_or(limits::PAGE_DEFAULT);
         check_page(limit)?;
-        let before = snapshot.as_of(self.from)?;
-        let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of(to))?;
+        let before = snapshot.as_of_field("from", self.from)?;
+        let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of_field("to", to))?;
         let prefix = snapshot.key(Table::State).text(&self.owner).text_prefix(&self.prefix);
         let last = self.cursor.as_ref().map(|text| cursor::decode(&prefix, text)).transpose()?;
         let from =

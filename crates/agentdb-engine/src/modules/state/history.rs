@@ -42,11 +42,11 @@ pub struct Version {
     /// When it expires, or would have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// The LSN of the batch that replaced or deleted it; absent for the present one. One that expired ended when it was
-    /// swept, and was not seen from `expires` on.
+    /// The LSN of the batch that replaced or deleted it, be it the sweeper's; absent for the present one, and for one that has
+    /// expired and is not swept yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Lsn>,
-    /// When it was replaced or deleted.
+    /// When it was replaced or deleted, or expired before that; absent for the present one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
 }
@@ -92,9 +92,10 @@ impl ReadRequest for History {
         let Some(prefix) = versions_of(key.as_bytes()) else { return Ok(versions) };
         if self.cursor.is_none()
             && let Some(row) = snapshot.get(&key)?
-            && let Some(state) = decode(&row, snapshot.now())?
+            && let Some(state) = decode(&row, Timestamp::default())?
         {
-            versions.items.push(Version::new(state, None, None));
+            let expired = state.expires.filter(|at| *at <= snapshot.now());
+            versions.items.push(Version::new(state, None, expired));
         }
         let paging = Paging {
             prefix: &prefix,
@@ -124,7 +125,11 @@ fn version(snapshot: &Snapshot, key: &crate::Key, row: &Row, earliest: Lsn) -> R
     // Its own time to live is told, not applied.
     let state = decode(&history::decode(row)?, Timestamp::default())?;
     let ended_at = history::time_of(snapshot, ended)?;
-    Ok(state.map(|state| Version::new(state, Some(ended), ended_at)))
+    let first = |state: &super::State| ended_at.map(|at| state.expires.map_or(at, |expired| expired.min(at)));
+    Ok(state.map(|state| {
+        let ended_at = first(&state);
+        Version::new(state, Some(ended), ended_at)
+    }))
 }
 
 impl Version {

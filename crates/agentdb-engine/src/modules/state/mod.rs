@@ -148,6 +148,11 @@ fn split(row: &Row) -> Result<(Times, &[u8])> {
     Ok((Times { created: time(0)?, updated: time(1)?, expires }, json))
 }
 
+/// When a row was last written. Its value is not read.
+pub(crate) fn written(row: &Row) -> Result<Timestamp> {
+    Ok(split(row)?.0.updated)
+}
+
 /// Whether the time to live of a row has passed. Its value is not read.
 fn has_expired(row: &Row, now: Timestamp) -> Result<bool> {
     Ok(split(row)?.0.have_ended(now))

@@ -63,7 +63,7 @@ impl Request for Restore {
             Code::VersionMismatch,
             Code::HistoryTrimmed,
             Code::NoHistory,
-            Code::SnapshotNotReached,
+            Code::PointAhead,
             Code::TtlOutOfRange,
         ],
     };
@@ -74,7 +74,7 @@ impl WriteRequest for Restore {
         let key = row_key(tx, &self.owner, &self.key)?;
         let now = find_head(tx, &key)?;
         check_version(&self.key, now.as_ref(), self.expected_version)?;
-        let then = find(&Then::new(&tx.before(), self.at, Lsn(tx.lsn().0 - 1))?, &key)?;
+        let then = find(&Then::new(&tx.before(), "at", self.at, Lsn(tx.lsn().0 - 1))?, &key)?;
         let Some(then) = then else {
             if now.is_some() {
                 tx.delete(key)?;

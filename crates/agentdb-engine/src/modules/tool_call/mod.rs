@@ -39,6 +39,7 @@ mod index;
 mod list;
 mod renew;
 mod resolve;
+mod retain;
 #[cfg(test)]
 mod tests;
 
@@ -52,6 +53,7 @@ pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub use renew::{Renew, Renewed};
 pub use resolve::{Resolution, Resolve, Resolved};
+pub(crate) use retain::{let_go, settled, settled_range};
 
 use agentdb_types::{Code, Error, Id, Lsn, Result};
 
@@ -114,8 +116,14 @@ impl<'a> Place<'a> {
         if call.epoch == epoch || planted::is(Bug::EpochNotCompared) {
             return Ok(call);
         }
+        // Epochs grow: one above that of the call was never given for it.
+        let reason = match epoch > call.epoch {
+            true => "no claim or resolution of it has had that epoch",
+            false => "it was claimed or resolved since, if that epoch ever was one of its own",
+        };
         Err(self
             .error(Code::ToolCallFenced)
+            .with("reason", reason)
             .with("actual", call.epoch)
             .with("expected", epoch)
             .with("state", call.state(rows.now()).name()))

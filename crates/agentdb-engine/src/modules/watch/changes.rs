@@ -9,7 +9,7 @@ use crate::key::{Key, NamespaceId};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
-use crate::{Table, numbers};
+use crate::{Table, numbers, retain};
 
 /// A change, and the key of the row that tells its version.
 pub(super) struct Found {
@@ -46,6 +46,8 @@ struct Batch<'a> {
     lsn: Lsn,
     /// Whether the sweeper did it.
     sweeps: bool,
+    /// Whether what it deletes was kept for as long as it was to be: a time to live had passed, or retention let it go.
+    expires: bool,
     /// Numbers that it takes out of use: their rows are not there any more, whatever it does to them.
     discarded: BTreeSet<(u64, u64)>,
     /// Rows of sessions, collections and threads that it deletes.
@@ -56,6 +58,7 @@ struct Batch<'a> {
 impl<'a> Batch<'a> {
     fn new(entry: &'a Entry, namespace: NamespaceId, lsn: Lsn) -> Result<Self> {
         let sweeps = entry.operation == sweep::OPERATION;
+        let expires = sweeps || entry.operation == retain::OPERATION;
         let (mut discarded, mut deleted) = (BTreeSet::new(), BTreeSet::new());
         for mutation in &entry.mutations {
             match (Key::table_of(&mutation.key).and_then(Table::from_number), is_delete(mutation)) {
@@ -70,7 +73,7 @@ impl<'a> Batch<'a> {
                 _ => {}
             }
         }
-        Ok(Batch { entry, lsn, sweeps, discarded, deleted, namespace })
+        Ok(Batch { entry, lsn, sweeps, expires, discarded, deleted, namespace })
     }
 
     /// What a mutation does to what, if it is more than bookkeeping.
@@ -135,6 +138,7 @@ impl<'a> Batch<'a> {
             | Table::ToolCallByTool
             | Table::History
             | Table::Retention
+            | Table::Policy
             | Table::Moment
             | Table::BlobGarbage
             | Table::BlobDue
@@ -149,7 +153,7 @@ impl<'a> Batch<'a> {
     }
 
     fn kind(&self, deletes: bool) -> Kind {
-        match (deletes, self.sweeps) {
+        match (deletes, self.expires) {
             (false, _) => Kind::Put,
             (true, false) => Kind::Deleted,
             (true, true) => Kind::Expired,

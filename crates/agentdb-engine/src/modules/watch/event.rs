@@ -52,6 +52,6 @@ pub enum Kind {
     Put,
     /// Someone deleted it.
     Deleted,
-    /// Its time to live had passed, and it was deleted for that.
+    /// Its time to live had passed, or retention keeps it no longer, and it was deleted for that.
     Expired,
 }

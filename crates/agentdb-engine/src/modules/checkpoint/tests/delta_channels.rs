@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ChannelHistory, Config, Saver, Strategy, config, metadata};
 use crate::modules::checkpoint::history::needed;
-use crate::modules::checkpoint::rows::Place;
+use crate::modules::checkpoint::rows::{self, Place};
 use crate::modules::checkpoint::thread;
 
 const FIRST: &str = "00000000-0000-0000-0000-000000000000";
@@ -192,8 +192,10 @@ fn keepset(saver: &Saver, at: &Config) -> BTreeSet<String> {
     let snapshot = saver.db.engine().snapshot(saver.db.namespace).unwrap();
     let thread = thread::find(&snapshot, &at.thread).unwrap().unwrap();
     let place = Place { number: thread.number, namespace: &at.namespace, checkpoint: at.id() };
-    let (head, _) = place.find(&snapshot).unwrap().unwrap();
-    needed(&snapshot, place, &head).unwrap()
+    let all = rows::of_part(&snapshot, thread.number, &at.namespace).unwrap();
+    let root = at.id().to_owned();
+    let needed = needed(&snapshot, place, &all, [&root]).unwrap();
+    needed.into_iter().cloned().collect()
 }
 
 fn ids(stored: &[Config]) -> BTreeSet<String> {

@@ -1,6 +1,7 @@
 //! Each case of `langgraph-checkpoint-conformance` 0.0.2, and of the delta channels of its repository, under its name; and
 //! threads against a plain model.
 
+mod chains;
 mod copy_thread;
 mod delete_for_runs;
 mod delete_thread;

@@ -35,7 +35,7 @@ pub(super) struct Thread {
     pub(super) number: u64,
     /// The number whose contents its values are: its own, or that of the thread that it was copied from.
     pub(super) root: u64,
-    created: Timestamp,
+    pub(super) created: Timestamp,
 }
 
 fn key(rows: &dyn Read, thread: &str) -> Result<Key> {
@@ -68,7 +68,7 @@ fn create(tx: &mut Tx<'_>, thread: &str, root: Option<u64>) -> Result<Thread> {
 }
 
 /// Removes a thread; what hangs on its number is swept later. Returns whether there was one.
-fn remove(tx: &mut Tx<'_>, thread: &str) -> Result<bool> {
+pub(super) fn remove(tx: &mut Tx<'_>, thread: &str) -> Result<bool> {
     let Some(found) = find(tx, thread)? else { return Ok(false) };
     tx.delete(key(tx, thread)?)?;
     sweep::discard(tx, Remains::Thread, found.number, thread)?;

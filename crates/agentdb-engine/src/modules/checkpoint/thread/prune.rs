@@ -1,13 +1,13 @@
 //! `thread.prune`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::history;
-use super::super::rows::{self, Head, Place};
+use super::super::rows::{self, Place};
 use super::{find, remove};
 use crate::modules::check_page;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -15,7 +15,7 @@ use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Table, numbers, row_json};
+use crate::{Table, numbers};
 
 /// Rows that are deleted at once if the caller does not say.
 const LIMIT_DEFAULT: usize = 1_000;
@@ -92,27 +92,21 @@ impl WriteRequest for Prune {
 
 /// Deletes what the latest checkpoints of a thread do not need; returns whether that is done.
 fn keep_latest(tx: &mut Tx<'_>, number: u64, left: &mut usize, deleted: &mut u64) -> Result<bool> {
-    let mut parts: BTreeMap<String, BTreeMap<String, Head>> = BTreeMap::new();
-    tx.scan_prefix(&tx.key(Table::Checkpoint).u64(number), Page::Forward, &mut |key, row| {
-        let (namespace, checkpoint) = rows::parts(&key)?;
-        parts.entry(namespace).or_default().insert(checkpoint, row_json::decode(&row)?);
-        Ok(true)
-    })?;
-    for (namespace, checkpoints) in &parts {
-        let Some((latest, head)) = checkpoints.last_key_value() else { continue };
+    for (namespace, all) in &rows::of_thread(tx, number)? {
+        let Some((latest, _)) = all.last_key_value() else { continue };
         let place = Place { number, namespace, checkpoint: latest };
-        let mut needed = history::needed(tx, place, head)?;
+        let mut needed = history::needed(tx, place, all, [latest])?;
         if planted::is(Bug::ChainPruned) {
-            needed.retain(|checkpoint| checkpoint == latest);
+            needed.retain(|checkpoint| *checkpoint == latest);
         }
-        for (checkpoint, head) in checkpoints.iter().filter(|(checkpoint, _)| !needed.contains(*checkpoint)) {
+        for (checkpoint, head) in all.iter().filter(|(checkpoint, _)| !needed.contains(checkpoint)) {
             if *left == 0 {
                 return Ok(false);
             }
             *left = left.saturating_sub(rows::delete(tx, place.at(checkpoint), head)?);
             *deleted += 1;
         }
-        let kept = checkpoints.iter().filter(|(checkpoint, _)| needed.contains(*checkpoint));
+        let kept = all.iter().filter(|(checkpoint, _)| needed.contains(checkpoint));
         let used: BTreeSet<_> = kept.flat_map(|(_, head)| rows::versions(tx, place, head)).collect();
         let mut unused = Vec::new();
         let prefix = rows::namespace_key(tx, Table::ChannelVersion, number, namespace);

@@ -78,7 +78,7 @@ impl Request for Diff {
             Code::InvalidCursor,
             Code::HistoryTrimmed,
             Code::NoHistory,
-            Code::SnapshotNotReached,
+            Code::PointAhead,
         ],
     };
 }
@@ -87,8 +87,8 @@ impl ReadRequest for Diff {
     fn read(&self, snapshot: &Snapshot) -> Result<Changes> {
         let limit = self.limit.unwrap_or(limits::PAGE_DEFAULT);
         check_page(limit)?;
-        let before = snapshot.as_of(self.from)?;
-        let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of(to))?;
+        let before = snapshot.as_of_field("from", self.from)?;
+        let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of_field("to", to))?;
         let number = |at: &Snapshot| Ok(find(at, &self.session)?.map(|found| found.head.number));
         let numbers = (number(&before)?, number(&after)?);
         if numbers == (None, None) {

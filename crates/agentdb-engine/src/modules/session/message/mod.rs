@@ -12,6 +12,7 @@ mod delete;
 mod diff;
 mod get;
 mod list;
+mod retain;
 mod rows;
 mod update;
 
@@ -21,6 +22,7 @@ pub use delete::{Delete, Deleted};
 pub use diff::{Change, Changes, Diff};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub(crate) use retain::{delete_excess, excess};
 pub(super) use rows::{Rows, all, delete, put};
 pub use update::{Update, Updated};
 
