@@ -99,12 +99,16 @@ pub enum Bug {
     SharedChunksCollected,
     /// What a backup put into a directory is not synced.
     BackupNotSynced,
+    /// How far an import has come is written in another batch than what it imported.
+    ImportMarkedApart,
+    /// An export leaves out messages.
+    ExportSkipsMessages,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 47] = [
+    pub const ALL: [Bug; 49] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -152,6 +156,8 @@ impl Bug {
         Bug::BackupHoldsNothing,
         Bug::SharedChunksCollected,
         Bug::BackupNotSynced,
+        Bug::ImportMarkedApart,
+        Bug::ExportSkipsMessages,
     ];
 }
 

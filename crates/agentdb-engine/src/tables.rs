@@ -93,6 +93,8 @@ tables! {
     Retention = 73 "retention",
     /// Which time belongs to which LSN, in the system namespace: (LSN of the chunk's first moment).
     Moment = 74 "moment",
+    /// How far an unfinished import has come: (hash of its first line).
+    Import = 79 "import",
 }
 
 #[cfg(test)]

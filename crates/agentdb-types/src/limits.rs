@@ -46,3 +46,7 @@ pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;
 pub const PATH_SEGMENTS: usize = 32;
 /// Vectors of one item.
 pub const ITEM_VECTORS: usize = 100;
+/// Bytes of one line of an import.
+pub const IMPORT_LINE_BYTES: usize = 128 << 20;
+/// Microseconds for which it is remembered how far an unfinished import has come: 7 days.
+pub const IMPORT_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;

@@ -2,9 +2,11 @@
 
 mod list;
 mod set;
+pub(crate) mod transfer;
 
 pub use list::{Entry, List, Listed};
 pub use set::{Set, SetTo};
+pub use transfer::RetentionLine;
 
 use crate::operation::Operation;
 

@@ -65,6 +65,11 @@ impl Tally {
         if !planted::is(Bug::SessionNotRenewed) || self.touched == Timestamp::default() {
             self.touched = tx.now();
         }
+        self.put(tx, number)
+    }
+
+    /// Writes the tally as it is.
+    pub(super) fn put(self, tx: &mut Tx<'_>, number: u64) -> Result<()> {
         let key = row_key(tx, number);
         tx.put_bookkeeping(key, self.encode())
     }

@@ -136,6 +136,7 @@ impl<'a> Batch<'a> {
             | Table::History
             | Table::Retention
             | Table::Moment
+            | Table::Import
             | Table::BlobGarbage
             | Table::BlobDue
             | Table::Vector

@@ -13,6 +13,7 @@ mod diff;
 mod get;
 mod list;
 mod rows;
+pub(crate) mod transfer;
 mod update;
 
 pub use append::{Append, Appended};
@@ -22,6 +23,7 @@ pub use diff::{Change, Changes, Diff};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub(super) use rows::{Rows, all, delete, put};
+pub use transfer::MessageLine;
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Error, Id, Result, Timestamp};
