@@ -7,14 +7,14 @@ use agentdb_env::sim::World;
 use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
 use serde_json::{Value, json};
 
-use crate::modules::{self, backup, blob, database, watch};
+use crate::modules::{self, backup, blob, database, transfer, watch};
 use crate::operation::{Request, decode};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
 const LOG: agentdb_log::Options =
     agentdb_log::Options { first_segment_bytes: 64 << 10, segment_bytes: 64 << 10 };
 
-fn open(world: &World) -> Engine {
+pub(super) fn open(world: &World) -> Engine {
     let options = Options { background: false, log: LOG, ..Options::default() };
     Engine::open(&world.env(), Path::new("/db"), options).expect("a whole database opens")
 }
@@ -96,6 +96,17 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             Ok(())
         }
         _ if name.starts_with("backup.") => back_up(engine, &name, request),
+        "namespace.export" => {
+            let job = engine.begin_export(&checked::<transfer::Export>(request)?)?;
+            job.map(|piece| piece.map(drop)).collect()
+        }
+        "namespace.import" => {
+            let import = checked::<transfer::Import>(request)?;
+            let lines = b"{\"noun\":\"export\",\"format\":1}\n{\"noun\":\"end\"}\n";
+            let mut job = engine.begin_import(&import, Box::new(&lines[..]), options)?;
+            while job.step()?.is_none() {}
+            Ok(())
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -242,6 +253,15 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("retention.set", json!({"noun": "session", "history_us": null})),
                 line("retention.list", json!({})),
                 json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "export",
+            vec![
+                line("state.put", state(json!({"value": 1}))),
+                line("namespace.export", json!({"name": "default", "versions": true})),
+                line("namespace.import", json!({"name": "default", "existing": "skip"})),
+                line("namespace.import", json!({"name": "default"})),
             ],
         ),
         (

@@ -63,6 +63,10 @@ pub(super) fn retention(bytes: &[u8]) -> bool {
     of_json::<history::Retention>(bytes)
 }
 
+pub(super) fn import(bytes: &[u8]) -> bool {
+    of_json::<crate::modules::transfer::Mark>(bytes)
+}
+
 pub(super) fn version(bytes: &[u8]) -> bool {
     let Ok(version) = history::decode(&row(bytes)) else { return false };
     assert_eq!(history::encode(&version), bytes);

@@ -156,6 +156,7 @@ fn drained(world: &World, engine: &Engine) {
             engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
         }
     }
+    crate::modules::transfer::leave_unfinished(engine);
     // Moments for more than one chunk.
     for _ in 0..70 {
         play(

@@ -194,9 +194,12 @@ impl Engine {
 fn first_line<'a>(source: Box<dyn io::Read + 'a>) -> Result<(LineReader<'a>, Header, String)> {
     let not = |reason: &str| Error::new(Code::ImportLine).with("line", 1).with("reason", reason);
     let mut reader = LineReader::new(source);
-    let text = reader.next()?.ok_or_else(|| Error::new(Code::ImportTruncated).with("line", 0))?;
-    let hash = blake3::hash(text).to_hex().to_string();
-    match Line::parse(1, text)? {
+    let text = reader.next()?.unwrap_or_default();
+    let (line, hash) = (Line::parse(1, text), blake3::hash(text).to_hex().to_string());
+    if !reader.has_ended() {
+        return Err(truncated(0));
+    }
+    match line? {
         Line::Export(header) if header.format == FORMAT => Ok((reader, header, hash)),
         Line::Export(header) => {
             Err(not(&format!("it is of format {}, and this version knows {FORMAT}", header.format)))
@@ -231,7 +234,7 @@ impl ImportJob<'_> {
         }
         loop {
             let Some((number, line)) = self.next_line()? else {
-                return Err(Error::new(Code::ImportTruncated).with("line", self.progress().lines));
+                return Err(truncated(self.progress().lines));
             };
             match line {
                 Line::Check(check) => {
@@ -299,7 +302,11 @@ impl ImportJob<'_> {
         let before = self.reader.progress();
         let Some(text) = self.reader.next()? else { return Ok(None) };
         let number = before.lines + 1;
-        let line = Line::parse(number, text)?;
+        let line = Line::parse(number, text);
+        if !self.reader.has_ended() && !matches!(line, Ok(Line::End(_))) {
+            return Err(truncated(before.lines));
+        }
+        let line = line?;
         self.batch.bytes += (self.reader.progress().bytes - before.bytes) as usize;
         if let Some(seen) = &mut self.seen
             && !matches!(line, Line::Check(_) | Line::End(_))
@@ -394,6 +401,10 @@ impl ImportJob<'_> {
     }
 }
 
+fn truncated(line: u64) -> Error {
+    Error::new(Code::ImportTruncated).with("line", line)
+}
+
 fn changed(line: u64, reason: &str) -> Error {
     Error::new(Code::ImportChanged).with("line", line).with("reason", reason)
 }
@@ -409,7 +420,9 @@ struct BlobSource<'j, 'a> {
 impl BlobSource<'_, '_> {
     /// Reads the next line of bytes; nothing if another line follows.
     fn fill(&mut self) -> Result<()> {
-        let Some((number, line)) = self.job.next_line()? else { return Ok(()) };
+        let Some((number, line)) = self.job.next_line()? else {
+            return Err(truncated(self.job.progress().lines));
+        };
         let Line::BlobBytes(bytes) = line else {
             self.job.ahead = Some((number, line));
             return Ok(());

@@ -156,6 +156,11 @@ impl<'a> LineReader<'a> {
         Ok(Some(self.line.strip_suffix(b"\n").unwrap_or(&self.line)))
     }
 
+    /// Whether the last line ends as lines do: only the last of all may not.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.line.ends_with(b"\n")
+    }
+
     fn hash_line(&mut self) {
         self.hasher.update(&self.line);
         self.line.clear();

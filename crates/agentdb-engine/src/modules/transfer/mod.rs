@@ -32,6 +32,8 @@ pub use lines::Progress;
 #[cfg(any(test, feature = "decoders"))]
 pub(crate) use mark::Mark;
 pub(crate) use mark::expire;
+#[cfg(test)]
+pub(crate) use tests::leave_unfinished;
 
 use agentdb_types::{Code, Error, Result, Timestamp};
 use schemars::JsonSchema;
