@@ -97,8 +97,8 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
         }
         _ if name.starts_with("backup.") => back_up(engine, &name, request),
         "namespace.export" => {
-            let job = engine.begin_export(&checked::<transfer::Export>(request)?)?;
-            job.map(|piece| piece.map(drop)).collect()
+            let mut job = engine.begin_export(&checked::<transfer::Export>(request)?)?;
+            job.try_for_each(|piece| piece.map(drop))
         }
         "namespace.import" => {
             let import = checked::<transfer::Import>(request)?;

@@ -13,7 +13,7 @@ use crate::modules::blob::BlobReader;
 use crate::modules::{
     blob, checkpoint, collection, item, namespace, record, retention, session, state, tool_call,
 };
-use crate::operation::{About, Effect, Request, Scope};
+use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::{Engine, NamespaceId, Row, Snapshot, Table};
@@ -103,9 +103,22 @@ impl Engine {
     /// [`Code::NamespaceNotFound`]; those of [`Engine::snapshot`].
     pub fn begin_export(&self, export: &Export) -> Result<ExportJob> {
         let system = self.snapshot(NamespaceId::SYSTEM)?;
-        let about = namespace::Get { name: export.name.clone() };
-        let namespace::Entry { name, number, description, created } =
-            crate::ReadRequest::read(&about, &system)?;
+        let about = namespace::Get { name: export.name.clone() }.read(&system)?;
+        Ok(self.export(&system, about, export.versions))
+    }
+
+    /// Begins an export of a namespace whose name is not at hand.
+    ///
+    /// # Errors
+    /// Those of [`Engine::begin_export`].
+    pub fn begin_export_of(&self, namespace: NamespaceId, versions: bool) -> Result<ExportJob> {
+        let system = self.snapshot(NamespaceId::SYSTEM)?;
+        let about = namespace::entry(&system, namespace)?;
+        Ok(self.export(&system, about, versions))
+    }
+
+    fn export(&self, system: &Snapshot, about: namespace::Entry, versions: bool) -> ExportJob {
+        let namespace::Entry { name, number, description, created } = about;
         // What the database says of `default` is the same everywhere.
         let description = created.map(|_| description).unwrap_or_default();
         let snapshot = system.in_namespace(NamespaceId(number));
@@ -130,8 +143,8 @@ impl Engine {
             table(Of::ToolCalls, Table::ToolCall),
         ];
         todo.reverse();
-        let (versions, header) = (export.versions, Some(header));
-        Ok(ExportJob { snapshot, versions, header, todo, lines: LineWriter::new(), exported: None })
+        let header = Some(header);
+        ExportJob { snapshot, versions, header, todo, lines: LineWriter::new(), exported: None }
     }
 }
 
