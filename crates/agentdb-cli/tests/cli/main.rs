@@ -6,6 +6,7 @@ mod errors;
 mod kill;
 mod shell;
 mod strace;
+mod transfer;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
