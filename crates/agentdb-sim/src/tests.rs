@@ -5,7 +5,7 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 13] = [
+const APART: [&str; 15] = [
     "backup.create",
     "backup.delete",
     "backup.list",
@@ -17,7 +17,9 @@ const APART: [&str; 13] = [
     "database.info",
     "database.verify",
     "log.read",
+    "namespace.export",
     "namespace.get",
+    "namespace.import",
     "namespace.list",
 ];
 
@@ -111,6 +113,11 @@ fn every_seed_holds_and_everything_happens() {
         "watch expired record",
         "swept and told",
         "settled",
+        "exports",
+        "imports",
+        "imports begun again",
+        "imports that went on",
+        "imported lines",
         "backups",
         "backups given up",
         "backups that continue another",

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod read;
 mod task;
+mod transfer;
 mod watch;
 mod write;
 
@@ -94,6 +95,7 @@ struct Sim {
     doubting: bool,
     restarts: u64,
     taken: backup::Taken,
+    transfers: transfer::Transfers,
     report: Report,
     trace: Vec<String>,
 }
@@ -163,6 +165,7 @@ impl Sim {
             doubting: false,
             restarts: 0,
             taken: backup::Taken::default(),
+            transfers: transfer::Transfers::default(),
             report: Report::default(),
             trace: Vec::new(),
         }
@@ -193,7 +196,7 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
-        match self.dice.below(25) {
+        match self.dice.below(27) {
             0..=9 => {
                 self.submit()?;
                 return Ok(1);
@@ -225,6 +228,7 @@ impl Sim {
             21 if self.dice.chance(1, 2) => self.back_up()?,
             21 => self.keep()?,
             22 => self.watch()?,
+            25 | 26 => self.transfer()?,
             _ => {
                 self.read()?;
                 return Ok(1);

@@ -174,6 +174,13 @@ impl ExportJob {
         Ok(Some(self.lines.take()))
     }
 
+    /// With a check after so many rows, which an import commits together.
+    #[must_use]
+    pub fn check_every(mut self, rows: usize) -> Self {
+        self.lines.check_rows = rows;
+        self
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.lines.progress()

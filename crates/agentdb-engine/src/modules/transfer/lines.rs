@@ -27,6 +27,8 @@ pub(super) struct LineWriter {
     hasher: blake3::Hasher,
     counts: BTreeMap<String, u64>,
     progress: Progress,
+    /// Rows that one check covers.
+    pub(super) check_rows: usize,
     /// Rows and bytes since the last check.
     since_check: (usize, usize),
 }
@@ -38,6 +40,7 @@ impl LineWriter {
             hasher: blake3::Hasher::new(),
             counts: BTreeMap::new(),
             progress: Progress::default(),
+            check_rows: CHECK_ROWS,
             since_check: (0, 0),
         }
     }
@@ -80,7 +83,7 @@ impl LineWriter {
 
     /// Adds a check if it is time for one.
     pub(super) fn check_if_due(&mut self) -> Result<()> {
-        if self.since_check.0 >= CHECK_ROWS || self.since_check.1 >= CHECK_BYTES {
+        if self.since_check.0 >= self.check_rows || self.since_check.1 >= CHECK_BYTES {
             self.check()?;
         }
         Ok(())
