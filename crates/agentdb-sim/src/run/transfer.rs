@@ -104,8 +104,8 @@ impl Sim {
                 }
                 Ok(())
             }
-            // It was deleted more than an hour ago.
-            Err(err) if err.code() == Code::BlobNotFound => {
+            // It was deleted more than an hour ago, or its whole namespace was.
+            Err(err) if matches!(err.code(), Code::BlobNotFound | Code::NamespaceNotFound) => {
                 self.report.count("exports without a blob", 1);
                 Ok(())
             }

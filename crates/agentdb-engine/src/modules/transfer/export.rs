@@ -153,7 +153,7 @@ impl ExportJob {
     ///
     /// # Errors
     /// [`Code::BlobCorrupt`], [`Code::RowsCorrupt`] for damage that is met; [`Code::BlobNotFound`] for a blob that was deleted
-    /// more than an hour ago while the export went on; errors of files. What was given by then has no last line.
+    /// more than an hour ago while the export went on, [`Code::NamespaceNotFound`] if the namespace was; errors of files. What was given by then has no last line.
     pub fn next_piece(&mut self) -> Result<Option<Vec<u8>>> {
         if self.exported.is_some() {
             return Ok(None);
