@@ -10,7 +10,6 @@ use crate::history::{HistoryNoun, Retention};
 use crate::key::Key;
 use crate::modules::transfer::{Existing, Fate};
 use crate::operation::WriteRequest;
-use crate::read::Read;
 use crate::tx::Tx;
 
 /// How long the history of a noun is kept in the namespace. History itself is not exported.
@@ -25,23 +24,25 @@ pub struct RetentionLine {
     pub history_us: Option<u64>,
 }
 
-/// The line of a row.
-pub(crate) fn export(key: &Key, row: &Row) -> Result<RetentionLine> {
+/// The line of a row, unless it says what holds where nothing is said.
+pub(crate) fn export(key: &Key, row: &Row) -> Result<Option<RetentionLine>> {
     let name = key.components().text()?;
     let noun = HistoryNoun::ALL.into_iter().find(|noun| noun.name() == name);
     let unknown = || Error::new(Code::RowsCorrupt).with("reason", "the history of an unknown noun");
     let history_us = Retention::decode(Some(row))?.history_us;
-    Ok(RetentionLine { history_of: noun.ok_or_else(unknown)?, history_us })
+    let line = RetentionLine { history_of: noun.ok_or_else(unknown)?, history_us };
+    Ok(Some(line).filter(|_| history_us != Retention::default().history_us))
 }
 
 /// Sets what a line says. One that says what holds already is never refused.
 pub(crate) fn import(tx: &mut Tx<'_>, line: &RetentionLine, existing: Existing) -> Result<Fate> {
-    let row = tx.get(&Retention::key(tx.namespace(), line.history_of))?;
-    if row.is_some() && Retention::decode(row.as_ref())?.history_us == line.history_us {
+    let before = Retention::load(tx, line.history_of)?.history_us;
+    if before == line.history_us {
         return Ok(Fate::Skipped);
     }
-    let fate = existing
-        .fate(row.is_some(), || format!("another retention of the history of {}", line.history_of.name()))?;
+    let there = before != Retention::default().history_us;
+    let fate =
+        existing.fate(there, || format!("another retention of the history of {}", line.history_of.name()))?;
     if fate.stores() {
         Set { noun: line.history_of, history_us: line.history_us }.decide(tx)?;
     }

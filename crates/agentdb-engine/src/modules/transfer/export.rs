@@ -266,7 +266,7 @@ impl Of {
             following.push(Todo::rows(of, snapshot.key(table).u64(number)));
         };
         Ok(match self {
-            Of::Retention => Some(Line::Retention(retention::transfer::export(key, row)?)),
+            Of::Retention => retention::transfer::export(key, row)?.map(Line::Retention),
             Of::ItemIndex => Some(Line::ItemIndex(item::transfer::export_index(row)?)),
             Of::State => state::transfer::export(snapshot, key, row)?.map(Line::State),
             Of::Sessions => session::transfer::export(snapshot, key, row)?.map(|(line, number)| {

@@ -1,3 +1,5 @@
+//! Exports, and imports of them, of random content, damaged, stopped and refused.
+
 mod content;
 mod damage;
 mod policies;
