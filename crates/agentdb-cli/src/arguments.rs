@@ -114,7 +114,11 @@ pub(crate) fn usage(operation: &Operation, command: &str) -> String {
     let required =
         fields(operation).into_iter().filter(|field| field.required && field.kind != Kind::Boolean);
     let names: Vec<String> = required.map(|field| format!(" <{}>", field.value_name())).collect();
-    let file = if operation.shape == Shape::Upload { " <FILE>" } else { "" };
+    let file = match (operation.about.name, operation.shape) {
+        ("namespace.export" | "namespace.import", _) => " [FILE]",
+        (_, Shape::Upload) => " <FILE>",
+        _ => "",
+    };
     format!("{command} [OPTIONS]{}{file}\n       {command} [OPTIONS] --request <JSON>{file}", names.concat())
 }
 
@@ -256,6 +260,17 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn File>> {
         return refuse("there is no such file");
     }
     files.open(path, OpenMode::Read)
+}
+
+/// A new file that the command line names.
+pub(crate) fn create(path: &Path) -> Result<Arc<dyn File>> {
+    let files = Env::real().files;
+    if files.exists(path)? {
+        return Err(Error::new(Code::InvalidValue)
+            .with("field", path.display())
+            .with("reason", "it exists already, and is not written over"));
+    }
+    files.open(path, OpenMode::CreateNew)
 }
 
 /// All of a file that the command line names.

@@ -19,6 +19,8 @@ const EXAMPLES: &str = "Examples:
   agentdb blob put photo.png --media-type image/png
   agentdb backup create s3://bucket/agents
   agentdb restore s3://bucket/agents new-data --time 2026-01-31T12:00:00Z
+  agentdb namespace export default > default.jsonl
+  agentdb namespace import copy < default.jsonl
   agentdb tour
 
 Values are JSON; `@file` reads one from a file, `-` from standard input. Durations take units: 90s, 1h30m, 7d, 2w.
@@ -99,10 +101,20 @@ fn operation(noun: &str, operation: &'static Operation) -> Command {
                 .help("The whole request in JSON form, instead of its fields"),
         );
     match operation.shape {
+        _ if operation.about.name == "namespace.export" => {
+            command.arg(lines("A new file for the lines; standard output if not given"))
+        }
+        _ if operation.about.name == "namespace.import" => {
+            command.arg(lines("The lines; standard input if not given"))
+        }
         Shape::Upload => command
             .arg(Arg::new("file").value_name("FILE").required(true).help("The bytes; - for standard input")),
         Shape::Unary | Shape::Stream | Shape::Job => command,
     }
+}
+
+fn lines(help: &'static str) -> Arg {
+    Arg::new("file").value_name("FILE").default_value("-").hide_default_value(true).help(help)
 }
 
 /// What the tool adds to the verbs of a noun.

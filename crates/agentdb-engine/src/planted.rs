@@ -113,12 +113,16 @@ pub enum Bug {
     ChainNotRetained,
     /// A message that retention deletes is believed to be a change of its session.
     RetentionRenews,
+    /// How far an import has come is written in another batch than what it imported.
+    ImportMarkedApart,
+    /// An export leaves out messages.
+    ExportSkipsMessages,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 54] = [
+    pub const ALL: [Bug; 56] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -173,6 +177,8 @@ impl Bug {
         Bug::RunningCallForgotten,
         Bug::ChainNotRetained,
         Bug::RetentionRenews,
+        Bug::ImportMarkedApart,
+        Bug::ExportSkipsMessages,
     ];
 }
 

@@ -97,6 +97,8 @@ tables! {
     Job = 80 "job",
     /// How long things themselves are kept: (noun).
     Policy = 76 "policy",
+    /// How far an unfinished import has come: (hash of its first line).
+    Import = 79 "import",
 }
 
 #[cfg(test)]

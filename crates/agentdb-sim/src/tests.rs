@@ -5,7 +5,8 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 19] = [
+const APART: [&str; 21] = [
+const APART: [&str; 21] = [
     "backup.create",
     "backup.delete",
     "backup.list",
@@ -23,7 +24,9 @@ const APART: [&str; 19] = [
     "job.pause",
     "job.resume",
     "log.read",
+    "namespace.export",
     "namespace.get",
+    "namespace.import",
     "namespace.list",
 ];
 
@@ -134,6 +137,11 @@ fn every_seed_holds_and_everything_happens() {
         "watch expired record",
         "swept and told",
         "settled",
+        "exports",
+        "imports",
+        "imports begun again",
+        "imports that went on",
+        "imported lines",
         "backups",
         "backups given up",
         "backups that continue another",

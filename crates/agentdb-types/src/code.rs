@@ -286,6 +286,22 @@ codes! {
         "the log cannot be watched from LSN {from} on: it ends at LSN {head}, and has never told of anything beyond"
         "The LSN comes from another database, or from a time after the copy that this one was restored from."
         "Read what there is now, and start at the LSN behind that of the snapshot.";
+    1055 ImportLine Invalid "import_line"
+        "line {line} of the import: {reason}"
+        "A line of an import is not what docs/export.md describes: no JSON object, of no known noun, of a newer format, or at a place where it cannot stand."
+        "Look at the line and put it right. Nothing of its batch was imported; begun again with the same first line, the import goes on from there.";
+    1056 ImportDamaged Invalid "import_damaged"
+        "what precedes line {line} of the import is not what was exported: {reason}"
+        "The lines do not add up to the hash or the numbers that the export was written with: it was damaged on its way, or edited."
+        "Get the file again. If it was edited on purpose, leave out its `check` lines, and `blake3`, `lines` and `counts` of the last one.";
+    1057 ImportTruncated Invalid "import_truncated"
+        "the import ends behind line {line}, before its last line, `end`"
+        "The file was cut off, or whoever wrote it was stopped."
+        "Get the whole file and import it: with the same first line, the import goes on where it ended.";
+    1058 ImportChanged Invalid "import_changed"
+        "the first {line} lines of the import are not those of which the import had come so far: {reason}"
+        "An import that was begun before goes on with the same lines; these begin like the others and are not the same."
+        "Go on with the file that the import was begun with. To begin anew, change the first line (its `time`, say) or import into another namespace.";
     1060 HistoryTrimmed Invalid "history_trimmed"
         "the history of {noun} reaches back to LSN {earliest}, the request asked for {actual}"
         "A read as of an earlier point asked for one whose history is not kept any more."
@@ -440,6 +456,14 @@ codes! {
         "job {job} failed: {reason}"
         "A job that was waited for ended with an error."
         "Mend what the message names, and begin a new one.";
+    3025 ImportExists Conflict "import_exists"
+        "{what} is there already"
+        "An import came to something of a name that the namespace has already, and was to refuse that."
+        "Import into an empty namespace, or say what to do with what is there: `skip` leaves it as it is, `replace` puts what is imported in its place. The import goes on where it ended.";
+    3026 ImportMoved Conflict "import_moved"
+        "somebody else imports the same: they have come to line {actual}, and this one stands at line {expected}"
+        "The same file is imported into the namespace twice at the same time, and the other one was faster."
+        "Leave it to the other one. Nothing was imported twice.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

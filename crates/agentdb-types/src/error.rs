@@ -9,6 +9,7 @@ use crate::{Code, ErrorKind};
 
 const BATCH_POSITION: &str = "batch_position";
 const BATCH_OPERATION: &str = "batch_operation";
+const IMPORT_LINE: &str = "import_line";
 
 /// The result of everything in AgentDB.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -49,6 +50,12 @@ impl Error {
         }
     }
 
+    /// Says which line of an import was refused, counted from 1. The first who knows says it.
+    #[must_use]
+    pub fn at_import_line(self, line: u64) -> Self {
+        if self.value(IMPORT_LINE).is_some() { self } else { self.with(IMPORT_LINE, line) }
+    }
+
     /// The stable code, for programs.
     pub fn code(&self) -> Code {
         self.0.code
@@ -83,6 +90,9 @@ impl Error {
         out.push_str(rest);
         if let (Some(position), Some(operation)) = (self.value(BATCH_POSITION), self.value(BATCH_OPERATION)) {
             let _ = write!(out, " (operation {position} of the batch, counted from 0: {operation})");
+        }
+        if let Some(line) = self.value(IMPORT_LINE).filter(|_| self.value("line").is_none()) {
+            let _ = write!(out, " (line {line} of the import)");
         }
         out
     }

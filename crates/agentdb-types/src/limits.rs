@@ -50,3 +50,7 @@ pub const ITEM_VECTORS: usize = 100;
 pub const JOB_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// How long whoever does a job is believed to do it without a word, in microseconds.
 pub const JOB_LEASE_US: i64 = 30 * 1_000_000;
+/// Bytes of one line of an import.
+pub const IMPORT_LINE_BYTES: usize = 128 << 20;
+/// Microseconds for which it is remembered how far an unfinished import has come: 7 days.
+pub const IMPORT_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;

@@ -52,6 +52,7 @@ mod session;
 mod state;
 mod thread;
 mod tool_call;
+mod transfer;
 mod watch;
 mod write;
 
@@ -80,6 +81,7 @@ pub use session::{Session, Sessions};
 pub use state::State;
 pub use thread::{Thread, Threads};
 pub use tool_call::{ToolCall, ToolCalls};
+pub use transfer::{Exporting, Importing};
 pub use watch::{Watch, Watching};
 pub use write::{IntoRequest, Write, WriteBatch};
 
@@ -105,3 +107,8 @@ struct ToolCallsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/watch.md")]
 struct WatchPage;
+
+/// The examples of the page on exports, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/export.md")]
+struct ExportPage;

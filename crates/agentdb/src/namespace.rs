@@ -11,8 +11,8 @@ use agentdb_types::{Lsn, Result};
 use serde_json::Value;
 
 use crate::{
-    Blobs, Collection, Collections, Items, Page, Session, Sessions, State, Thread, Threads, ToolCall,
-    ToolCalls, Watching, Write, WriteBatch,
+    Blobs, Collection, Collections, Exporting, Importing, Items, Page, Session, Sessions, State, Thread,
+    Threads, ToolCall, ToolCalls, Watching, Write, WriteBatch,
 };
 
 /// A namespace: where every request goes. Clones are the same namespace.
@@ -415,6 +415,40 @@ impl Namespace {
     /// ```
     pub fn open_blob(&self, snapshot: &Snapshot, address: &str) -> Result<blob::BlobReader> {
         self.engine.open_blob(snapshot, address)
+    }
+
+    /// Everything that the namespace holds at one LSN, as lines of JSON that people and other programs can read.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.state("agent-7").put("plan", json!({"step": 1})).wait()?;
+    /// let mut lines = Vec::new();
+    /// ns.export().write_to(&mut lines, &mut |_progress| {})?;
+    /// let second = String::from_utf8(lines).unwrap().lines().nth(1).unwrap().to_owned();
+    /// assert!(second.starts_with(r#"{"noun":"state","owner":"agent-7","key":"plan","value":{"step":1}"#));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn export(&self) -> Exporting {
+        Exporting::new(self.clone())
+    }
+
+    /// Imports lines that [`export`](Namespace::export) wrote, or another program (docs/export.md).
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let lines = r#"{"noun":"export","format":1}
+    /// {"noun":"state","owner":"agent-7","key":"plan","value":1,"created":"2026-01-31T12:00:00Z","updated":"2026-01-31T12:00:00Z"}
+    /// {"noun":"end"}
+    /// "#;
+    /// ns.import(lines.as_bytes()).wait(&mut |_progress| {})?;
+    /// assert_eq!(ns.state("agent-7").get("plan")?.unwrap().value, 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn import<'a>(&self, lines: impl io::Read + 'a) -> Importing<'a> {
+        Importing::new(self.clone(), Box::new(lines))
     }
 
     /// The change feed: what is committed here, batch by batch, from any LSN on.

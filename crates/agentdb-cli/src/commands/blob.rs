@@ -58,14 +58,18 @@ pub(super) fn get(context: &Context, request: Value) -> Result<()> {
 }
 
 /// A file of the user's, read from start to end.
-struct FileReader {
+pub(super) struct FileReader {
     file: std::sync::Arc<dyn agentdb_env::File>,
     at: u64,
 }
 
 impl FileReader {
     fn open(path: &Path) -> Result<Self> {
-        Ok(FileReader { file: arguments::open(path)?, at: 0 })
+        Ok(FileReader::new(arguments::open(path)?))
+    }
+
+    pub(super) fn new(file: std::sync::Arc<dyn agentdb_env::File>) -> Self {
+        FileReader { file, at: 0 }
     }
 }
 

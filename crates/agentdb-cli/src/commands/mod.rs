@@ -12,6 +12,7 @@ mod pipe;
 mod search;
 mod shell;
 mod tour;
+mod transfer;
 mod verify;
 mod watch;
 

@@ -22,13 +22,9 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
     }
     context.refuse_as_of()?;
     match operation.about.name {
-        "blob.put" => {
-            super::blob::put(
-                context,
-                request,
-                matches.get_one::<String>("file").map_or("-", String::as_str),
-            )?;
-        }
+        "blob.put" => super::blob::put(context, request, file(matches))?,
+        "namespace.export" => super::transfer::export(context, request, file(matches))?,
+        "namespace.import" => super::transfer::import(context, request, file(matches))?,
         "blob.get" => super::blob::get(context, request)?,
         "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,
@@ -38,6 +34,10 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn file(matches: &ArgMatches) -> &str {
+    matches.get_one::<String>("file").map_or("-", String::as_str)
 }
 
 fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()> {

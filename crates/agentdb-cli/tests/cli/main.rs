@@ -7,6 +7,7 @@ mod kill;
 mod pages;
 mod shell;
 mod strace;
+mod transfer;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -214,6 +214,7 @@ fn write_the_corpus() {
                     Table::State => "state_row",
                     Table::History => "version_row",
                     Table::Moment => "moments_row",
+                    Table::Import => "import_row",
                     Table::Retention => "retention_row",
                     Table::Policy => "policy_row",
                     Table::SessionTally => "session_tally_row",
@@ -339,6 +340,7 @@ fn write_text(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u
         "numbers",
         b"{\"n\": {\"$gt\": 9007199254740992.0, \"$lte\": 1e300}}\n{\"n\": 9007199254740993}",
     );
+    put("import", "all", &super::text::exported(db.engine()));
     for (name, lines) in super::requests::examples() {
         let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
         put("requests", name, lines.join("\n").as_bytes());

@@ -35,6 +35,8 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("frame", frames::frame),
         ("id", text::id),
         ("idempotency_row", rows::idempotency),
+        ("import", text::import),
+        ("import_row", rows::import),
         ("item_expiry_row", rows::item_expiry),
         ("item_index_row", rows::item_index),
         ("item_row", rows::item),

@@ -7,14 +7,14 @@ use agentdb_env::sim::World;
 use agentdb_types::{ErrorKind, Lsn, Result, json as strict};
 use serde_json::{Value, json};
 
-use crate::modules::{self, backup, blob, database, job, watch};
+use crate::modules::{self, backup, blob, database, job, transfer, watch};
 use crate::operation::{Request, decode};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
 const LOG: agentdb_log::Options =
     agentdb_log::Options { first_segment_bytes: 64 << 10, segment_bytes: 64 << 10 };
 
-fn open(world: &World) -> Engine {
+pub(super) fn open(world: &World) -> Engine {
     let options = Options { background: false, log: LOG, ..Options::default() };
     Engine::open(&world.env(), Path::new("/db"), options).expect("a whole database opens")
 }
@@ -99,6 +99,17 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
         "database.compact" => {
             engine.begin_compaction(&checked::<job::Compact>(request)?)?;
             while engine.step(Task::Work)? {}
+            Ok(())
+        }
+        "namespace.export" => {
+            let mut job = engine.begin_export(&checked::<transfer::Export>(request)?)?;
+            job.try_for_each(|piece| piece.map(drop))
+        }
+        "namespace.import" => {
+            let import = checked::<transfer::Import>(request)?;
+            let lines = b"{\"noun\":\"export\",\"format\":1}\n{\"noun\":\"end\"}\n";
+            let mut job = engine.begin_import(&import, Box::new(&lines[..]), options)?;
+            while job.step()?.is_none() {}
             Ok(())
         }
         "database.verify" => {
@@ -252,6 +263,15 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("retention.set", json!({"noun": "thread", "max_age_us": null})),
                 line("retention.list", json!({})),
                 json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "export",
+            vec![
+                line("state.put", state(json!({"value": 1}))),
+                line("namespace.export", json!({"name": "default", "versions": true})),
+                line("namespace.import", json!({"name": "default", "existing": "skip"})),
+                line("namespace.import", json!({"name": "default"})),
             ],
         ),
         (

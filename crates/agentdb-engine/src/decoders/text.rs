@@ -2,13 +2,15 @@
 
 use std::path::Path;
 
-use agentdb_types::{Id, Timestamp, json as strict};
+use agentdb_env::sim::World;
+use agentdb_types::{ErrorKind, Id, Result, Timestamp, json as strict};
 use serde_json::{Value, json as value};
 
 use crate::filter::Filter;
 use crate::format::{self, Format};
 use crate::key::{Key, NamespaceId};
-use crate::{Table, cursor};
+use crate::modules::transfer::{Existing, Export, Import};
+use crate::{Engine, Table, WriteOptions, cursor};
 
 /// JSON from outside.
 pub(super) fn json(bytes: &[u8]) -> bool {
@@ -61,6 +63,54 @@ pub(super) fn cursor(bytes: &[u8]) -> bool {
     let Some(key) = decoded else { return false };
     assert_eq!(cursor::decode(&prefix, &cursor::encode(&prefix, &key)), Ok(key));
     true
+}
+
+/// Lines of an import, on a small database of their own. Whatever they are: all of them are imported or a typed error comes;
+/// what is imported is exported so that it is imported again to the same; the database is whole.
+pub(super) fn import(bytes: &[u8]) -> bool {
+    let engine = super::requests::open(&World::new(1));
+    let imported = transfer(&engine, "a", bytes);
+    if let Err(err) = &imported {
+        assert!(!err.message().contains("(not given)"), "{err:?}");
+        let damage = err.kind() == ErrorKind::Corruption;
+        assert!(!damage, "{err:?}");
+    }
+    if engine.namespace("a").is_ok() {
+        let nouns = export(&engine, "a");
+        let again = [&b"{\"noun\":\"export\",\"format\":1}\n"[..], &nouns, b"{\"noun\":\"end\"}"].concat();
+        transfer(&engine, "b", &again).expect("what is exported is imported");
+        assert_eq!(String::from_utf8(export(&engine, "b")), String::from_utf8(nouns));
+    }
+    let report = engine.verify(&mut |_| {}).expect("the handle works");
+    assert_eq!(report.problems, []);
+    imported.is_ok()
+}
+
+fn transfer(engine: &Engine, name: &str, lines: &[u8]) -> Result<()> {
+    let import = Import { name: name.to_owned(), existing: Existing::Refuse };
+    let mut job = engine.begin_import(&import, Box::new(lines), WriteOptions::default())?;
+    while job.step()?.is_none() {}
+    Ok(())
+}
+
+/// An export of what the default namespace holds.
+#[cfg(test)]
+pub(super) fn exported(engine: &Engine) -> Vec<u8> {
+    let job = engine.begin_export(&Export { name: "default".into(), versions: true }).expect("it is there");
+    job.map(|piece| piece.expect("rows are whole")).collect::<Vec<_>>().concat()
+}
+
+/// The lines of nouns that a namespace holds.
+fn export(engine: &Engine, name: &str) -> Vec<u8> {
+    let job = engine.begin_export(&Export { name: name.to_owned(), versions: false }).expect("it is there");
+    let pieces: Vec<Vec<u8>> = job.map(|piece| piece.expect("rows are whole")).collect();
+    let all = pieces.concat();
+    let own = |line: &&[u8]| {
+        ["export", "check", "end"]
+            .iter()
+            .any(|noun| line.starts_with(format!("{{\"noun\":\"{noun}\"").as_bytes()))
+    };
+    all.split_inclusive(|b| *b == b'\n').filter(|line| !own(line)).collect::<Vec<_>>().concat()
 }
 
 /// A filter on the first line, a payload on the second.

@@ -159,6 +159,7 @@ fn drained(world: &World, engine: &Engine) {
         }
     }
     engine.begin_compaction(&Compact { trim_log: true }).unwrap();
+    crate::modules::transfer::leave_unfinished(engine);
     // Moments for more than one chunk.
     for _ in 0..70 {
         play(

@@ -17,6 +17,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod tool_call;
+pub mod transfer;
 pub mod watch;
 
 use std::sync::LazyLock;
@@ -46,6 +47,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(session::operations());
     operations.extend(state::operations());
     operations.extend(tool_call::operations());
+    operations.extend(transfer::operations());
     operations.extend(watch::operations());
     operations.sort_by_key(|o| o.about.name);
     operations
@@ -71,6 +73,7 @@ pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
         Some(Table::ToolCall) => tool_call::expire(tx, key),
         Some(Table::Item) => item::expire(tx, key),
         Some(Table::Job) => job::expire(tx, key),
+        Some(Table::Import) => transfer::expire(tx, key),
         Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
         _ => Err(Error::new(Code::RowsCorrupt)
             .with("reason", format_args!("an expiry of a table without expiries, at {}", tx.lsn()))),
@@ -203,4 +206,12 @@ pub(crate) fn page_between<T>(
     })?;
     let next = last_key.filter(|_| more).map(|key| cursor::encode(paging.prefix, &key));
     Ok((items, next))
+}
+
+/// An error of what gives bytes from outside; a typed one inside it is passed on.
+pub(crate) fn source_failed(what: &str, err: std::io::Error) -> Error {
+    if let Some(typed) = err.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        return typed.clone();
+    }
+    Error::new(Code::Io).with("operation", "read").with("path", what).with("reason", err)
 }

@@ -103,6 +103,7 @@ impl Sim {
         self.note_unheard();
         self.leave_feeds();
         self.give_up_backup();
+        self.leave_transfers();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
@@ -234,6 +235,7 @@ impl Sim {
             self.report.count(&format!("disk {name}"), by);
         }
         self.give_up_backup();
+        self.leave_transfers();
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();

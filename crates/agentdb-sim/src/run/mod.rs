@@ -5,6 +5,7 @@ mod crash;
 mod job;
 mod read;
 mod task;
+mod transfer;
 mod watch;
 mod write;
 
@@ -96,6 +97,7 @@ struct Sim {
     restarts: u64,
     taken: backup::Taken,
     begun: job::Begun,
+    transfers: transfer::Transfers,
     report: Report,
     trace: Vec<String>,
 }
@@ -166,6 +168,7 @@ impl Sim {
             restarts: 0,
             taken: backup::Taken::default(),
             begun: job::Begun::default(),
+            transfers: transfer::Transfers::default(),
             report: Report::default(),
             trace: Vec::new(),
         }
@@ -196,7 +199,7 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
-        match self.dice.below(26) {
+        match self.dice.below(27) {
             0..=9 => {
                 self.submit()?;
                 return Ok(1);
@@ -230,6 +233,7 @@ impl Sim {
             22 if self.dice.chance(1, 3) => self.jobs()?,
             22 => self.watch()?,
             23 => self.maintain(Task::Retain).map(drop)?,
+            25 | 26 => self.transfer()?,
             _ => {
                 self.read()?;
                 return Ok(1);

@@ -8,6 +8,7 @@ mod newer;
 mod requests;
 mod simulated;
 mod tool_calls;
+mod transfers;
 
 use std::path::Path;
 
@@ -129,6 +130,12 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::FormatTooNew => newer::format_too_new(),
         Code::UnknownCritical => newer::unknown_critical(),
         Code::NoEncoder => requests::no_encoder(),
+        Code::ImportLine => transfers::import_line(),
+        Code::ImportDamaged => transfers::import_damaged(),
+        Code::ImportTruncated => transfers::import_truncated(),
+        Code::ImportChanged => transfers::import_changed(),
+        Code::ImportExists => transfers::import_exists(),
+        Code::ImportMoved => transfers::import_moved(),
         Code::BackupKey => backups::backup_key(),
         Code::BackupPlace => backups::backup_place(),
         Code::RestoreNotEmpty => backups::restore_not_empty(),

@@ -11,6 +11,7 @@ use super::row::BLOCK;
 use super::{ADDRESS_DIGITS, check_address};
 use crate::NamespaceId;
 use crate::key::Key;
+use crate::modules::source_failed;
 
 const NEW: &str = "new";
 
@@ -201,12 +202,7 @@ fn fill(source: &mut dyn std::io::Read, out: &mut [u8]) -> Result<usize> {
             Ok(0) => break,
             Ok(n) => filled += n,
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => {
-                return Err(Error::new(Code::Io)
-                    .with("operation", "read")
-                    .with("path", "the bytes to upload")
-                    .with("reason", e));
-            }
+            Err(e) => return Err(source_failed("the bytes to upload", e)),
         }
     }
     Ok(filled)

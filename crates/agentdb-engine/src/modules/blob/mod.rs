@@ -38,6 +38,7 @@ pub(crate) mod row;
 mod stat;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 
 pub(crate) use collect::{remove_namespace, step};
 pub use delete::{Delete, Deleted};
@@ -47,6 +48,7 @@ pub use list::{List, Listed};
 pub use put::{Put, Stored};
 pub use reader::BlobReader;
 pub use stat::{Entry, Stat};
+pub use transfer::{BlobLine, BytesLine};
 
 use agentdb_types::{Code, Error, Result};
 

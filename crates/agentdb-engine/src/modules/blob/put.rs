@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::collect;
+use super::directory::Received;
 use super::row::{BlobRow, Head};
 use super::{check_address, due, due_key, note_key, row_key};
 use crate::modules::encode_value;
@@ -60,7 +61,7 @@ impl Request for Put {
 }
 
 impl Put {
-    fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         if let Some(address) = &self.blob {
             check_address(address)?;
         }
@@ -98,13 +99,22 @@ impl Engine {
                 .with("actual", &received.address)
                 .with("expected", expected));
         }
-        let address = received.address.clone();
-        let announced = self.core.blobs.announce(namespace, &address);
+        let (address, sums) = (received.address.clone(), std::mem::take(&mut received.sums));
+        let reference = Reference { put, address, bytes: received.bytes, sums };
+        self.place_blob(namespace, received, || self.write(namespace, reference, options)?.wait())
+    }
+
+    /// Gives received bytes their place, and calls `commit` to commit the row that refers to them.
+    pub(super) fn place_blob<T>(
+        &self,
+        namespace: NamespaceId,
+        mut received: Received,
+        commit: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let announced = self.core.blobs.announce(namespace, &received.address);
         received.place(&self.core.blobs, namespace)?;
-        self.core.blobs.sync(namespace, &address).inspect_err(|err| self.core.poison(err))?;
-        let reference =
-            Reference { put, address, bytes: received.bytes, sums: std::mem::take(&mut received.sums) };
-        let answer = self.write(namespace, reference, options).and_then(|ticket| ticket.wait());
+        self.core.blobs.sync(namespace, &received.address).inspect_err(|err| self.core.poison(err))?;
+        let answer = commit();
         drop(announced);
         if self.core.check_failed().is_ok() {
             // A refused row, or an answer that was remembered from before a deletion, leaves a file without a row. If
@@ -149,14 +159,20 @@ impl WriteRequest for Reference {
         if old.as_ref() != Some(&head) {
             tx.put(key, BlobRow { head, sums: self.sums.clone() }.encode()?)?;
         }
-        if let Some(due) = due(tx, &self.address)?.filter(|_| !planted::is(Bug::LivingBlobCollected)) {
-            tx.delete(note_key(tx, due, &self.address))?;
-            tx.delete(due_key(tx, &self.address))?;
-        }
+        take_note_back(tx, &self.address)?;
         Ok(Stored { blob: self.address.clone(), bytes: self.bytes, created })
     }
 
     fn weight(&self) -> usize {
         1024 + 4 * self.sums.len() + self.put.metadata.as_ref().map_or(0, crate::modules::weigh_fields)
     }
+}
+
+/// Takes back the note that the file of an address may go.
+pub(super) fn take_note_back(tx: &mut Tx<'_>, address: &str) -> Result<()> {
+    if let Some(due) = due(tx, address)?.filter(|_| !planted::is(Bug::LivingBlobCollected)) {
+        tx.delete(note_key(tx, due, address))?;
+        tx.delete(due_key(tx, address))?;
+    }
+    Ok(())
 }

@@ -30,6 +30,7 @@ mod rows;
 #[cfg(test)]
 mod tests;
 pub mod thread;
+pub(crate) mod transfer;
 
 pub use content::Encoded;
 pub use delete_runs::{DeleteRuns, RunsDeleted};
@@ -38,6 +39,7 @@ pub use history::{ChannelHistory, Histories, History};
 pub use list::{List, Listed};
 pub use put::{Put, Stored};
 pub use put_writes::{ChannelWrite, PutWrites, WritesStored};
+pub use transfer::{ChannelValueLine, CheckpointLine, WriteLine};
 
 use crate::operation::Operation;
 

@@ -74,7 +74,7 @@ impl Put {
     }
 
     /// The contents to store, none for a channel that is empty.
-    fn contents(&self) -> Result<BTreeMap<&String, Option<Content>>> {
+    pub(super) fn contents(&self) -> Result<BTreeMap<&String, Option<Content>>> {
         let mut contents = BTreeMap::new();
         let mut add = |channel, content| match contents.insert(channel, content) {
             None => Ok(()),
@@ -93,7 +93,17 @@ impl Put {
         Ok(contents)
     }
 
-    fn check(&self) -> Result<()> {
+    /// The checkpoint that it follows, if that is there.
+    pub(super) fn parent_of<'a>(
+        &'a self,
+        tx: &Tx<'_>,
+        place: Place<'a>,
+    ) -> Result<Option<(Place<'a>, Head)>> {
+        let Some(parent) = &self.parent else { return Ok(None) };
+        Ok(place.at(parent).find(tx)?.map(|(head, _)| (place.at(parent), head)))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
         check_namespace(&self.namespace)?;
         for (field, id) in [("checkpoint", &self.checkpoint), ("parent", &self.parent)] {
             if let Some(id) = id {
@@ -101,16 +111,7 @@ impl Put {
             }
         }
         for (channel, version) in &self.versions {
-            Id::check("channel", channel)?;
-            match version {
-                Value::String(text) => drop(Id::check("version", text)?),
-                Value::Number(_) => {}
-                _ => {
-                    return Err(Error::new(Code::InvalidValue)
-                        .with("field", "versions")
-                        .with("reason", "the version of a channel is a text or a number"));
-                }
-            }
+            check_version(channel, version)?;
         }
         encode_value("data", &Value::Object(self.data.clone()))?;
         encode_value("metadata", &Value::Object(self.metadata.clone()))?;
@@ -140,10 +141,7 @@ impl WriteRequest for Put {
         let checkpoint = self.checkpoint.clone().unwrap_or_else(|| tx.new_id().into());
         let place = Place { number: thread.number, namespace: &self.namespace, checkpoint: &checkpoint };
         let before = place.find(tx)?;
-        let parent = match &self.parent {
-            Some(parent) => place.at(parent).find(tx)?.map(|(head, _)| (place.at(parent), head)),
-            None => None,
-        };
+        let parent = self.parent_of(tx, place)?;
         let mut head = Head {
             parent: self.parent.clone(),
             versions: self.versions.clone(),
@@ -177,5 +175,17 @@ impl WriteRequest for Put {
         let encoded: usize = self.encoded.values().map(|encoded| encoded.data.len()).sum();
         let maps = [&self.versions, &self.values, &self.data, &self.metadata];
         512 + encoded + maps.into_iter().map(weigh_fields).sum::<usize>()
+    }
+}
+
+/// Checks a channel and its version.
+pub(super) fn check_version(channel: &str, version: &Value) -> Result<()> {
+    Id::check("channel", channel)?;
+    match version {
+        Value::String(text) => Id::check("version", text),
+        Value::Number(_) => Ok(()),
+        _ => Err(Error::new(Code::InvalidValue)
+            .with("field", "versions")
+            .with("reason", "the version of a channel is a text or a number")),
     }
 }

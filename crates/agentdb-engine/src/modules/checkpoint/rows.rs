@@ -74,9 +74,13 @@ impl<'a> Place<'a> {
         namespace_key(rows, Table::Checkpoint, self.number, self.namespace).text(self.checkpoint)
     }
 
-    fn version_key(self, rows: &dyn Read, channel: &str, version: &Value) -> Key {
-        let channels = namespace_key(rows, Table::ChannelVersion, self.number, self.namespace);
-        channels.text(channel).text(&version.to_string())
+    /// The start of the keys of the versions of a channel.
+    pub(super) fn channel_key(self, rows: &dyn Read, channel: &str) -> Key {
+        namespace_key(rows, Table::ChannelVersion, self.number, self.namespace).text(channel)
+    }
+
+    pub(super) fn version_key(self, rows: &dyn Read, channel: &str, version: &Value) -> Key {
+        self.channel_key(rows, channel).text(&version.to_string())
     }
 
     pub(super) fn writes_key(self, rows: &dyn Read) -> Key {
@@ -128,16 +132,26 @@ pub(super) fn parts(key: &Key) -> Result<(String, String)> {
     Ok((parts.text()?, parts.text()?))
 }
 
-fn version_from(row: &Row) -> Result<(u64, Hash)> {
+pub(super) fn version_from(row: &Row) -> Result<(u64, Hash)> {
     let (root, hash) = row.body.split_first_chunk().ok_or_else(malformed)?;
     Ok((u64::from_le_bytes(*root), hash.try_into().map_err(|_| malformed())?))
+}
+
+/// The row of a version of a channel.
+pub(super) fn version_row(root: u64, hash: &Hash) -> Vec<u8> {
+    [&root.to_le_bytes()[..], hash].concat()
+}
+
+/// A hash as the row of a checkpoint holds it.
+pub(super) fn hash_text(hash: Hash) -> String {
+    blake3::Hash::from(hash).to_hex().to_string()
 }
 
 fn malformed() -> Error {
     Error::new(Code::RowsCorrupt).with("reason", "the version of a channel is malformed")
 }
 
-fn hash_from(text: &str) -> Result<Hash> {
+pub(super) fn hash_from(text: &str) -> Result<Hash> {
     blake3::Hash::from_hex(text).map(Into::into).map_err(|_| malformed())
 }
 
@@ -168,12 +182,12 @@ pub(super) fn set_channel(
     match (value, key, there) {
         (Some(value), Some(key), None) => {
             let hash = content::store(tx, head.root, value, base)?;
-            tx.put_bookkeeping(key, [&head.root.to_le_bytes()[..], &hash].concat())?;
+            tx.put_bookkeeping(key, version_row(head.root, &hash))?;
         }
         (Some(value), _, Some((_, hash))) if hash == value.hash() => {}
         (Some(value), ..) => {
             let hash = content::store(tx, head.root, value, base)?;
-            head.own.insert(channel.to_owned(), Some(blake3::Hash::from(hash).to_hex().to_string()));
+            head.own.insert(channel.to_owned(), Some(hash_text(hash)));
         }
         // Another checkpoint may give its version a value later.
         (None, ..) => drop(head.own.insert(channel.to_owned(), None)),
@@ -391,7 +405,7 @@ impl Write {
         Ok(out)
     }
 
-    fn decode(key: &Key, row: &Row) -> Result<Self> {
+    pub(super) fn decode(key: &Key, row: &Row) -> Result<Self> {
         let mut parts = key.components();
         parts.u64()?;
         let (_, _, task) = (parts.text()?, parts.text()?, parts.text()?);
@@ -481,7 +495,7 @@ pub(crate) fn recode(table: Table, row: &Row) -> Result<Vec<u8>> {
         Table::ChannelContent => content::recode(row),
         Table::ChannelVersion => {
             let (root, hash) = version_from(row)?;
-            Ok([&root.to_le_bytes()[..], &hash].concat())
+            Ok(version_row(root, &hash))
         }
         _ => {
             let key = rows_key_of_a_write();

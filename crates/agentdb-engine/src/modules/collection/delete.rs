@@ -41,10 +41,15 @@ impl Request for Delete {
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
         let head = find(tx, &self.collection)?;
-        tx.delete(key(tx, &self.collection)?)?;
-        tx.delete(records_counter(tx, head.number))?;
-        tx.delete(slots_counter(tx, head.number))?;
-        sweep::discard(tx, Remains::Collection, head.number, &self.collection)?;
+        remove(tx, &self.collection, head.number)?;
         Ok(Deleted { number: head.number })
     }
+}
+
+/// Removes a collection, which has this number; its records are swept later.
+pub(super) fn remove(tx: &mut Tx<'_>, collection: &str, number: u64) -> Result<()> {
+    tx.delete(key(tx, collection)?)?;
+    tx.delete(records_counter(tx, number))?;
+    tx.delete(slots_counter(tx, number))?;
+    sweep::discard(tx, Remains::Collection, number, collection)
 }

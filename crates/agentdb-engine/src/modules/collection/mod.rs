@@ -5,11 +5,13 @@ mod create;
 mod delete;
 mod get;
 mod list;
+pub(crate) mod transfer;
 
 pub use create::{Create, Created};
 pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub use transfer::CollectionLine;
 
 use agentdb_types::{Code, Error, Result, Timestamp};
 use agentdb_vector::{Dimension, Metric};

@@ -66,6 +66,11 @@ pub(super) fn find(rows: &dyn Read) -> Result<Option<Settings>> {
     rows.get(&key(rows))?.map(|row| row_json::decode(&row)).transpose()
 }
 
+/// A number for a new index: vectors of collections and of items lie in one table.
+pub(super) fn new_number(tx: &mut Tx<'_>) -> Result<u64> {
+    Ok(tx.add(tx.counter("collections"), 1)?.unsigned_abs())
+}
+
 pub(super) fn not_indexed(reason: &str) -> Error {
     Error::new(Code::ItemsNotIndexed).with("reason", reason)
 }
@@ -135,8 +140,7 @@ impl WriteRequest for Index {
                 }
                 settings = Settings { fields: settings.fields, default: settings.default, ..before };
             }
-            // Vectors of collections and of items lie in one table.
-            None => settings.number = tx.add(tx.counter("collections"), 1)?.unsigned_abs(),
+            None => settings.number = new_number(tx)?,
         }
         tx.put_bookkeeping(key(tx), row_json::encode(&settings)?)?;
         Ok(settings)

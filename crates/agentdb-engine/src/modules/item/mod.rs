@@ -22,6 +22,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod touch;
+pub(crate) mod transfer;
 mod unindex;
 
 pub use delete::{Delete, Deleted};
@@ -34,6 +35,7 @@ pub use put::{Indexing, Put, Stored};
 pub(crate) use row::recode;
 pub use search::{Found, Search};
 pub use touch::{Place, Touch, Touched};
+pub use transfer::{IndexLine, ItemLine};
 pub use unindex::{Unindex, Unindexed};
 
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};

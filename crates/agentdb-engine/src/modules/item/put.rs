@@ -227,7 +227,7 @@ impl WriteRequest for Put {
 }
 
 /// Stores an item's vectors in slots of their own. A vector's row names the item: its path, and its key as the last.
-fn store_vectors(
+pub(super) fn store_vectors(
     tx: &mut Tx<'_>,
     index: u64,
     key: &Key,

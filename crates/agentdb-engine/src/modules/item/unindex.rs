@@ -4,7 +4,7 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::index::{find, key, not_indexed};
+use super::index::{Settings, find, key, not_indexed};
 use crate::modules::collection::slots_counter;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::sweep::{self, Remains};
@@ -39,9 +39,14 @@ impl Request for Unindex {
 impl WriteRequest for Unindex {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Unindexed> {
         let settings = find(tx)?.ok_or_else(|| not_indexed("they have no index"))?;
-        tx.delete_bookkeeping(key(tx))?;
-        tx.delete_bookkeeping(slots_counter(tx, settings.number))?;
-        sweep::discard_unnamed(tx, Remains::Collection, settings.number)?;
+        drop_index(tx, &settings)?;
         Ok(Unindexed { number: settings.number })
     }
+}
+
+/// Drops an index with its vectors, which are swept later.
+pub(super) fn drop_index(tx: &mut Tx<'_>, settings: &Settings) -> Result<()> {
+    tx.delete_bookkeeping(key(tx))?;
+    tx.delete_bookkeeping(slots_counter(tx, settings.number))?;
+    sweep::discard_unnamed(tx, Remains::Collection, settings.number)
 }

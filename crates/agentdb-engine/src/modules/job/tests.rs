@@ -4,6 +4,7 @@ use agentdb_types::{Code, Error, Result, limits};
 use serde_json::{Value, json};
 
 use super::{Cancel, Compact, Compacted, Control, Entry, Get, Journal, Kind, List, Pause, Resume, State};
+use crate::modules::retention;
 use crate::modules::state::{Delete, Put};
 use crate::modules::testing::TestDb;
 use crate::{NamespaceId, Table, Task};
@@ -42,7 +43,8 @@ fn a_compaction_leaves_each_row_once_and_nothing_of_what_was_deleted() {
     for n in 0..49 {
         db.write(Delete { owner: "agent".into(), key: format!("key-{n}"), expected_version: None }).unwrap();
     }
-    db.write(crate::modules::retention::Set { noun: crate::HistoryNoun::State, history_us: Some(0) }).unwrap();
+    let none = retention::Set { history_us: Some(Some(0)), ..retention::Set::new(crate::HistoryNoun::State) };
+    db.write(none).unwrap();
     db.run(Task::Trim);
     let digest = db.engine().digest(db.namespace).unwrap().1;
     let job = db.engine().begin_compaction(&Compact { trim_log: true }).unwrap();

@@ -76,6 +76,25 @@ pub(crate) fn find(system: &Snapshot, name: &str) -> Result<NamespaceId> {
     head(system, name)?.map(|h| NamespaceId(h.number)).ok_or_else(|| not_found(name))
 }
 
+/// The namespace of this number.
+///
+/// # Errors
+/// [`Code::NamespaceNotFound`] if it was deleted.
+pub(crate) fn entry(system: &Snapshot, namespace: NamespaceId) -> Result<Entry> {
+    if namespace == NamespaceId::DEFAULT {
+        return Ok(Entry::default_namespace());
+    }
+    let mut found = None;
+    system.scan_prefix(&system.key(Table::Namespace), Page::Forward, &mut |key, row| {
+        let head: Head = row_json::decode(&row)?;
+        if head.number == namespace.number() {
+            found = Some(Entry::new(key.components().text()?, head));
+        }
+        Ok(found.is_none())
+    })?;
+    found.ok_or_else(|| not_found(&format!("number {}", namespace.number())))
+}
+
 /// The numbers of all namespaces, the system's included.
 pub(crate) fn all(system: &Snapshot) -> Result<Vec<NamespaceId>> {
     let mut numbers = vec![NamespaceId::SYSTEM, NamespaceId::DEFAULT];

@@ -13,6 +13,7 @@ mod put;
 mod search;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 mod vector;
 
 pub use count::{Count, Counted};
@@ -23,6 +24,7 @@ pub use list::{List, Listed};
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use search::{Found, Hit, Search};
+pub use transfer::RecordLine;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp};
 use serde::{Deserialize, Serialize};

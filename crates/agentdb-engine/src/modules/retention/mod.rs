@@ -2,6 +2,7 @@
 
 mod list;
 mod set;
+pub(crate) mod transfer;
 
 use std::num::NonZeroU64;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use list::{List, Listed};
 pub use set::Set;
+pub use transfer::RetentionLine;
 
 pub use crate::retain::Noun;
 

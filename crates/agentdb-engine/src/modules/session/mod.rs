@@ -22,6 +22,7 @@ mod restore;
 mod tally;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 mod update;
 
 pub use create::{Create, Created};
@@ -30,6 +31,7 @@ pub use fork::{Fork, Forked};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub use restore::{Restore, Restored};
+pub use transfer::SessionLine;
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, json, limits};

@@ -22,6 +22,7 @@ mod restore;
 mod take;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 
 pub use clear::{Clear, Cleared};
 pub use compare_and_set::CompareAndSet;
@@ -40,6 +41,7 @@ pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use restore::{Restore, Restored};
 pub use take::Take;
+pub use transfer::StateLine;
 
 use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp};
 use serde_json::Value;

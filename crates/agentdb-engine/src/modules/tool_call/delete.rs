@@ -5,9 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Place;
-use super::call::Status;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
-use crate::read::Read;
 use crate::tx::Tx;
 
 /// Forgets a call.
@@ -46,10 +44,7 @@ impl WriteRequest for Delete {
         let place = Place::new(&self.owner, &self.key)?;
         // One that is kept no more is absent already; its row is the sweeper's.
         let Some(call) = place.find(tx)? else { return Ok(Deleted { deleted: false }) };
-        match &call.status {
-            Status::Claimed { lease_end } if *lease_end > tx.now() => Err(place.running(&call, lease_end)),
-            Status::Claimed { lease_end } => Err(place.unknown(&call, lease_end)),
-            _ => place.remove(tx, &call).map(|()| Deleted { deleted: true }),
-        }
+        place.check_forgettable(tx, &call)?;
+        place.remove(tx, &call).map(|()| Deleted { deleted: true })
     }
 }

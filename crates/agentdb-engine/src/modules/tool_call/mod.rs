@@ -42,6 +42,7 @@ mod resolve;
 mod retain;
 #[cfg(test)]
 mod tests;
+pub(crate) mod transfer;
 
 pub(crate) use call::Call;
 pub use call::State;
@@ -54,9 +55,11 @@ pub use list::{List, Listed};
 pub use renew::{Renew, Renewed};
 pub use resolve::{Resolution, Resolve, Resolved};
 pub(crate) use retain::{let_go, settled, settled_range};
+pub use transfer::ToolCallLine;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result};
 
+use self::call::Status;
 use crate::key::Key;
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
@@ -155,12 +158,26 @@ impl<'a> Place<'a> {
     /// Writes a call in place of what was there.
     fn store(self, tx: &mut Tx<'_>, before: Option<&Call>, mut call: Call) -> Result<Call> {
         call.updated = tx.now();
-        index::replace(tx, self, before, Some(&call))?;
+        self.write(tx, before, &call)?;
+        Ok(call)
+    }
+
+    /// Writes a call as it is.
+    fn write(self, tx: &mut Tx<'_>, before: Option<&Call>, call: &Call) -> Result<()> {
+        index::replace(tx, self, before, Some(call))?;
         if let Some(at) = call.expires() {
             sweep::schedule(tx, at, &self.row(tx))?;
         }
-        tx.put(self.row(tx), row_json::encode(&call)?)?;
-        Ok(call)
+        tx.put(self.row(tx), row_json::encode(call)?)
+    }
+
+    /// Refuses to forget a call that is claimed or unknown: its side effect would be forgotten with it.
+    fn check_forgettable(self, rows: &dyn Read, call: &Call) -> Result<()> {
+        match &call.status {
+            Status::Claimed { lease_end } if *lease_end > rows.now() => Err(self.running(call, lease_end)),
+            Status::Claimed { lease_end } => Err(self.unknown(call, lease_end)),
+            _ => Ok(()),
+        }
     }
 
     /// Deletes the row of a call.

@@ -140,6 +140,7 @@ impl<'a> Batch<'a> {
             | Table::Retention
             | Table::Policy
             | Table::Moment
+            | Table::Import
             | Table::BlobGarbage
             | Table::BlobDue
             | Table::Vector

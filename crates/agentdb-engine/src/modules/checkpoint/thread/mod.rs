@@ -4,11 +4,13 @@ mod copy;
 mod delete;
 mod list;
 mod prune;
+pub(crate) mod transfer;
 
 pub use copy::{Copied, Copy};
 pub use delete::{Delete, Deleted};
 pub use list::{Entry, List, Listed};
 pub use prune::{Prune, Pruned, Strategy};
+pub use transfer::ThreadLine;
 
 use agentdb_types::{Id, Result, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -63,8 +65,12 @@ pub(super) fn ensure(tx: &mut Tx<'_>, thread: &str) -> Result<Thread> {
 fn create(tx: &mut Tx<'_>, thread: &str, root: Option<u64>) -> Result<Thread> {
     let number = numbers::allot(tx, Remains::Thread, "threads", thread)?;
     let created = Thread { number, root: root.unwrap_or(number), created: tx.now() };
-    tx.put(key(tx, thread)?, row_json::encode(&created)?)?;
+    store(tx, thread, &created)?;
     Ok(created)
+}
+
+fn store(tx: &mut Tx<'_>, thread: &str, head: &Thread) -> Result<()> {
+    tx.put(key(tx, thread)?, row_json::encode(head)?)
 }
 
 /// Removes a thread; what hangs on its number is swept later. Returns whether there was one.

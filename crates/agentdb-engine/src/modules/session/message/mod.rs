@@ -14,6 +14,7 @@ mod get;
 mod list;
 mod retain;
 mod rows;
+pub(crate) mod transfer;
 mod update;
 
 pub use append::{Append, Appended};
@@ -24,6 +25,7 @@ pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub(crate) use retain::{delete_excess, excess};
 pub(super) use rows::{Rows, all, delete, put};
+pub use transfer::MessageLine;
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Error, Id, Result, Timestamp};

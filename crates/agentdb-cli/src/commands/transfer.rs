@@ -1,0 +1,130 @@
+//! `agentdb namespace export` and `agentdb namespace import`.
+
+use std::io::{BufWriter, ErrorKind, IsTerminal, Read, Write};
+use std::path::Path;
+
+use agentdb::modules::transfer::{Export, Import, Progress};
+use agentdb::{Code, Error, Result, Value, decode};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::blob::FileReader;
+use crate::context::Context;
+use crate::{arguments, output};
+
+/// Writes the lines to a new file, or to standard output.
+pub(super) fn export(context: &Context, request: Value, path: &str) -> Result<()> {
+    let export: Export = decode(request)?;
+    let db = context.open(false)?;
+    let mut job = db.engine().begin_export(&export)?;
+    let (mut bar, mut out) = (None, Output::open(path)?);
+    if !out.is_terminal() {
+        bar = Some(progress_bar("exporting", None));
+    }
+    while let Some(piece) = job.next_piece()? {
+        if !out.write(&piece)? {
+            return Ok(());
+        }
+        bar.iter().for_each(|bar| show(bar, job.progress()));
+    }
+    bar.iter().for_each(ProgressBar::finish_and_clear);
+    if out.finish()? {
+        let exported = serde_json::to_value(job.exported()).unwrap_or_default();
+        output::answer(&exported, context.json)?;
+    }
+    Ok(())
+}
+
+/// Reads the lines of a file, or of standard input.
+pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()> {
+    let import: Import = decode(request)?;
+    context.refuse_one_key()?;
+    let (source, total): (Box<dyn Read>, _) = match path {
+        "-" => (Box::new(std::io::stdin().lock()), None),
+        path => {
+            let file = arguments::open(Path::new(path))?;
+            // What has no length, such as a pipe, has none to tell.
+            let total = file.len().ok().filter(|total| *total > 0);
+            (Box::new(FileReader::new(file)), total)
+        }
+    };
+    let db = context.open(true)?;
+    let mut job = db.engine().begin_import(&import, source, context.options.clone())?;
+    let bar = progress_bar("importing", total);
+    let imported = loop {
+        let imported = job.step()?;
+        show(&bar, job.progress());
+        if let Some(imported) = imported {
+            break imported;
+        }
+    };
+    bar.finish_and_clear();
+    output::answer(&serde_json::to_value(imported).unwrap_or_default(), context.json)
+}
+
+/// Drawn on standard error, and only if that is a terminal.
+fn progress_bar(verb: &'static str, total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (ProgressBar::new(total), "{msg} {bar:30} {bytes} of {total_bytes}, {prefix} lines"),
+        None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes}, {prefix} lines"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(verb);
+    bar
+}
+
+fn show(bar: &ProgressBar, Progress { lines, bytes }: Progress) {
+    bar.set_prefix(lines.to_string());
+    bar.set_position(bytes);
+}
+
+/// Where the lines go.
+enum Output {
+    Standard(BufWriter<std::io::Stdout>),
+    File { file: std::sync::Arc<dyn agentdb_env::File>, at: u64 },
+}
+
+impl Output {
+    fn open(path: &str) -> Result<Self> {
+        if path == "-" {
+            return Ok(Output::Standard(BufWriter::new(std::io::stdout())));
+        }
+        Ok(Output::File { file: arguments::create(Path::new(path))?, at: 0 })
+    }
+
+    fn is_terminal(&self) -> bool {
+        matches!(self, Output::Standard(_)) && std::io::stdout().is_terminal()
+    }
+
+    /// Whether anybody still reads.
+    fn write(&mut self, piece: &[u8]) -> Result<bool> {
+        match self {
+            Output::File { file, at } => {
+                file.write_at(*at, piece)?;
+                *at += piece.len() as u64;
+                Ok(true)
+            }
+            Output::Standard(out) => is_read(out.write_all(piece)),
+        }
+    }
+
+    /// Whether standard output is free for an answer.
+    fn finish(self) -> Result<bool> {
+        match self {
+            Output::File { file, .. } => file.sync_data().map(|()| true),
+            Output::Standard(mut out) => is_read(out.flush()).map(|_| false),
+        }
+    }
+}
+
+fn is_read(written: std::io::Result<()>) -> Result<bool> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(err) => Err(Error::new(Code::Io)
+            .with("operation", "write")
+            .with("path", "standard output")
+            .with("reason", err)),
+    }
+}

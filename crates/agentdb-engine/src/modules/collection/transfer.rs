@@ -1,0 +1,80 @@
+//! A collection as a line of an export.
+
+use agentdb_types::{Id, Lsn, Result, Timestamp};
+use agentdb_vector::{Dimension, Metric};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::delete::remove;
+use super::{Entry, Head, key};
+use crate::key::Key;
+use crate::modules::check_inline;
+use crate::modules::transfer::{Existing, Fate, unfit};
+use crate::read::Read;
+use crate::sweep::Remains;
+use crate::tx::Tx;
+use crate::{Row, numbers, row_json};
+
+/// A collection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CollectionLine {
+    /// The name.
+    pub collection: String,
+    /// Components of its vectors; absent if its records have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimension: Option<usize>,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// The text encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<String>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// Its version in the database that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Lsn>,
+}
+
+/// The line of a row, and the number of its records.
+pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(CollectionLine, u64)> {
+    let head: Head = row_json::decode(row)?;
+    let number = head.number;
+    let Entry { collection, dimension, metric, encoder, description, created, .. } =
+        Entry::new(rows, key.components().text()?, head)?;
+    let (dimension, version) = (dimension.map(Dimension::get), Some(row.lsn));
+    Ok((CollectionLine { collection, dimension, metric, encoder, description, created, version }, number))
+}
+
+/// Stores the collection of a line, without records; tells its number if it did.
+pub(crate) fn import(
+    tx: &mut Tx<'_>,
+    line: &CollectionLine,
+    existing: Existing,
+) -> Result<(Fate, Option<u64>)> {
+    let key = key(tx, &line.collection)?;
+    check_inline("description", line.description.len())?;
+    let dimension = line.dimension.map(Dimension::new).transpose()?;
+    if let Some(encoder) = &line.encoder {
+        Id::check("encoder", encoder)?;
+        if dimension.is_none() {
+            return Err(unfit("encoder", "what it makes has a dimension"));
+        }
+    }
+    let old: Option<Head> = tx.get(&key)?.map(|row| row_json::decode(&row)).transpose()?;
+    let fate = existing.fate(old.is_some(), || format!("the collection {:?}", line.collection))?;
+    if !fate.stores() {
+        return Ok((fate, None));
+    }
+    if let Some(old) = old {
+        remove(tx, &line.collection, old.number)?;
+    }
+    let number = numbers::allot(tx, Remains::Collection, "collections", &line.collection)?;
+    let CollectionLine { metric, encoder, description, created, .. } = line.clone();
+    let head = Head { number, dimension, metric, encoder, description, created, expiring: false };
+    tx.put_bookkeeping(key, row_json::encode(&head)?)?;
+    Ok((fate, Some(number)))
+}

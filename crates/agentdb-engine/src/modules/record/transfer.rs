@@ -1,0 +1,93 @@
+//! A record as a line of an export.
+
+use agentdb_types::{Lsn, Result, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::vector::{Given, store_vector};
+use super::{Entry, Record, decode, find, key, remove, schedule};
+use crate::key::Key;
+use crate::modules::transfer::{Existing, Fate};
+use crate::modules::{check_inline, collection, encode_value};
+use crate::read::Read;
+use crate::sweep::Remains;
+use crate::tx::Tx;
+use crate::{Row, numbers, row_json};
+
+/// A record of the collection that precedes it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordLine {
+    /// The collection.
+    pub collection: String,
+    /// The id.
+    pub record: String,
+    /// The text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The payload.
+    #[serde(default)]
+    pub payload: Map<String, Value>,
+    /// The vector. Each number is the shortest that is read as the same 32-bit float.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
+    /// When the record was first put.
+    pub created: Timestamp,
+    /// When it was last put.
+    pub updated: Timestamp,
+    /// When it expires, if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Timestamp>,
+    /// Its version in the database that it comes from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Lsn>,
+}
+
+/// The line of a row of this collection, unless its time to live has passed.
+pub(crate) fn export(rows: &dyn Read, collection: &str, key: &Key, row: &Row) -> Result<Option<RecordLine>> {
+    let mut parts = key.components();
+    let (number, id) = (parts.u64()?, parts.text()?);
+    let Some(found) = decode(row, rows.now())? else { return Ok(None) };
+    let entry = Entry::new(rows, number, id, found, true)?;
+    let Entry { record, text, payload, vector, version, created, updated, expires } = entry;
+    let (collection, version) = (collection.to_owned(), Some(version));
+    Ok(Some(RecordLine { collection, record, text, payload, vector, created, updated, expires, version }))
+}
+
+/// Stores the record of a line in the collection that was imported under this number.
+pub(crate) fn import(
+    tx: &mut Tx<'_>,
+    line: &RecordLine,
+    number: Option<u64>,
+    existing: Existing,
+) -> Result<Fate> {
+    check_inline("text", line.text.as_ref().map_or(0, String::len))?;
+    encode_value("payload", &Value::Object(line.payload.clone()))?;
+    let key = key(tx, number.unwrap_or_default(), &line.record)?;
+    // It may have been deleted since, or replaced.
+    let head = tx.get(&collection::key(tx, &line.collection)?)?;
+    let head: Option<collection::Head> = head.map(|row| row_json::decode(&row)).transpose()?;
+    let head = head.filter(|head| Some(head.number) == number);
+    let (Some(head), Some(number)) = (head, number) else { return Ok(Fate::Skipped) };
+    let vector = Given { vector: line.vector.as_deref(), text: None, encoded: None }.vector_for(&head)?;
+    if line.expires.is_some_and(|at| at <= tx.now()) {
+        return Ok(Fate::Expired);
+    }
+    let fate = existing.fate(find(tx, &key)?.is_some(), || {
+        format!("the record {:?} of collection {:?}", line.record, line.collection)
+    })?;
+    if !fate.stores() {
+        return Ok(fate);
+    }
+    numbers::tell(tx, Remains::Collection, number, &line.collection);
+    remove(tx, number, key.clone())?;
+    let slot = vector.map(|vector| store_vector(tx, number, &line.record, vector)).transpose()?;
+    if let Some(expires) = line.expires {
+        schedule(tx, &line.collection, head, &key, expires)?;
+    }
+    let RecordLine { created, updated, expires, text, payload, .. } = line.clone();
+    tx.put(key, row_json::encode(&Record { created, updated, expires, slot, text, payload })?)?;
+    tx.add(collection::records_counter(tx, number), 1)?;
+    Ok(fate)
+}
