@@ -109,6 +109,10 @@ impl Store for DirectoryStore {
         &self.place
     }
 
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool> {
         self.ensure_dirs(name)?;
         let _alone = self.env.files.lock(&self.root.join("LOCK")).map_err(|err| match err.code() {
