@@ -99,12 +99,16 @@ pub enum Bug {
     SharedChunksCollected,
     /// What a backup put into a directory is not synced.
     BackupNotSynced,
+    /// Segments of a log that is held for an archive go before they were sent there.
+    TrimmedUnarchived,
+    /// An archive holds the segment that it ends in, and not those that lie between it and the one before.
+    ArchiveSkipsGroups,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 47] = [
+    pub const ALL: [Bug; 49] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -152,6 +156,8 @@ impl Bug {
         Bug::BackupHoldsNothing,
         Bug::SharedChunksCollected,
         Bug::BackupNotSynced,
+        Bug::TrimmedUnarchived,
+        Bug::ArchiveSkipsGroups,
     ];
 }
 

@@ -20,7 +20,6 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         unary(context, operation, request)?;
         return Ok(ExitCode::SUCCESS);
     }
-    context.refuse_as_of()?;
     match operation.about.name {
         "blob.put" => {
             super::blob::put(
@@ -32,6 +31,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "blob.get" => super::blob::get(context, request)?,
         "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,
+        "log.release" => super::backup::release(context, request)?,
         "database.verify" => return super::verify::run(context),
         name if name.starts_with("backup.") => return super::backup::run(context, name, request),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),

@@ -96,6 +96,10 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             Ok(())
         }
         _ if name.starts_with("backup.") => back_up(engine, &name, request),
+        "log.release" => {
+            checked::<backup::Release>(request)?;
+            engine.release_log().map(drop)
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -116,6 +120,10 @@ fn back_up(engine: &Engine, name: &str, request: Value) -> Result<()> {
         "backup.create" => {
             let create = checked::<backup::Create>(request)?;
             engine.backup(&backups, create.full, &mut |_| {}).map(drop)
+        }
+        "backup.archive" => {
+            let archive = checked::<backup::Archive>(request)?;
+            engine.archive(&backups, archive.hold, &mut |_| {}).map(drop)
         }
         "backup.list" => checked::<backup::List>(request).and_then(|_| backups.list()).map(drop),
         "backup.verify" => {
@@ -250,7 +258,10 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("state.put", state(json!({"value": 1}))),
                 line("backup.create", json!({"store": "b"})),
                 line("state.put", state(json!({"value": 2}))),
+                line("backup.archive", json!({"store": "b", "hold": true})),
+                line("state.put", state(json!({"value": 3}))),
                 line("backup.create", json!({"store": "b", "full": true})),
+                line("log.release", json!({})),
                 line("backup.list", json!({"store": "b"})),
                 line("backup.verify", json!({"store": "b"})),
                 line("backup.restore", json!({"store": "b", "dir": "d", "lsn": 1})),

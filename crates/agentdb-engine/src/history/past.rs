@@ -82,7 +82,7 @@ impl Point {
                 None => Err(trimmed(&lsn).with("earliest", super::moments::earliest(rows)?)),
             },
             Point::Time(time) if time > now => Err(Error::new(Code::InvalidValue)
-                .with("field", "a point in time")
+                .with("field", "as_of")
                 .with("reason", format_args!("{time} lies in the future: it is {now}"))),
             Point::Time(time) => match latest_at(rows, time, head)? {
                 Some(lsn) => Ok((lsn, time)),

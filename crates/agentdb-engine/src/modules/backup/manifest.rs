@@ -22,6 +22,22 @@ pub enum Kind {
     Archive,
 }
 
+impl Kind {
+    /// The end of the names of this kind.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Kind::Backup => "",
+            Kind::Archive => "-log",
+        }
+    }
+}
+
+/// What stands in the names of a database's backups: six digits that its id gives, behind a dash. Two databases may share
+/// them; a manifest says whose it is.
+pub(crate) fn tag(database: &str) -> String {
+    format!("-{}", &blake3::hash(database.as_bytes()).to_hex()[..6])
+}
+
 /// A backup or an archive, as its manifest tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {

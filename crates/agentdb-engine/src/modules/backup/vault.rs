@@ -176,7 +176,7 @@ impl Vault {
         format!("{}\n{object}", self.id).into_bytes()
     }
 
-    fn seal(&self, object: &str, contents: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn seal(&self, object: &str, contents: &[u8]) -> Result<Vec<u8>> {
         let Some(keys) = &self.keys else {
             return Ok([&[OBJECT_VERSION, CLEAR], contents].concat());
         };
@@ -190,7 +190,7 @@ impl Vault {
         Ok([&[OBJECT_VERSION, SEALED][..], &nonce, &sealed].concat())
     }
 
-    fn open_object(&self, object: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn open_object(&self, object: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         match (bytes, &self.keys) {
             ([OBJECT_VERSION, CLEAR, contents @ ..], None) => Ok(contents.to_vec()),
             ([OBJECT_VERSION, SEALED, rest @ ..], Some(keys)) => {
