@@ -5,7 +5,8 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 13] = [
+const APART: [&str; 15] = [
+    "backup.archive",
     "backup.create",
     "backup.delete",
     "backup.list",
@@ -17,6 +18,7 @@ const APART: [&str; 13] = [
     "database.info",
     "database.verify",
     "log.read",
+    "log.release",
     "namespace.get",
     "namespace.list",
 ];
@@ -112,7 +114,15 @@ fn every_seed_holds_and_everything_happens() {
         "swept and told",
         "settled",
         "backups",
+        "archives",
+        "archives given up",
+        "archives of nothing new",
         "backups given up",
+        "refused archive_gap",
+        "refused backup_store_not_found",
+        "released logs",
+        "restores of archives",
+        "restores that are in reach",
         "backups that continue another",
         "restores",
         "restores between backups",

@@ -6,7 +6,7 @@ use std::path::Path;
 use agentdb_log::chain_at;
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 
-use super::manifest::{Backup, Kind, Manifest};
+use super::manifest::{Backup, Kind, Manifest, age};
 use super::restore::Restore;
 use super::survey::{Survey, is_unreadable};
 use super::tree::Tree;
@@ -132,7 +132,7 @@ impl Backups {
     fn check_newest(&self, newest: &Manifest, survey: &Survey) -> Result<()> {
         match survey.damaged.last() {
             // Names begin with times.
-            Some((damaged, err)) if *damaged > newest.backup.name => {
+            Some((damaged, err)) if age(damaged) > age(&newest.backup.name) => {
                 Err(self.may_be(damaged, err, "the newest, and can be passed over by naming another"))
             }
             _ => Ok(()),

@@ -38,6 +38,13 @@ pub(crate) fn tag(database: &str) -> String {
     format!("-{}", &blake3::hash(database.as_bytes()).to_hex()[..6])
 }
 
+/// By what names are sorted, the oldest first: the time to the second, the LSN, then the name.
+pub(crate) fn age(name: &str) -> (&str, u64, &str) {
+    let mut parts = name.splitn(3, '-');
+    let (time, lsn) = (parts.next().unwrap_or_default(), parts.next().and_then(|lsn| lsn.parse().ok()));
+    (time, lsn.unwrap_or_default(), name)
+}
+
 /// A backup or an archive, as its manifest tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {
@@ -132,7 +139,7 @@ impl Manifest {
         let objects = vault.store.list(MANIFESTS)?;
         let mut names: Vec<String> =
             objects.iter().filter_map(|o| o.strip_prefix(MANIFESTS)).map(str::to_owned).collect();
-        names.sort_unstable_by(|a, b| b.cmp(a));
+        names.sort_unstable_by(|a, b| age(b).cmp(&age(a)));
         Ok(names)
     }
 

@@ -23,7 +23,10 @@ impl Survey {
                 Err(err) => return Err(err),
             }
         }
-        survey.whole.sort_by(|a, b| (a.backup.taken, &a.backup.name).cmp(&(b.backup.taken, &b.backup.name)));
+        survey.whole.sort_by(|a, b| {
+            let of = |m: &Manifest| (m.backup.taken, m.backup.lsn);
+            of(a).cmp(&of(b)).then_with(|| a.backup.name.cmp(&b.backup.name))
+        });
         Ok(survey)
     }
 

@@ -14,6 +14,10 @@ use crate::modules::testing::{DIR, TestDb, open};
 use crate::modules::{blob, state};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
+mod archive;
+mod damaged;
+mod leases;
+
 const STORE: &str = "/backups";
 
 fn backups(world: &World, key: Option<StoreKey>) -> Result<Backups> {
