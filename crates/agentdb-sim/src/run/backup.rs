@@ -70,8 +70,11 @@ impl Sim {
         if self.taken.archiving.is_some() {
             return self.go_on_with_archive();
         }
+        let has_none = !self.taken.finished.iter().any(|finished| finished.has_rows);
         match self.dice.below(16) {
             0..5 => self.begin_backup(),
+            // There is nothing to go on from, which is tried seldom.
+            6..13 if has_none => self.begin_backup(),
             5..10 => self.begin_archive(),
             10..13 => self.restore_some(),
             13 | 14 => self.prune(),
@@ -149,7 +152,7 @@ impl Sim {
     }
 
     fn go_on_with_archive(&mut self) -> Check {
-        for _ in 0..1 + self.dice.below(6) {
+        for _ in 0..2 + self.dice.below(12) {
             let archiving = self.taken.archiving.as_mut().filter(|_| !self.broken);
             let Some((job, hold)) = archiving else { return Ok(()) };
             let (stepped, hold) = (job.step(), *hold);
@@ -159,6 +162,10 @@ impl Sim {
                 Ok(Some(archived)) => {
                     self.taken.archiving = None;
                     self.finish_archive(&archived, hold);
+                    if self.dice.chance(1, 4) {
+                        // Often there is nothing new.
+                        return self.begin_archive();
+                    }
                     return if self.dice.chance(1, 3) { self.restore_some() } else { Ok(()) };
                 }
                 Err(err) => {
