@@ -67,7 +67,7 @@ pub(super) fn backup_place_taken() -> Vec<Value> {
     let dir = backed_up();
     let (db, inside) = (dir.path().join("db"), dir.path().join("db/backups"));
     let (db, inside) = (db.display().to_string(), inside.display().to_string());
-    let in_place = dir.path().join("backups/new").display().to_string();
+    let in_place = dir.path().join("backups/restored").display().to_string();
     let taken = |arguments: &[&str], path: &str| {
         let told = told(dir.path(), arguments, &[("path", path)]);
         assert!(!Path::new(&inside).exists() && !Path::new(&in_place).exists(), "{told}");

@@ -13,9 +13,11 @@ fn taken(path: &Path, reason: impl std::fmt::Display) -> Error {
 
 /// Refuses a store for the database in `database` that lies in a database, or in whose own directories that database lies.
 pub(crate) fn check_store(env: &Env, store: &Path, database: &Path) -> Result<()> {
+    if store == database {
+        return Err(taken(store, "it is the database itself"));
+    }
     if store.starts_with(database) {
-        let reason = format_args!("it lies in the database {} itself", database.display());
-        return Err(taken(store, reason));
+        return Err(taken(store, format_args!("it lies in the database {} itself", database.display())));
     }
     if let Some(other) = database_above(env, store)? {
         return Err(taken(store, format_args!("it lies in the database {}", other.display())));
