@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use agentdb::modules::backup::{Archive, Create, Delete, List, Progress, Prune, Release, Released, Restore, Verify};
+use agentdb::modules::backup::{
+    Archive, Create, Delete, List, Progress, Prune, Release, Released, Restore, Verify,
+};
 use agentdb::{Backups, Code, Error, Result, Value, decode};
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};

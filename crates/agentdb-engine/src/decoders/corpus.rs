@@ -15,8 +15,8 @@ use serde_json::json;
 
 use super::{Decoder, all};
 use crate::digest::SetHash;
-use crate::modules::database::flips::of_every_table;
 use crate::modules::backup::{Backups, DirectoryStore};
+use crate::modules::database::flips::of_every_table;
 use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb};
 use crate::mutation::{self, Change, put_entry};

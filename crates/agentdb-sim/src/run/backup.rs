@@ -309,7 +309,8 @@ impl Sim {
     /// Restores a backup, or an LSN before it, and compares.
     fn restore_some(&mut self) -> Check {
         let Some(count) = (self.taken.finished.len() as u64).checked_sub(1) else { return Ok(()) };
-        let Finished { name, lsn, has_rows } = self.taken.finished[self.dice.below(count + 1) as usize].clone();
+        let Finished { name, lsn, has_rows } =
+            self.taken.finished[self.dice.below(count + 1) as usize].clone();
         let between = self.dice.chance(1, 2);
         let target = if between { lsn.saturating_sub(self.dice.below(30)) } else { lsn };
         self.taken.restores += 1;
@@ -328,9 +329,7 @@ impl Sim {
         let restored = match restored {
             Ok(restored) => restored,
             Err(err)
-                if between
-                    && err.code() == Code::RestorePointNotFound
-                    && !self.taken.is_in_reach(target) =>
+                if between && err.code() == Code::RestorePointNotFound && !self.taken.is_in_reach(target) =>
             {
                 self.report.count("refused restore_point_not_found", 1);
                 return Ok(());

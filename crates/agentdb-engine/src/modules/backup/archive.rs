@@ -4,13 +4,13 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Backups;
 use super::create::Progress;
 use super::index::Index;
 use super::manifest::{Backup, Kind};
 use super::source::{Source, kept};
 use super::survey::is_unreadable;
 use super::upload::{Continued, Upload};
-use super::Backups;
 use crate::operation::{About, Effect, Request, Scope};
 use crate::planted::{self, Bug};
 use crate::{Engine, Task};

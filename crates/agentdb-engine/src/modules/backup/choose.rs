@@ -146,7 +146,11 @@ impl Backups {
 
     fn out_of_reach(&self, survey: &Survey, wanted: &[&Manifest], target: Target) -> Error {
         if let Some((damaged, err)) = survey.damaged.first() {
-            return self.may_be(damaged, err, &format!("what leads to {}: nothing else does", target.words()));
+            return self.may_be(
+                damaged,
+                err,
+                &format!("what leads to {}: nothing else does", target.words()),
+            );
         }
         let reached: Vec<String> = wanted.iter().map(|m| reach(&m.backup)).collect();
         Error::new(Code::RestorePointNotFound)
@@ -185,9 +189,9 @@ impl Backups {
         let mut candidates: Vec<&Manifest> = survey.whole.iter().filter(fits).collect();
         candidates.sort_by_key(|m| std::cmp::Reverse(m.backup.lsn));
         for candidate in candidates {
-            let chain = after
-                .files(&self.vault)
-                .and_then(|files| chain_at(&Tree::env(&self.vault, files), Path::new("/log"), candidate.backup.lsn));
+            let chain = after.files(&self.vault).and_then(|files| {
+                chain_at(&Tree::env(&self.vault, files), Path::new("/log"), candidate.backup.lsn)
+            });
             match chain {
                 Ok(chain) if chain.is_some_and(|chain| chain.to_string() == candidate.backup.chain) => {
                     return Ok(Some(candidate.clone()));

@@ -246,9 +246,7 @@ impl BackupJob {
 /// The digest of a namespace's rows, if it has any.
 fn digest(base: &Arc<BaseSnapshot>, namespace: NamespaceId) -> Result<Option<NamespaceDigest>> {
     let hash = base.hash(namespace)?;
-    let digest = |hash: SetHash| NamespaceDigest {
-        number: namespace.number(),
-        digest: hash.digest().to_string(),
-    };
+    let digest =
+        |hash: SetHash| NamespaceDigest { number: namespace.number(), digest: hash.digest().to_string() };
     Ok(Some(hash).filter(|hash| *hash != SetHash::default()).map(digest))
 }

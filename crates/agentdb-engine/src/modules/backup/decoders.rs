@@ -81,7 +81,9 @@ pub(crate) fn object(bytes: &[u8]) -> bool {
     assert!(sealed.open_object(NAME, bytes).is_err());
     let object = sealed.seal(NAME, bytes).expect("anything can be sealed");
     assert_eq!(sealed.open_object(NAME, &object).as_deref(), Ok(bytes));
-    assert!(sealed.open_object("chunks/00/01", &object).is_err() && clear.open_object(NAME, &object).is_err());
+    assert!(
+        sealed.open_object("chunks/00/01", &object).is_err() && clear.open_object(NAME, &object).is_err()
+    );
     let Ok(contents) = clear.open_object(NAME, bytes) else { return false };
     assert_eq!(clear.seal(NAME, &contents).as_deref(), Ok(bytes));
     true

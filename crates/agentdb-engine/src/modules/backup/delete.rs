@@ -166,7 +166,8 @@ impl Backups {
             needed.extend(manifest.index.iter().filter_map(|name| parse_hex(name)));
             match manifest.files(&self.vault) {
                 Ok(files) => {
-                    needed.extend(files.values().flat_map(|entry| entry.chunks.iter().map(|chunk| chunk.name)));
+                    needed
+                        .extend(files.values().flat_map(|entry| entry.chunks.iter().map(|chunk| chunk.name)));
                 }
                 Err(err) if is_unreadable(&err) => damaged.push(manifest.backup.name),
                 Err(err) => return Err(err),

@@ -107,7 +107,8 @@ impl Lease {
             return Ok(());
         }
         let is_dead = |object: &String| {
-            let name = object.strip_prefix(LEASES).and_then(|name| name.strip_prefix(Holder::Backup.prefix()));
+            let name =
+                object.strip_prefix(LEASES).and_then(|name| name.strip_prefix(Holder::Backup.prefix()));
             name.is_some_and(|name| ids.iter().any(|id| name.starts_with(id.as_str())))
         };
         let dead: Vec<String> = vault.store.list(LEASES)?.into_iter().filter(is_dead).collect();
@@ -252,8 +253,7 @@ impl OwnLeases {
             bytes.truncate(read);
             Ok(bytes)
         };
-        let is_id =
-            |text: &str| text.len() == ID_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_id = |text: &str| text.len() == ID_DIGITS && text.bytes().all(|b| b.is_ascii_hexdigit());
         let text = String::from_utf8(read().unwrap_or_default()).unwrap_or_default();
         let lines = text.lines().filter_map(|line| line.split_once(' '));
         lines

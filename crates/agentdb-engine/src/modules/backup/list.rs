@@ -68,7 +68,10 @@ impl Backups {
         let Survey { whole, damaged } = Survey::of(&self.vault)?;
         Ok(Listed {
             items: whole.into_iter().map(|manifest| manifest.backup).collect(),
-            damaged: damaged.iter().map(|(name, err)| Damaged { name: name.clone(), problem: err.into() }).collect(),
+            damaged: damaged
+                .iter()
+                .map(|(name, err)| Damaged { name: name.clone(), problem: err.into() })
+                .collect(),
         })
     }
 }

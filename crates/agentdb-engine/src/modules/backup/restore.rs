@@ -9,9 +9,9 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choose::Target;
 use super::create::Progress;
 use super::index::{FileEntry, Index};
-use super::choose::Target;
 use super::manifest::Manifest;
 use super::vault::chunk_object;
 use super::{Backups, place};

@@ -170,7 +170,9 @@ impl Upload {
     pub(super) fn copy(&mut self) -> Result<()> {
         let copied = self.copy_piece();
         match (copied, self.sources.front()) {
-            (Err(err), Some((_, Source::Blob(blob)))) if err.code() == Code::BlobCorrupt && !blob.is_needed => {
+            (Err(err), Some((_, Source::Blob(blob))))
+                if err.code() == Code::BlobCorrupt && !blob.is_needed =>
+            {
                 self.missing.push(blob.address.clone());
                 self.sources.pop_front();
                 self.current = FileEntry::default();

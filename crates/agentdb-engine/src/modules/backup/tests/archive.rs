@@ -91,7 +91,10 @@ fn every_lsn_that_was_archived_can_be_restored_and_only_what_is_new_is_sent() {
     assert_eq!(restore(&db.world, &to("/newest")).unwrap().lsn, last);
     let named = Restore { backup: Some(before), ..to("/named") };
     assert_eq!(restore(&db.world, &named).unwrap().lsn, last);
-    assert_eq!(code(restore(&db.world, &Restore { lsn: Some(last.next()), ..to("/no") })), Code::RestorePointNotFound);
+    assert_eq!(
+        code(restore(&db.world, &Restore { lsn: Some(last.next()), ..to("/no") })),
+        Code::RestorePointNotFound
+    );
     // A backup goes on from the last archive, and what was sent is not sent again.
     let second = take(&db);
     assert_eq!(second.continues, named.backup);
@@ -178,7 +181,8 @@ fn a_damaged_hold_keeps_the_database_from_being_opened() {
     drop(engine);
     let path = Path::new(DIR).join("HOLD");
     world.flip_bit(&path, 40, 2).unwrap();
-    let opened = Engine::open(&world.env(), Path::new(DIR), Options { background: false, ..Options::default() });
+    let opened =
+        Engine::open(&world.env(), Path::new(DIR), Options { background: false, ..Options::default() });
     let err = opened.err().unwrap();
     assert_eq!(err.code(), Code::FormatCorrupt);
     assert!(err.value("path").unwrap().ends_with("HOLD"));

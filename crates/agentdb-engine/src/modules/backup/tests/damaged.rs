@@ -121,7 +121,7 @@ fn a_place_without_backups_is_none() {
     assert!(!db.world.env().files.exists(Path::new(STORE)).unwrap());
     // The handle that took the first backup sees it.
     let taken = db.engine().backup(&handle, false, &mut |_| {}).unwrap();
-    assert_eq!(handle.list().unwrap().items, [taken.clone()]);
+    assert_eq!(handle.list().unwrap().items, std::slice::from_ref(&taken));
     handle.delete(&taken.name).unwrap();
     assert_eq!(handle.list().unwrap().items, []);
     assert_eq!(handle.verify(None, &mut |_| {}).map_err(code).err(), Some(Code::BackupNotFound));
@@ -136,9 +136,15 @@ fn a_database_and_its_backups_do_not_lie_in_one_another() {
         let store = DirectoryStore::new(&env, Path::new(place)).unwrap();
         Backups::open(&env, Arc::new(store), None).unwrap()
     };
-    let other = Engine::open(&env, Path::new("/in/chunks/db"), Options { background: false, ..Options::default() });
+    let other =
+        Engine::open(&env, Path::new("/in/chunks/db"), Options { background: false, ..Options::default() });
     let other = other.unwrap();
-    for (engine, place) in [(db.engine(), "/db"), (db.engine(), "/db/below/it"), (db.engine(), "/in/chunks/db/x"), (&other, "/in")] {
+    for (engine, place) in [
+        (db.engine(), "/db"),
+        (db.engine(), "/db/below/it"),
+        (db.engine(), "/in/chunks/db/x"),
+        (&other, "/in"),
+    ] {
         let err = engine.backup(&at(place), false, &mut |_| {}).unwrap_err();
         assert_eq!(err.code(), Code::BackupPlaceTaken, "{place}: {err}");
         assert!(!env.files.exists(&Path::new(place).join("STORE")).unwrap(), "{place}");
