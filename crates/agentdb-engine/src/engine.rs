@@ -619,7 +619,7 @@ impl Core {
     }
 
     /// Lets go of log segments that no view needs and that exceed what is kept. Writers do not wait for it.
-    pub(crate) fn trim(&self) -> Result<()> {
+    fn trim(&self) -> Result<()> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         let drained = self.rows.persisted().lsn;
         while !self.is_backed_up() {
@@ -635,6 +635,11 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Trims the log after something that kept it. A failure poisons the handle, and takes nothing back of what was done.
+    pub(crate) fn trim_what_was_held(&self) {
+        let _ = self.guard(|| self.check_lock().and_then(|()| self.trim()));
     }
 
     /// Whether a backup is being taken: it reads old segments, and files of blobs that may be deleted meanwhile.

@@ -127,7 +127,7 @@ impl Engine {
         loop {
             if let Some(archived) = job.step()? {
                 drop(job);
-                self.core.trim()?;
+                self.core.trim_what_was_held();
                 return Ok(archived);
             }
             progress(job.progress());

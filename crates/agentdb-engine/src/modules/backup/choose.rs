@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use agentdb_log::chain_at;
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
@@ -190,7 +191,11 @@ impl Backups {
         candidates.sort_by_key(|m| std::cmp::Reverse(m.backup.lsn));
         for candidate in candidates {
             let chain = after.files(&self.vault).and_then(|files| {
-                chain_at(&Tree::env(&self.vault, files), Path::new("/log"), candidate.backup.lsn)
+                chain_at(
+                    &Tree::env(&self.vault, files, &Arc::default()),
+                    Path::new("/log"),
+                    candidate.backup.lsn,
+                )
             });
             match chain {
                 Ok(chain) if chain.is_some_and(|chain| chain.to_string() == candidate.backup.chain) => {

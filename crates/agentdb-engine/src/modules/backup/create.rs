@@ -107,7 +107,7 @@ impl Engine {
         loop {
             if let Some(backup) = job.step()? {
                 drop(job);
-                self.core.trim()?;
+                self.core.trim_what_was_held();
                 return Ok(backup);
             }
             progress(job.progress());

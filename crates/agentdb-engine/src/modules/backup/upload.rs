@@ -20,7 +20,7 @@ use crate::mutation::{self, Body, Change};
 use crate::{Key, NamespaceId, Table};
 
 /// Manifests of the same database whose end is looked for in the log.
-const CANDIDATES: usize = 3;
+const CANDIDATES: usize = 16;
 
 /// A blob of a namespace, by its address.
 pub(super) type BlobName = (NamespaceId, String);
@@ -261,8 +261,9 @@ impl Upload {
     }
 
     fn release(&mut self) -> Result<()> {
-        let Some(lease) = self.lease.take() else { return Ok(()) };
-        lease.release(&self.vault)?;
+        if let Some(lease) = self.lease.take() {
+            lease.release(&self.vault)?;
+        }
         self.core.own_leases.forget(std::slice::from_ref(&self.lease_id));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use agentdb_log::{chain_at, verify as verify_log};
 use agentdb_types::{Code, Error, Lsn, Result};
@@ -12,7 +13,7 @@ use super::create::Progress;
 use super::index::Index;
 use super::manifest::{Backup, Kind, Manifest};
 use super::survey::is_unreadable;
-use super::tree::Tree;
+use super::tree::{Cache, Tree};
 use super::vault::{ChunkName, Vault, chunk_object};
 use super::{Backups, not_found};
 use crate::mutation;
@@ -78,7 +79,13 @@ impl Backups {
     /// [`Code::BackupNotFound`] if there is none; [`Code::BackupStoreNotFound`]; those of the store.
     pub fn verify(&self, backup: Option<&str>, progress: &mut dyn FnMut(Progress)) -> Result<Verified> {
         self.vault.check_exists()?;
-        let mut job = Job { backups: self, report: Verified::default(), chunks: HashMap::new(), progress };
+        let mut job = Job {
+            backups: self,
+            report: Verified::default(),
+            chunks: HashMap::new(),
+            cache: Arc::default(),
+            progress,
+        };
         let names = match backup {
             Some(name) => vec![name.to_owned()],
             None => Manifest::names(&self.vault)?.into_iter().rev().collect(),
@@ -101,6 +108,7 @@ struct Job<'a> {
     report: Verified,
     /// The chunks that were read, and whether they hold.
     chunks: HashMap<ChunkName, bool>,
+    cache: Arc<Cache>,
     progress: &'a mut dyn FnMut(Progress),
 }
 
@@ -197,7 +205,7 @@ impl Job<'_> {
     fn contents(&mut self, manifest: &Manifest, files: Index) -> Result<()> {
         let backup = &manifest.backup;
         let blobs: Vec<String> = files.keys().filter(|path| path.starts_with("blobs/")).cloned().collect();
-        let env = Tree::env(&self.backups.vault, files);
+        let env = Tree::env(&self.backups.vault, files, &self.cache);
         let mut problems = Vec::new();
         let before = self.before(backup)?;
         if let Err(err) = log(&env, &self.backups.vault, backup, before.as_ref()) {
