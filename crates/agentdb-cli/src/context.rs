@@ -79,16 +79,6 @@ impl Context {
         }
     }
 
-    /// Refuses a point in the past where only the present is told.
-    pub(crate) fn refuse_as_of(&self) -> Result<()> {
-        match self.as_of {
-            None => Ok(()),
-            Some(_) => Err(Error::new(Code::InvalidValue)
-                .with("field", "--as-of")
-                .with("reason", "this command tells of the present alone")),
-        }
-    }
-
     /// Refuses an idempotency key where it would be that of every request.
     pub(crate) fn refuse_one_key(&self) -> Result<()> {
         match self.options.idempotency_key {

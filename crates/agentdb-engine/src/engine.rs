@@ -16,7 +16,7 @@ use crate::history::{self, Moments, Point, Trimmer};
 use crate::key::{Key, NamespaceId};
 use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
-use crate::modules::backup::RESTORING;
+use crate::modules::backup::{LogHold, OwnLeases, RESTORING};
 use crate::modules::blob::{self, Blobs};
 use crate::modules::job::{self, Jobs};
 use crate::mutation::{self, Mutation};
@@ -148,6 +148,8 @@ pub(crate) struct Core {
     trimming: Mutex<()>,
     /// Backups under way: nothing is trimmed or collected meanwhile.
     pub(crate) backups: AtomicUsize,
+    pub(crate) own_leases: OwnLeases,
+    pub(crate) log_hold: LogHold,
     pub(crate) waiting: WaitingRoom,
     pub(crate) watchers: Watchers,
     pub(crate) preparer: SegmentPreparer,
@@ -202,6 +204,8 @@ pub struct Stats {
     pub base_runs: u64,
     /// Bytes of the log's segments.
     pub log_bytes: u64,
+    /// The place that the log is held for, if it is, and the LSN up to which this handle knows it to be there.
+    pub held_for: Option<(String, Lsn)>,
     /// Groups committed since opening.
     pub groups: u64,
     /// Mutations committed since opening, by kind: put, delete, add, splice.
@@ -220,7 +224,8 @@ impl Engine {
         let (lock, format) = load_directory(env, dir, options)?;
         let (rows, sequencer) = load_views(env, dir, options)?;
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
-        let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs));
+        let log_hold = LogHold::open(env, dir)?;
+        let core = Arc::new(assemble(env, dir, options, format, rows, sequencer, blobs, log_hold));
         core.lock.lock().unwrap_or_else(PoisonError::into_inner).replace(lock);
         // Nobody is told a time before the log is read.
         let stored =
@@ -396,6 +401,7 @@ fn load_views(env: &Env, dir: &Path, options: Options) -> Result<(Rows, Sequence
     Ok((rows, Sequencer::new(log)))
 }
 
+#[allow(clippy::too_many_arguments)] // The parts, once.
 fn assemble(
     env: &Env,
     dir: &Path,
@@ -404,6 +410,7 @@ fn assemble(
     rows: Rows,
     sequencer: Sequencer,
     blobs: Blobs,
+    log_hold: LogHold,
 ) -> Core {
     let head = sequencer.log.head();
     Core {
@@ -421,6 +428,8 @@ fn assemble(
         lock: Mutex::default(),
         trimming: Mutex::default(),
         backups: AtomicUsize::new(0),
+        own_leases: OwnLeases::new(env, dir),
+        log_hold,
         waiting: WaitingRoom::default(),
         watchers: Watchers::default(),
         keyring: Keyring::new(env, &dir.join("keys")),
@@ -633,6 +642,8 @@ impl Core {
     fn trim(&self, below: Lsn, kept_bytes: u64) -> Result<()> {
         let _one_at_a_time = self.trimming.lock().unwrap_or_else(PoisonError::into_inner);
         while !self.is_backed_up() {
+            let archived = self.log_hold.archived().filter(|_| !planted::is(Bug::TrimmedUnarchived));
+            let below = archived.unwrap_or(below).min(below);
             let old = {
                 let log = &mut self.lock_sequencer().log;
                 if log.bytes() > kept_bytes { log.let_go(below) } else { None }
@@ -657,6 +668,11 @@ impl Core {
         self.trim(self.rows.persisted().lsn.next(), 0)
     }
 
+    /// Trims the log after something that kept it. A failure poisons the handle, and takes nothing back of what was done.
+    pub(crate) fn trim_what_was_held(&self) {
+        let _ = self.guard(|| self.check_lock().and_then(|()| self.trim(self.rows.persisted().lsn, self.options.log_retention_bytes)));
+    }
+
     /// Whether a backup is being taken: it reads old segments, and files of blobs that may be deleted meanwhile.
     pub(crate) fn is_backed_up(&self) -> bool {
         self.backups.load(Ordering::SeqCst) > 0 && !planted::is(Bug::BackupHoldsNothing)
@@ -675,6 +691,15 @@ impl Core {
             self.rows.compact()?;
         }
         Ok(())
+    }
+
+    /// Appends the open group to the log; returns the log's end.
+    pub(crate) fn close_group(&self) -> Result<Head> {
+        self.guard(|| {
+            let mut sequencer = self.lock_sequencer();
+            sequencer.close(self)?;
+            Ok(sequencer.log.head())
+        })
     }
 
     /// Queues a write, if there is room.
@@ -707,6 +732,7 @@ impl Core {
             base_bytes: base.file_bytes,
             base_runs: base.runs,
             log_bytes: self.lock_sequencer().log.bytes(),
+            held_for: self.log_hold.place().zip(self.log_hold.archived()),
             groups: counters.groups.load(Ordering::Relaxed),
             mutations: std::array::from_fn(|i| counters.mutations[i].load(Ordering::Relaxed)),
         })

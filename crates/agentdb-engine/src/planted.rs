@@ -117,12 +117,16 @@ pub enum Bug {
     ImportMarkedApart,
     /// An export leaves out messages.
     ExportSkipsMessages,
+    /// Segments of a log that is held for an archive go before they were sent there.
+    TrimmedUnarchived,
+    /// An archive holds the segment that it ends in, and not those that lie between it and the one before.
+    ArchiveSkipsGroups,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 56] = [
+    pub const ALL: [Bug; 58] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -179,6 +183,8 @@ impl Bug {
         Bug::RetentionRenews,
         Bug::ImportMarkedApart,
         Bug::ExportSkipsMessages,
+        Bug::TrimmedUnarchived,
+        Bug::ArchiveSkipsGroups,
     ];
 }
 

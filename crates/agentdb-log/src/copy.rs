@@ -63,12 +63,15 @@ pub enum Bound {
 
 impl LogReader {
     /// The segments of this reader as they are up to the group that ends at `to`, and the chain hash there. Every frame
-    /// is read: what is copied is whole.
+    /// is read: what is copied is whole. `visit` sees each group.
+    ///
+    /// Stamps behind the last group of a segment are left out: that an LSN is durable does not say that they are, and
+    /// where they are lost, other frames come.
     ///
     /// # Errors
     /// [`LogCorrupt`](agentdb_types::Code::LogCorrupt) for a frame that does not hold, or if no group ends at `to`;
-    /// errors of files.
-    pub fn copies(self, to: Lsn) -> Result<Copied> {
+    /// errors of files and of `visit`.
+    pub fn copies(self, to: Lsn, visit: &mut dyn FnMut(&Group) -> Result<()>) -> Result<Copied> {
         let (env, dir, from) = (self.env.clone(), self.dir.clone(), self.from);
         let starts: Vec<SegmentStart> = self.segments.collect();
         let mut walk = Walk { at: from, ..Walk::default() };
@@ -79,13 +82,17 @@ impl LogReader {
             }
             let segment = Segment::open(&env, &dir, start.number, OpenMode::Read)?;
             let limit = if index + 1 == starts.len() { self.end } else { segment.len };
-            let mut end = DATA_START;
-            while end < limit
-                && let Ok(frame) = segment.frame_at(end)?
+            let (mut end, mut at) = (DATA_START, DATA_START);
+            while at < limit
+                && let Ok(frame) = segment.frame_at(at)?
                 && frame.group.last_lsn() <= to
             {
-                walk.accept(&segment, end, &frame)?;
-                end += frame.bytes as u64;
+                walk.accept(&segment, at, &frame)?;
+                at += frame.bytes as u64;
+                if frame.group.count > 0 {
+                    end = at;
+                    visit(&frame.group)?;
+                }
             }
             let (name, bytes) = (segment::file_name(start.number), segment.len);
             copies.push(SegmentCopy { name, first_lsn: start.first_lsn, bytes, end, file: segment.file });
@@ -103,6 +110,14 @@ impl LogReader {
         let chain_from = if from == Lsn::ZERO { Some(ChainHash::default()) } else { walk.chain_at };
         Ok(Copied { segments: copies, chain_from, chain: walk.head.chain })
     }
+}
+
+/// The chain hash at an LSN of the log in `dir`, which is read from there to its end; `None` if no group ends there.
+///
+/// # Errors
+/// [`LogCorrupt`](agentdb_types::Code::LogCorrupt), [`FormatCorrupt`](agentdb_types::Code::FormatCorrupt); errors of files.
+pub fn chain_at(env: &Env, dir: &Path, lsn: Lsn) -> Result<Option<ChainHash>> {
+    Ok(recover::find_tail(env, dir, lsn, OpenMode::Read)?.chain_at)
 }
 
 /// Follows frames from one to the next.

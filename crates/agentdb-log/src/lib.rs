@@ -31,7 +31,7 @@ mod recover;
 mod segment;
 mod verify;
 
-pub use copy::{Bound, Copied, SegmentCopy, cut};
+pub use copy::{Bound, Copied, SegmentCopy, chain_at, cut};
 pub use frame::{FRAME_VERSION, Frame, HEADER_BYTES, decode_frame};
 pub use group::{Group, Head, Log, NewGroup, SyncPoint};
 pub use local::{LocalLog, OldSegment, Opened, Options, SegmentPreparer};

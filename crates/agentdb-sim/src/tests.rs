@@ -5,8 +5,8 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 21] = [
-const APART: [&str; 21] = [
+const APART: [&str; 23] = [
+    "backup.archive",
     "backup.create",
     "backup.delete",
     "backup.list",
@@ -24,6 +24,7 @@ const APART: [&str; 21] = [
     "job.pause",
     "job.resume",
     "log.read",
+    "log.release",
     "namespace.export",
     "namespace.get",
     "namespace.import",
@@ -143,7 +144,15 @@ fn every_seed_holds_and_everything_happens() {
         "imports that went on",
         "imported lines",
         "backups",
+        "archives",
+        "archives given up",
+        "archives of nothing new",
         "backups given up",
+        "refused archive_gap",
+        "refused backup_store_not_found",
+        "released logs",
+        "restores of archives",
+        "restores that are in reach",
         "backups that continue another",
         "restores",
         "restores between backups",

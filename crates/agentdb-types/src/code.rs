@@ -278,6 +278,10 @@ codes! {
         "{path} is not empty"
         "A restore was to write into a directory that holds something."
         "Restore into a new directory; the database may be moved afterwards.";
+    1045 BackupPlaceTaken Invalid "backup_place_taken"
+        "{path} cannot be used: {reason}"
+        "A database and a store of backups would lie in one another, or a restored database in another one."
+        "Give a directory outside of the database, or outside of the store.";
     1050 LogTrimmed Invalid "log_trimmed"
         "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"
         "A change feed or a reader of the log started, or fell, behind what the log still keeps."
@@ -383,6 +387,14 @@ codes! {
         "no backup in {store} leads to {target}; they lead to: {reached}"
         "The LSN or the time lies before the first backup, after the last one, or in a stretch whose log was trimmed before the next backup was taken."
         "Choose one that the message names.";
+    2018 BackupStoreNotFound NotFound "backup_store_not_found"
+        "there are no backups at {store}"
+        "No backup was ever taken there, or the place is misspelt."
+        "Correct the place; `backup.create` makes it with the first backup.";
+    2019 ArchiveGap NotFound "archive_gap"
+        "nothing in {store} leads to where the log of this database begins, at LSN {first}"
+        "An archive goes on from a backup or an archive of the same database, and the log was trimmed beyond the last one, or there is none."
+        "Take a backup with backup.create; then archive. With `hold`, the log waits for the archive.";
     2023 JobNotFound NotFound "job_not_found"
         "there is no job {job}"
         "The job was never begun, or ended so long ago that it is not kept any more."

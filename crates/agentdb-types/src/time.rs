@@ -146,7 +146,12 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        // Which field it is, whoever decodes the whole says.
+        text.parse().map_err(|err: Error| {
+            let reason = err.value("reason").unwrap_or("it is malformed");
+            serde::de::Error::custom(format_args!("{text:?} is not a time: {reason}"))
+        })
     }
 }
 

@@ -247,7 +247,8 @@ impl Database {
     /// to mend a store whose chunks are damaged. `keys/` is not in a backup: it needs a copy of its own.
     ///
     /// # Errors
-    /// [`Code::BackupsBusy`] while old backups are deleted there, [`Code::BackupStore`]; damage that is met.
+    /// [`Code::BackupPlaceTaken`] if database and backups would lie in one another; [`Code::BackupsBusy`] while old backups
+    /// are deleted there, [`Code::BackupStore`]; damage that is met.
     ///
     /// ```
     /// # let dir = tempfile::tempdir().unwrap();
@@ -295,6 +296,58 @@ impl Database {
     /// ```
     pub fn jobs(&self) -> Jobs {
         Jobs::new(self.engine.clone())
+    }
+
+    /// Sends the log behind the last backup or archive there, and the blobs that were put since: every LSN in it can be
+    /// restored then. Only what is new is sent, so it may be called each minute.
+    ///
+    /// `hold` keeps the log from now on, for later handles, too: no segment goes that was not sent to this place, until
+    /// [`Database::release_log`]. It grows while nothing is sent; `database.info` tells by how much.
+    ///
+    /// # Errors
+    /// [`Code::BackupStoreNotFound`] and [`Code::ArchiveGap`] if a backup has to be taken first; those of
+    /// [`Database::backup`].
+    ///
+    /// ```
+    /// # use agentdb::{Backups, Database, json};
+    /// # use agentdb::modules::backup::Restore;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let (place, new) = (dir.path().join("backups"), dir.path().join("new").display().to_string());
+    /// let db = Database::open(dir.path().join("db"))?;
+    /// let backups = Backups::open(place.to_str().unwrap(), None)?;
+    /// db.backup(&backups, false, &mut |_progress| {})?;
+    /// db.namespace("default")?.state("agent-7").put("plan", json!(1)).wait()?;
+    /// let archived = db.archive(&backups, true, &mut |_progress| {})?;
+    /// assert_eq!((archived.lsn, archived.new), (db.lsn(), true));
+    /// let restore = Restore { dir: new, lsn: Some(archived.lsn), ..Restore::default() };
+    /// assert_eq!(backups.restore(&restore, &mut |_progress| {})?.lsn, archived.lsn);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn archive(
+        &self,
+        backups: &Backups,
+        hold: bool,
+        progress: &mut dyn FnMut(backup::Progress),
+    ) -> Result<backup::Archived> {
+        self.engine.archive(backups.engine(), hold, progress)
+    }
+
+    /// Lets go of a log that [`Database::archive`] holds; returns the place that it was held for.
+    ///
+    /// # Errors
+    /// Errors of files.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = agentdb::Database::open(dir.path().join("db"))?;
+    /// let backups = agentdb::Backups::open(dir.path().join("backups").to_str().unwrap(), None)?;
+    /// db.backup(&backups, false, &mut |_progress| {})?;
+    /// db.archive(&backups, true, &mut |_progress| {})?;
+    /// assert!(db.release_log()?.is_some() && db.release_log()?.is_none());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn release_log(&self) -> Result<Option<String>> {
+        self.engine.release_log()
     }
 
     /// The operation table.

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use agentdb::modules::backup::{Create, Delete, List, Listed, Progress, Prune, Restore, Verify};
+use agentdb::modules::backup::{
+    Archive, Create, Delete, List, Progress, Prune, Release, Released, Restore, Verify,
+};
 use agentdb::{Backups, Code, Error, Result, Value, decode};
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,13 +18,8 @@ use crate::{arguments, output};
 pub(super) fn run(context: &Context, operation: &str, request: Value) -> Result<ExitCode> {
     match operation {
         "backup.create" => create(context, &decode(request)?),
-        "backup.list" => {
-            let List { store, key_file } = decode(request)?;
-            answer(
-                context,
-                to_value(Listed { items: open(&store, key_file.as_deref())?.list()? }).unwrap_or_default(),
-            )
-        }
+        "backup.archive" => archive(context, &decode(request)?),
+        "backup.list" => list(context, &decode(request)?),
         "backup.verify" => verify(context, &decode(request)?),
         "backup.delete" => {
             let Delete { store, backup, key_file } = decode(request)?;
@@ -75,6 +72,31 @@ fn create(context: &Context, request: &Create) -> Result<ExitCode> {
     let db = context.open(false)?;
     let taken = db.backup(&backups, request.full, &mut bar("backing up"))?;
     answer(context, to_value(taken).unwrap_or_default())
+}
+
+fn archive(context: &Context, request: &Archive) -> Result<ExitCode> {
+    let backups = open(&request.store, request.key_file.as_deref())?;
+    let db = context.open(false)?;
+    let archived = db.archive(&backups, request.hold, &mut bar("archiving"))?;
+    answer(context, to_value(archived).unwrap_or_default())
+}
+
+/// `agentdb log release`.
+pub(super) fn release(context: &Context, request: Value) -> Result<()> {
+    let Release {} = decode(request)?;
+    let held_for = context.open(false)?.release_log()?;
+    output::answer(&to_value(Released { held_for }).unwrap_or_default(), context.json)
+}
+
+fn list(context: &Context, request: &List) -> Result<ExitCode> {
+    let listed = open(&request.store, request.key_file.as_deref())?.list()?;
+    output::answer(&to_value(&listed).unwrap_or_default(), context.json)?;
+    if !context.json {
+        for damaged in &listed.damaged {
+            output::line(&format!("damaged: {}: {}", damaged.name, damaged.problem.message))?;
+        }
+    }
+    Ok(ExitCode::from(u8::from(!listed.damaged.is_empty())))
 }
 
 fn verify(context: &Context, request: &Verify) -> Result<ExitCode> {

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+mod accepted;
 mod backup;
 mod batch;
 mod blob;
@@ -30,10 +31,8 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<ExitCode> {
 }
 
 fn dispatch(context: Context, matches: &ArgMatches) -> Result<ExitCode> {
+    accepted::check(matches)?;
     let Some((name, matches)) = matches.subcommand() else { return Ok(ExitCode::from(2)) };
-    if matches!(name, "batch" | "log" | "verify" | "inspect" | "tour" | "watch" | "backup" | "restore") {
-        context.refuse_as_of()?;
-    }
     match name {
         "search" => search::run(&context, matches)?,
         "watch" => watch::run(&context, matches)?,

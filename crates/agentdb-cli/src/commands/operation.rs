@@ -20,7 +20,6 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         unary(context, operation, request)?;
         return Ok(ExitCode::SUCCESS);
     }
-    context.refuse_as_of()?;
     match operation.about.name {
         "blob.put" => super::blob::put(context, request, file(matches))?,
         "namespace.export" => super::transfer::export(context, request, file(matches))?,
@@ -29,6 +28,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,
         "database.compact" => return super::job::compact(context, request),
+        "log.release" => super::backup::release(context, request)?,
         "database.verify" => return super::verify::run(context),
         name if name.starts_with("backup.") => return super::backup::run(context, name, request),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),

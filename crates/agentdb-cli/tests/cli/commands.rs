@@ -495,3 +495,100 @@ fn completions_and_help_exist_for_every_shell() {
     }
     assert!(String::from_utf8_lossy(&run(dir.path(), &["--help"]).stdout).contains("state"));
 }
+
+#[test]
+fn an_option_that_means_nothing_to_a_command_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "ann", "k", "1"]);
+    let place = dir.join("backups").display().to_string();
+    json(dir, &["backup", "create", &place]);
+    let new = dir.join("new").display().to_string();
+    let (db, ns) = (["--db", "other"], ["--namespace", "team"]);
+    let (key, ack, by, of) =
+        (["--idempotency-key", "k"], ["--ack", "written"], ["--principal", "me"], ["--subject", "ann"]);
+    let (min, as_of) = (["--min-lsn", "1"], ["--as-of", "1"]);
+    let cases: &[(&[&str], &[[&str; 2]])] = &[
+        (&["restore", &place, &new], &[db, ns, key, ack, by, of, min, as_of]),
+        (&["backup", "restore", &place, &new], &[db, ns, key, min]),
+        (&["backup", "list", &place], &[db, ns, key, ack, by, of, min, as_of]),
+        (&["backup", "create", &place], &[ns, key, ack, by, of, min, as_of]),
+        (&["backup", "archive", &place], &[ns, key, min]),
+        (&["log", "release"], &[ns, key, min]),
+        (&["log", "read"], &[ns, key, min, as_of]),
+        (&["log", "verify"], &[ns, key, min, as_of]),
+        (&["verify"], &[ns, key, min, as_of]),
+        (&["database", "info"], &[ns, key]),
+        (&["inspect"], &[key, ack, by, of, min, as_of]),
+        (&["operations"], &[db, ns, key, min]),
+        (&["state", "get", "ann", "k"], &[key, ack, by, of]),
+        (&["state", "put", "ann", "k", "2"], &[min, as_of]),
+        (&["search", "docs", "text"], &[key, ack, by, of]),
+        (&["watch"], &[key, ack, by, of, min, as_of]),
+        (&["batch"], &[min, as_of]),
+        (&["blob", "put", "-"], &[min, as_of]),
+        (&["blob", "get", "00"], &[key, min, as_of]),
+    ];
+    for (command, options) in cases {
+        for option in *options {
+            // Before the command or behind it.
+            for arguments in [[&option[..], command].concat(), [command, &option[..]].concat()] {
+                let output = agentdb(dir).arg("--json").args(&arguments).output().unwrap();
+                let told: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+                let error = &told["error"];
+                assert_eq!(error["values"]["field"], option[0], "{arguments:?}: {error}");
+                assert_eq!(output.status.code(), Some(10), "{arguments:?}");
+            }
+        }
+    }
+    assert!(!dir.join("new").exists());
+    // What the environment says is for those to whom it means something.
+    let output = agentdb(dir).env("AGENTDB_NAMESPACE", "team").args(["backup", "list", &place]).output();
+    assert!(output.unwrap().status.success());
+    assert_eq!(json(dir, &["state", "get", "ann", "k"])["value"], 1);
+}
+
+#[test]
+fn a_time_that_is_none_is_told_once_and_by_its_field() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["state", "put", "ann", "k", "1"]);
+    let place = dir.join("backups").display().to_string();
+    json(dir, &["backup", "create", &place]);
+    let new = dir.join("new").display().to_string();
+    let told = |arguments: &[&str]| {
+        let output = agentdb(dir).arg("--json").args(arguments).output().unwrap();
+        let mut told: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+        told["error"].take()
+    };
+    let garbage = told(&["restore", &place, &new, "--time", "garbage"]);
+    assert_eq!(garbage["values"]["field"], "time", "{garbage}");
+    let message = garbage["message"].as_str().unwrap();
+    assert_eq!(message.matches("garbage").count(), 1, "{message}");
+    assert_eq!(message.matches("is not a time").count(), 1, "{message}");
+    let future = told(&["state", "get", "ann", "k", "--as-of", "9000-01-31T12:00:00Z"]);
+    assert_eq!(future["values"]["field"], "as_of", "{future}");
+}
+
+#[test]
+fn the_log_is_archived_held_and_released_by_commands() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let place = dir.join("backups").display().to_string();
+    json(dir, &["state", "put", "ann", "k", "1"]);
+    let taken = json(dir, &["backup", "create", &place]);
+    json(dir, &["state", "put", "ann", "k", "2"]);
+    let archived = json(dir, &["backup", "archive", &place, "--hold"]);
+    assert_eq!((&archived["lsn"], &archived["new"]), (&2.into(), &true.into()), "{archived}");
+    let again = json(dir, &["backup", "archive", &place]);
+    assert_eq!((&again["name"], &again["new"]), (&archived["name"], &false.into()), "{again}");
+    assert_eq!(json(dir, &["database", "info"])["log_held_for"], place.as_str());
+    let listed = json(dir, &["backup", "list", &place]);
+    assert_eq!(listed["items"][1]["kind"], "archive", "{listed}");
+    assert_eq!(listed["items"][1]["continues"], taken["name"], "{listed}");
+    let new = dir.join("new").display().to_string();
+    assert_eq!(json(dir, &["restore", &place, &new])["lsn"], 2);
+    assert_eq!(json(dir, &["log", "release"])["held_for"], place.as_str());
+    assert!(json(dir, &["log", "release"])["held_for"].is_null());
+    assert!(json(dir, &["database", "info"])["log_held_for"].is_null());
+}

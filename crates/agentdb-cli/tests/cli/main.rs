@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 /// The binary on a database in `dir`.
 fn agentdb(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_agentdb"));
-    command.arg("--db").arg(dir.join("db")).stdin(Stdio::null());
+    command.env("AGENTDB_DB", dir.join("db")).stdin(Stdio::null());
     command
 }
 

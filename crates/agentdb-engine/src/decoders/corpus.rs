@@ -15,8 +15,10 @@ use serde_json::json;
 
 use super::{Decoder, all};
 use crate::digest::SetHash;
+use crate::modules::backup::{Backups, DirectoryStore};
 use crate::modules::database::flips::of_every_table;
-use crate::modules::testing::DIR;
+use crate::modules::state;
+use crate::modules::testing::{DIR, TestDb};
 use crate::mutation::{self, Change, put_entry};
 use crate::read::{Page, Read};
 use crate::rows::decoders::first_block;
@@ -250,6 +252,41 @@ fn write_the_corpus() {
     }
     write_log(&db, &put);
     write_text(&db, &put);
+    write_backups(&put);
+}
+
+/// The objects of a store of backups, and the file that holds the log for it.
+fn write_backups(put: &dyn Fn(&str, &str, &[u8])) {
+    let db = TestDb::new(3);
+    let open = |key| {
+        let store = DirectoryStore::new(&db.world.env(), Path::new("/backups")).unwrap();
+        Backups::open(&db.world.env(), Arc::new(store), key).unwrap()
+    };
+    let backups = open(None);
+    let write = |n: u64| db.write(state::Put::new("ann", "plan", json!(n))).unwrap();
+    write(1);
+    db.engine().backup(&backups, false, &mut |_| {}).unwrap();
+    write(2);
+    db.engine().archive(&backups, true, &mut |_| {}).unwrap();
+    std::mem::forget(db.engine().begin_backup(&backups, false).unwrap());
+    put("hold_file", "held", &db.world.read_file(&Path::new(DIR).join("HOLD")).unwrap());
+    put("backup_object", "empty", &[1, 0]);
+    let mut kinds = BTreeMap::new();
+    for path in db.world.list_all() {
+        let Some(object) = path.strip_prefix("/backups").ok().and_then(Path::to_str) else { continue };
+        let bytes = db.world.read_file(&path).unwrap();
+        let contents = bytes.get(2..).unwrap_or_default();
+        let (decoder, bytes) = match object.split_once('/').map_or(object, |(kind, _)| kind) {
+            "STORE" => ("backup_store", &bytes[..]),
+            "manifests" => ("backup_manifest", contents),
+            "leases" => ("backup_lease", &bytes[..]),
+            "chunks" if super::by_name("backup_index").unwrap()(contents) => ("backup_index", contents),
+            _ => continue,
+        };
+        let number = kinds.entry(decoder).or_insert(0);
+        *number += 1;
+        put(decoder, &number.to_string(), bytes);
+    }
 }
 
 fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8])) {

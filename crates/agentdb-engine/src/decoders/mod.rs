@@ -12,6 +12,8 @@ mod text;
 
 use agentdb_log::decoders as frames;
 
+use crate::modules::backup::decoders as backup;
+
 pub use crate::rows::decoders::rewrite_run;
 
 /// A decoder: whether the bytes were what it decodes.
@@ -20,6 +22,11 @@ pub type Decoder = fn(&[u8]) -> bool;
 /// All of them, by name. Each has a corpus of this name.
 pub fn all() -> &'static [(&'static str, Decoder)] {
     &[
+        ("backup_index", backup::piece),
+        ("backup_lease", backup::lease),
+        ("backup_manifest", backup::manifest),
+        ("backup_object", backup::object),
+        ("backup_store", backup::head),
         ("blob_row", rows::blob),
         ("block", crate::rows::decoders::block),
         ("change", log::change),
@@ -33,6 +40,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("filter", text::filter),
         ("format_file", text::format_file),
         ("frame", frames::frame),
+        ("hold_file", backup::hold),
         ("id", text::id),
         ("idempotency_row", rows::idempotency),
         ("import", text::import),

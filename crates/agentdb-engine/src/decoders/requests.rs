@@ -112,6 +112,10 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             while job.step()?.is_none() {}
             Ok(())
         }
+        "log.release" => {
+            checked::<backup::Release>(request)?;
+            engine.release_log().map(drop)
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -132,6 +136,10 @@ fn back_up(engine: &Engine, name: &str, request: Value) -> Result<()> {
         "backup.create" => {
             let create = checked::<backup::Create>(request)?;
             engine.backup(&backups, create.full, &mut |_| {}).map(drop)
+        }
+        "backup.archive" => {
+            let archive = checked::<backup::Archive>(request)?;
+            engine.archive(&backups, archive.hold, &mut |_| {}).map(drop)
         }
         "backup.list" => checked::<backup::List>(request).and_then(|_| backups.list()).map(drop),
         "backup.verify" => {
@@ -280,7 +288,10 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("state.put", state(json!({"value": 1}))),
                 line("backup.create", json!({"store": "b"})),
                 line("state.put", state(json!({"value": 2}))),
+                line("backup.archive", json!({"store": "b", "hold": true})),
+                line("state.put", state(json!({"value": 3}))),
                 line("backup.create", json!({"store": "b", "full": true})),
+                line("log.release", json!({})),
                 line("backup.list", json!({"store": "b"})),
                 line("backup.verify", json!({"store": "b"})),
                 line("backup.restore", json!({"store": "b", "dir": "d", "lsn": 1})),

@@ -1,9 +1,10 @@
 //! Databases that earlier versions wrote, read for ever.
 //!
 //! `tests/golden/v1` is a whole directory of format version 1, its zeros left out ([`sparse`]), and `expected.json`: what
-//! every read must answer from it. `make golden` writes the set of the current version if there is none; a set that
+//! every read must answer from it; and stores of backups of another database, with what they restore to ([`backups`]). `make golden` writes the set of the current version if there is none; a set that
 //! exists is never rewritten. While a format is not released: delete the directory and run it again.
 
+mod backups;
 mod bytes;
 mod expected;
 mod sparse;
@@ -43,19 +44,22 @@ fn read(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// The files of a set, zeros and all.
+/// The files of a set's database, zeros and all.
 fn load(set: &Path) -> Files {
+    load_below(&set.join("db"))
+}
+
+/// The files below a directory, zeros and all.
+fn load_below(root: &Path) -> Files {
     let files = Env::real().files;
     let (mut found, mut dirs) = (Files::new(), vec![String::new()]);
     while let Some(dir) = dirs.pop() {
-        for name in files.list(&set.join("db").join(&dir)).unwrap() {
+        for name in files.list(&root.join(&dir)).unwrap() {
             let path = if dir.is_empty() { name } else { format!("{dir}/{name}") };
             match path.strip_suffix(sparse::SUFFIX) {
-                Some(file) => {
-                    found.push((file.to_owned(), sparse::expand(&read(&set.join("db").join(&path)))))
-                }
-                None if files.list(&set.join("db").join(&path)).is_ok() => dirs.push(path),
-                None => found.push((path.clone(), read(&set.join("db").join(&path)))),
+                Some(file) => found.push((file.to_owned(), sparse::expand(&read(&root.join(&path))))),
+                None if files.list(&root.join(&path)).is_ok() => dirs.push(path),
+                None => found.push((path.clone(), read(&root.join(&path)))),
             }
         }
     }

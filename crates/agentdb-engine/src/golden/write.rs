@@ -8,7 +8,7 @@ use agentdb_log::{LocalLog, Log, NewGroup};
 use agentdb_types::{Lsn, json as strict};
 use serde_json::{Value, json};
 
-use super::{DIR, Files, LOG, expected, open, root, sparse, world_of};
+use super::{DIR, Files, LOG, backups, expected, open, root, sparse, world_of};
 use crate::modules::job::Compact;
 use crate::modules::{blob, state};
 use crate::mutation::{Body, Change, Entry, Mutation, put_entry};
@@ -31,13 +31,18 @@ fn write_the_set_of_this_version() {
         env.files.create_dir_all(path.parent().unwrap()).unwrap();
         env.files.open(path, OpenMode::CreateNew).unwrap().write_at(0, bytes).unwrap();
     };
-    for (path, bytes) in &files {
-        if bytes.len() < SMALL {
-            save(&set.join("db").join(path), bytes);
-        } else {
-            save(&set.join("db").join(format!("{path}{}", sparse::SUFFIX)), &sparse::shrink(bytes));
+    let (stores, backups) = backups::write();
+    assert!(stores == backups::write().0, "two runs differ");
+    for (root, files) in [("db", &files), ("backups", &stores)] {
+        for (path, bytes) in files {
+            if bytes.len() < SMALL {
+                save(&set.join(root).join(path), bytes);
+            } else {
+                save(&set.join(root).join(format!("{path}{}", sparse::SUFFIX)), &sparse::shrink(bytes));
+            }
         }
     }
+    save(&set.join("backups.json"), (serde_json::to_string_pretty(&backups).unwrap() + "\n").as_bytes());
     let expected = expected::of(&open(&world_of(&files)));
     save(&set.join("expected.json"), (serde_json::to_string_pretty(&expected).unwrap() + "\n").as_bytes());
 }

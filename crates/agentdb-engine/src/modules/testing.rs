@@ -24,6 +24,12 @@ impl TestDb {
         TestDb { world, namespace: NamespaceId::DEFAULT, engine }
     }
 
+    /// The database of a machine whose last handle was killed.
+    pub(crate) fn on(world: World) -> Self {
+        let engine = Some(open(&world).unwrap());
+        TestDb { world, namespace: NamespaceId::DEFAULT, engine }
+    }
+
     /// A machine without a database yet: `reopen` makes it.
     pub(crate) fn absent(seed: u64) -> Self {
         TestDb { world: World::new(seed), namespace: NamespaceId::DEFAULT, engine: None }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use agentdb_engine::modules::backup::{BackupJob, Backups, DirectoryStore, Restore};
+use agentdb_engine::modules::backup::{ArchiveJob, Archived, BackupJob, Backups, DirectoryStore, Restore};
 use agentdb_engine::{Engine, NamespaceId};
 use agentdb_types::{Code, Lsn};
 
@@ -19,24 +19,66 @@ const KEPT: u64 = 2;
 #[derive(Default)]
 pub(super) struct Taken {
     job: Option<BackupJob>,
-    /// Those that are finished: names and LSNs.
-    finished: Vec<(String, u64)>,
+    /// An archive that is being sent, and whether the log is held from its end on.
+    archiving: Option<(ArchiveJob, bool)>,
+    /// Those that are finished, in their order.
+    finished: Vec<Finished>,
     /// How many directories were restored into.
     restores: u64,
     /// Whether a crash ended a collection of chunks.
     collection_killed: bool,
+    held: Held,
+}
+
+/// A backup, or an archive.
+#[derive(Clone, Debug)]
+struct Finished {
+    name: String,
+    lsn: u64,
+    has_rows: bool,
+}
+
+/// The log, as held for the archive.
+#[derive(Default)]
+struct Held {
+    is_held: bool,
+    /// The LSN from which on every one up to the last backup or archive can be restored.
+    from: Option<u64>,
+}
+
+impl Taken {
+    fn finish(&mut self, name: String, lsn: u64, has_rows: bool) {
+        self.finished.push(Finished { name, lsn, has_rows });
+        if self.held.is_held {
+            self.held.from.get_or_insert(lsn);
+        }
+    }
+
+    /// Whether an LSN must be in reach.
+    fn is_in_reach(&self, lsn: u64) -> bool {
+        let last = self.finished.last().map_or(0, |last| last.lsn);
+        self.held.from.is_some_and(|from| (from..=last).contains(&lsn))
+    }
 }
 
 impl Sim {
-    /// Begins a backup, goes on with it, or does something with those that there are.
+    /// Begins a backup or an archive, goes on with it, or does something with those that there are.
     pub(super) fn back_up(&mut self) -> Check {
         if self.taken.job.is_some() {
             return self.go_on_with_backup();
         }
-        match self.dice.below(4) {
-            0 | 1 => self.begin_backup(),
-            2 => self.restore_some(),
-            _ => self.prune(),
+        if self.taken.archiving.is_some() {
+            return self.go_on_with_archive();
+        }
+        let has_none = !self.taken.finished.iter().any(|finished| finished.has_rows);
+        match self.dice.below(16) {
+            0..5 => self.begin_backup(),
+            // There is nothing to go on from, which is tried seldom.
+            6..13 if has_none => self.begin_backup(),
+            5..10 => self.begin_archive(),
+            10..13 => self.restore_some(),
+            13 | 14 => self.prune(),
+            _ => self.release_log(),
         }
     }
 
@@ -44,6 +86,8 @@ impl Sim {
     pub(super) fn give_up_backup(&mut self) {
         let given_up = self.taken.job.take().is_some();
         self.report.count("backups given up", u64::from(given_up));
+        let given_up = self.taken.archiving.take().is_some();
+        self.report.count("archives given up", u64::from(given_up));
     }
 
     fn backups(&self) -> agentdb_types::Result<Backups> {
@@ -74,6 +118,97 @@ impl Sim {
         Ok(())
     }
 
+    fn begin_archive(&mut self) -> Check {
+        self.sequence_all()?;
+        if self.broken {
+            return Ok(());
+        }
+        self.advance()?;
+        let (engine, hold) = (self.engine()?, self.dice.chance(1, 2));
+        let begun = self.backups().and_then(|backups| engine.begin_archive(&backups, hold));
+        self.open_time = None;
+        self.say(format!("begin an archive, hold {hold}: {:?}", begun.as_ref().err()));
+        let err = match begun {
+            Ok(job) => {
+                self.taken.archiving = Some((job, hold));
+                return Ok(());
+            }
+            Err(err) => err,
+        };
+        match err.code() {
+            Code::BackupsBusy if self.taken.collection_killed => {
+                self.report.count("refused backups_busy", 1);
+            }
+            Code::BackupStoreNotFound if self.taken.finished.is_empty() => {
+                self.report.count("refused backup_store_not_found", 1);
+            }
+            // What is held from an LSN on leads to the log.
+            Code::ArchiveGap if self.taken.held.from.is_none() => {
+                self.report.count("refused archive_gap", 1);
+            }
+            _ => self.excuse("beginning an archive", &err)?,
+        }
+        Ok(())
+    }
+
+    fn go_on_with_archive(&mut self) -> Check {
+        for _ in 0..2 + self.dice.below(12) {
+            let archiving = self.taken.archiving.as_mut().filter(|_| !self.broken);
+            let Some((job, hold)) = archiving else { return Ok(()) };
+            let (stepped, hold) = (job.step(), *hold);
+            self.say(format!("a step of an archive: {stepped:?}"));
+            match stepped {
+                Ok(None) => {}
+                Ok(Some(archived)) => {
+                    self.taken.archiving = None;
+                    self.finish_archive(&archived, hold);
+                    if self.dice.chance(1, 4) {
+                        // Often there is nothing new.
+                        return self.begin_archive();
+                    }
+                    return if self.dice.chance(1, 3) { self.restore_some() } else { Ok(()) };
+                }
+                Err(err) => {
+                    self.give_up_backup();
+                    return self.excuse("an archive", &err);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_archive(&mut self, archived: &Archived, hold: bool) {
+        self.taken.held.is_held |= hold;
+        let name = if archived.new { "archives" } else { "archives of nothing new" };
+        self.report.count(name, 1);
+        self.report.count("blobs missing in archives", archived.missing_blobs.len() as u64);
+        if archived.new {
+            self.taken.finish(archived.name.clone(), archived.lsn.0, false);
+        } else if self.taken.held.is_held {
+            self.taken.held.from.get_or_insert(archived.lsn.0);
+        }
+    }
+
+    fn release_log(&mut self) -> Check {
+        // Seldom, so that logs are held for long.
+        if self.broken || !self.dice.chance(1, 4) {
+            return Ok(());
+        }
+        let released = self.engine()?.release_log();
+        self.say(format!("release the log: {released:?}"));
+        match released {
+            Ok(held_for) => {
+                self.taken.held = Held::default();
+                self.report.count("released logs", u64::from(held_for.is_some()));
+                Ok(())
+            }
+            Err(err) => {
+                self.taken.held = Held::default();
+                self.excuse("releasing the log", &err)
+            }
+        }
+    }
+
     fn go_on_with_backup(&mut self) -> Check {
         for _ in 0..1 + self.dice.below(12) {
             // While it drains, a step may commit what has queued.
@@ -93,7 +228,10 @@ impl Sim {
                             return Err(format!("{backup:?} tells another digest than {known}"));
                         }
                     }
-                    self.taken.finished.push((backup.name, backup.lsn.0));
+                    if self.taken.held.from.is_some() && backup.continues.is_none() {
+                        return Err(format!("{backup:?} does not go on although the log is held"));
+                    }
+                    self.taken.finish(backup.name, backup.lsn.0, true);
                     return if self.dice.chance(1, 3) { self.restore_some() } else { Ok(()) };
                 }
                 Err(err) => {
@@ -107,7 +245,7 @@ impl Sim {
 
     /// Deletes old backups. A lease that a killed process has left forbids it for some time.
     fn prune(&mut self) -> Check {
-        if self.taken.finished.is_empty() {
+        if !self.taken.finished.iter().any(|finished| finished.has_rows) {
             return Ok(());
         }
         let pruned = self.backups().and_then(|backups| backups.prune(KEPT));
@@ -116,10 +254,12 @@ impl Sim {
             Ok(deleted) => {
                 self.report.count("pruned", 1);
                 self.report.count("deleted backups", deleted.backups.len() as u64);
-                self.taken.finished.retain(|(name, _)| !deleted.backups.contains(name));
-                if (self.taken.finished.len() as u64) < KEPT.min(1) {
+                self.taken.finished.retain(|finished| !deleted.backups.contains(&finished.name));
+                let Some(oldest) = self.taken.finished.iter().find(|finished| finished.has_rows) else {
                     return Err("pruning left no backup".to_owned());
-                }
+                };
+                let from = &mut self.taken.held.from;
+                *from = from.map(|from| from.max(oldest.lsn));
                 self.verify_backups()
             }
             Err(err) if err.code() == Code::BackupsBusy => {
@@ -130,6 +270,7 @@ impl Sim {
                 self.taken.collection_killed = true;
                 // Whether they are gone is unknown.
                 self.taken.finished.clear();
+                self.taken.held.from = None;
                 self.excuse("pruning", &err)
             }
         }
@@ -153,8 +294,11 @@ impl Sim {
         }
         let listed = self.backups().and_then(|backups| backups.list());
         let listed = listed.map_err(|e| format!("listing backups: {e}"))?;
-        for (name, lsn) in &self.taken.finished {
-            if !listed.iter().any(|backup| backup.name == *name && backup.lsn.0 == *lsn) {
+        if !listed.damaged.is_empty() {
+            return Err(format!("{:?} are damaged", listed.damaged));
+        }
+        for Finished { name, lsn, .. } in &self.taken.finished {
+            if !listed.items.iter().any(|backup| backup.name == *name && backup.lsn.0 == *lsn) {
                 return Err(format!("backup {name} of LSN {lsn} is gone"));
             }
         }
@@ -165,25 +309,28 @@ impl Sim {
     /// Restores a backup, or an LSN before it, and compares.
     fn restore_some(&mut self) -> Check {
         let Some(count) = (self.taken.finished.len() as u64).checked_sub(1) else { return Ok(()) };
-        let (name, lsn) = self.taken.finished[self.dice.below(count + 1) as usize].clone();
-        let between = self.dice.chance(1, 3);
+        let Finished { name, lsn, has_rows } =
+            self.taken.finished[self.dice.below(count + 1) as usize].clone();
+        let between = self.dice.chance(1, 2);
         let target = if between { lsn.saturating_sub(self.dice.below(30)) } else { lsn };
         self.taken.restores += 1;
         let dir = format!("/restored/{}", self.taken.restores);
         let request = Restore {
             store: STORE.into(),
             dir: dir.clone(),
-            backup: Some(name),
+            backup: (!between || self.dice.chance(1, 2)).then_some(name),
             lsn: between.then_some(Lsn(target)),
-            // What lies between two backups is replayed, and that takes the keys of subjects.
-            keys: between.then(|| "/data/db/keys".to_owned()),
+            // What lies behind a backup is replayed, and that takes the keys of subjects.
+            keys: (between || !has_rows).then(|| "/data/db/keys".to_owned()),
             ..Restore::default()
         };
         let restored = self.backups().and_then(|backups| backups.restore(&request, &mut |_| {}));
         self.say(format!("restore {request:?}: {restored:?}"));
         let restored = match restored {
             Ok(restored) => restored,
-            Err(err) if between && err.code() == Code::RestorePointNotFound => {
+            Err(err)
+                if between && err.code() == Code::RestorePointNotFound && !self.taken.is_in_reach(target) =>
+            {
                 self.report.count("refused restore_point_not_found", 1);
                 return Ok(());
             }
@@ -197,7 +344,13 @@ impl Sim {
         if (restored.lsn.0, engine.lsn().0) != (target, target) {
             return Err(format!("{request:?} led to LSN {}", engine.lsn()));
         }
-        self.report.count(if between { "restores between backups" } else { "restores" }, 1);
+        let what = match (between, has_rows) {
+            (true, _) => "restores between backups",
+            (false, true) => "restores",
+            (false, false) => "restores of archives",
+        };
+        self.report.count(what, 1);
+        self.report.count("restores that are in reach", u64::from(self.taken.is_in_reach(target)));
         self.compare_restored(&engine, restored.time.micros(), !between)
     }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use agentdb_engine::modules::backup::{
-    self, Backup, Deleted, DirectoryStore, Progress, Restore, Restored, Store, StoreKey, Verified,
+    self, Deleted, DirectoryStore, Listed, Progress, Restore, Restored, Store, StoreKey, Verified,
 };
 use agentdb_env::{Env, OpenMode};
 use agentdb_types::{Code, Error, Result};
@@ -31,7 +31,7 @@ impl Backups {
     /// # use agentdb::{Backups, Code};
     /// # let dir = tempfile::tempdir().unwrap();
     /// let backups = Backups::open(dir.path().to_str().unwrap(), None)?;
-    /// assert!(backups.list()?.is_empty());
+    /// assert_eq!(backups.list().unwrap_err().code(), Code::BackupStoreNotFound);
     /// assert_eq!(Backups::open("ftp://example.org/", None).err().unwrap().code(), Code::BackupPlace);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
@@ -41,10 +41,10 @@ impl Backups {
         Ok(Backups { backups: backup::Backups::open(&env, store(&env, place)?, key)? })
     }
 
-    /// The backups, oldest first.
+    /// The backups and archives, oldest first, and those whose manifests are damaged.
     ///
     /// # Errors
-    /// [`Code::BackupCorrupt`] for a damaged manifest, [`Code::BackupStore`].
+    /// [`Code::BackupStoreNotFound`], [`Code::BackupStore`].
     ///
     /// ```
     /// # use agentdb::{Backups, Database};
@@ -52,17 +52,18 @@ impl Backups {
     /// let db = Database::open(dir.path().join("db"))?;
     /// let backups = Backups::open(dir.path().join("backups").to_str().unwrap(), None)?;
     /// let taken = db.backup(&backups, false, &mut |_progress| {})?;
-    /// assert_eq!(backups.list()?, [taken]);
+    /// let listed = backups.list()?;
+    /// assert_eq!((listed.items, listed.damaged), (vec![taken], vec![]));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
-    pub fn list(&self) -> Result<Vec<Backup>> {
+    pub fn list(&self) -> Result<Listed> {
         self.backups.list()
     }
 
     /// Reads one backup, or all, and reports everything that does not hold.
     ///
     /// # Errors
-    /// [`Code::BackupNotFound`], [`Code::BackupStore`].
+    /// [`Code::BackupStoreNotFound`], [`Code::BackupNotFound`], [`Code::BackupStore`].
     ///
     /// ```
     /// # use agentdb::{Backups, Database};
@@ -103,10 +104,11 @@ impl Backups {
         self.backups.restore(request, progress)
     }
 
-    /// Deletes a backup, and the chunks that no other one needs.
+    /// Deletes a backup or an archive, whole or damaged, and the chunks that no other one needs: none, as long as another one
+    /// is damaged.
     ///
     /// # Errors
-    /// [`Code::BackupNotFound`], [`Code::BackupsBusy`], [`Code::BackupCorrupt`], [`Code::BackupStore`].
+    /// [`Code::BackupStoreNotFound`], [`Code::BackupNotFound`], [`Code::BackupsBusy`], [`Code::BackupStore`].
     ///
     /// ```
     /// # use agentdb::{Backups, Database};
@@ -115,14 +117,15 @@ impl Backups {
     /// # let backups = Backups::open(dir.path().join("backups").to_str().unwrap(), None)?;
     /// let taken = db.backup(&backups, false, &mut |_progress| {})?;
     /// assert!(backups.delete(&taken.name)?.chunks > 0);
-    /// assert!(backups.list()?.is_empty());
+    /// assert!(backups.list()?.items.is_empty());
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn delete(&self, backup: &str) -> Result<Deleted> {
         self.backups.delete(backup)
     }
 
-    /// Deletes all but the newest backups of each database, and the chunks that no other one needs.
+    /// Deletes all but the newest backups of each database, the archives that lead on from none that stays, and the chunks
+    /// that nothing else needs.
     ///
     /// # Errors
     /// Those of [`Backups::delete`]; [`Code::InvalidValue`] if none is to be kept.
@@ -135,7 +138,7 @@ impl Backups {
     /// db.backup(&backups, false, &mut |_progress| {})?;
     /// let last = db.backup(&backups, false, &mut |_progress| {})?;
     /// backups.prune(1)?;
-    /// assert_eq!(backups.list()?, [last]);
+    /// assert_eq!(backups.list()?.items, [last]);
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn prune(&self, keep: u64) -> Result<Deleted> {

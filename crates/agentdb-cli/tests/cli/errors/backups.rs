@@ -63,6 +63,52 @@ pub(super) fn restore_not_empty() -> Vec<Value> {
     vec![told(dir.path(), &["restore", &place(dir.path()), &db], &[("path", &db)])]
 }
 
+pub(super) fn backup_place_taken() -> Vec<Value> {
+    let dir = backed_up();
+    let (db, inside) = (dir.path().join("db"), dir.path().join("db/backups"));
+    let (db, inside) = (db.display().to_string(), inside.display().to_string());
+    let in_place = dir.path().join("backups/restored").display().to_string();
+    let taken = |arguments: &[&str], path: &str| {
+        let told = told(dir.path(), arguments, &[("path", path)]);
+        assert!(!Path::new(&inside).exists() && !Path::new(&in_place).exists(), "{told}");
+        told
+    };
+    vec![
+        taken(&["backup", "create", &db], &db),
+        taken(&["backup", "create", &inside], &inside),
+        taken(&["restore", &place(dir.path()), &inside], &inside),
+        taken(&["restore", &place(dir.path()), &in_place], &in_place),
+    ]
+}
+
+pub(super) fn backup_store_not_found() -> Vec<Value> {
+    let dir = tempfile::tempdir().unwrap();
+    json(dir.path(), &["state", "put", "ann", "plan", "1"]);
+    let (nowhere, new) = (place(dir.path()), dir.path().join("new").display().to_string());
+    let of_a_database = dir.path().join("db").display().to_string();
+    let mut told_all = Vec::new();
+    for place in [&nowhere, &of_a_database] {
+        let commands: [&[&str]; 6] = [
+            &["backup", "list", place],
+            &["backup", "verify", place],
+            &["backup", "prune", place, "1"],
+            &["backup", "delete", place, "x"],
+            &["backup", "archive", place],
+            &["restore", place, &new],
+        ];
+        told_all.extend(commands.map(|command| told(dir.path(), command, &[("store", place.as_str())])));
+    }
+    assert!(!Path::new(&nowhere).exists() && !Path::new(&new).exists());
+    told_all
+}
+
+pub(super) fn archive_gap() -> Vec<Value> {
+    let dir = backed_up();
+    let other = tempfile::tempdir().unwrap();
+    json(other.path(), &["state", "put", "bob", "plan", "1"]);
+    vec![told(other.path(), &["backup", "archive", &place(dir.path())], &[("first", "1")])]
+}
+
 pub(super) fn backup_not_found() -> Vec<Value> {
     let dir = backed_up();
     let (place, new) = (place(dir.path()), dir.path().join("new").display().to_string());
@@ -125,10 +171,17 @@ pub(super) fn backup_corrupt() -> Vec<Value> {
     bytes[30] ^= 4;
     std::fs::write(&manifest, bytes).unwrap();
     let object = [("object", "manifests/")];
-    vec![
-        told(dir.path(), &["backup", "list", &place], &object),
-        told(dir.path(), &["restore", &place, &new], &object),
-    ]
+    let output = agentdb(dir.path()).args(["--json", "backup", "list", &place]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let listed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(listed["damaged"][0]["problem"]["name"], "backup_corrupt", "{listed}");
+    let shown = agentdb(dir.path()).args(["backup", "list", &place]).output().unwrap();
+    let name = manifest.file_name().unwrap().to_string_lossy();
+    assert!(String::from_utf8_lossy(&shown.stdout).contains(&format!("damaged: {name}: ")), "{shown:?}");
+    let told = told(dir.path(), &["restore", &place, &new], &object);
+    let deleted = json(dir.path(), &["backup", "delete", &place, &name]);
+    assert!(deleted["chunks"].as_u64().unwrap() > 0, "{deleted}");
+    vec![told]
 }
 
 pub(super) fn restore_unfinished() -> Vec<Value> {

@@ -20,6 +20,12 @@ const MARK: &str = ".unproven";
 /// The name of such an entry while it is being made so.
 const MOVED: &str = ".moved";
 
+/// Whether a name in the directory is one of this store's own.
+pub(super) fn is_own(name: &str) -> bool {
+    let dirs = [CHUNKS, MANIFESTS, LEASES].map(|prefix| prefix.trim_end_matches('/'));
+    dirs.contains(&name) || [NEW, "LOCK", "STORE"].contains(&name)
+}
+
 /// Backups in a directory.
 pub struct DirectoryStore {
     env: Env,
@@ -107,6 +113,10 @@ impl DirectoryStore {
 impl Store for DirectoryStore {
     fn place(&self) -> &str {
         &self.place
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.root)
     }
 
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool> {

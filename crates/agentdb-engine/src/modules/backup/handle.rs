@@ -5,7 +5,6 @@ use std::sync::Arc;
 use agentdb_env::Env;
 use agentdb_types::Result;
 
-use super::manifest::{Backup, Manifest};
 use super::store::Store;
 use super::vault::{StoreKey, Vault};
 
@@ -23,14 +22,6 @@ impl Backups {
     /// [`Code::FormatTooNew`](agentdb_types::Code::FormatTooNew); those of the store.
     pub fn open(env: &Env, store: Arc<dyn Store>, key: Option<StoreKey>) -> Result<Self> {
         Ok(Backups { vault: Arc::new(Vault::open(env, store, key)?) })
-    }
-
-    /// The backups, oldest first.
-    ///
-    /// # Errors
-    /// [`Code::BackupCorrupt`](agentdb_types::Code::BackupCorrupt) for a damaged manifest; those of the store.
-    pub fn list(&self) -> Result<Vec<Backup>> {
-        Ok(Manifest::all(&self.vault)?.into_iter().map(|manifest| manifest.backup).collect())
     }
 
     pub(super) fn place(&self) -> &str {

@@ -12,11 +12,46 @@ use super::vault::{Vault, parse_hex};
 
 const VERSION: u32 = 1;
 
-/// A backup, as its manifest tells.
+/// What a manifest stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The rows, the log from the one before on, and the blobs: it can be restored by itself.
+    Backup,
+    /// The log from the one before on, and the blobs that were put in that stretch.
+    Archive,
+}
+
+impl Kind {
+    /// The end of the names of this kind.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Kind::Backup => "",
+            Kind::Archive => "-log",
+        }
+    }
+}
+
+/// What stands in the names of a database's backups: six digits that its id gives, behind a dash. Two databases may share
+/// them; a manifest says whose it is.
+pub(crate) fn tag(database: &str) -> String {
+    format!("-{}", &blake3::hash(database.as_bytes()).to_hex()[..6])
+}
+
+/// By what names are sorted, the oldest first: the time to the second, the LSN, then the name.
+pub(crate) fn age(name: &str) -> (&str, u64, &str) {
+    let mut parts = name.splitn(3, '-');
+    let (time, lsn) = (parts.next().unwrap_or_default(), parts.next().and_then(|lsn| lsn.parse().ok()));
+    (time, lsn.unwrap_or_default(), name)
+}
+
+/// A backup or an archive, as its manifest tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Backup {
     /// Its name.
     pub name: String,
+    /// Which of the two it is.
+    pub kind: Kind,
     /// The id of the database.
     pub database: String,
     /// The LSN that it restores to.
@@ -27,10 +62,12 @@ pub struct Backup {
     pub time: Timestamp,
     /// When it was taken: whatever had been committed by then is in it.
     pub taken: Timestamp,
-    /// The backup whose log this one continues: LSNs and times between the two can be restored.
+    /// The first LSN of the log that it holds.
+    pub log_from: Lsn,
+    /// The backup or the archive whose log this one continues: LSNs and times between the two can be restored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub continues: Option<String>,
-    /// The namespaces, and the digests of their rows.
+    /// The namespaces, and the digests of their rows; none in an archive.
     pub namespaces: Vec<NamespaceDigest>,
     /// How many files it holds.
     pub files: u64,
@@ -97,14 +134,13 @@ impl Manifest {
         Ok(Some(manifest))
     }
 
-    /// All manifests, oldest first.
-    pub(crate) fn all(vault: &Vault) -> Result<Vec<Manifest>> {
-        let mut manifests = Vec::new();
-        for object in vault.store.list(MANIFESTS)? {
-            manifests.extend(Self::read(vault, object.strip_prefix(MANIFESTS).unwrap_or(&object))?);
-        }
-        manifests.sort_by(|a, b| (a.backup.taken, &a.backup.name).cmp(&(b.backup.taken, &b.backup.name)));
-        Ok(manifests)
+    /// The names of the manifests in a store, newest first: a name begins with its time.
+    pub(crate) fn names(vault: &Vault) -> Result<Vec<String>> {
+        let objects = vault.store.list(MANIFESTS)?;
+        let mut names: Vec<String> =
+            objects.iter().filter_map(|o| o.strip_prefix(MANIFESTS)).map(str::to_owned).collect();
+        names.sort_unstable_by(|a, b| age(b).cmp(&age(a)));
+        Ok(names)
     }
 
     /// The files of the backup.

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use agentdb_env::{Env, File, OpenMode, entries};
-use agentdb_log::{Bound, Group, cut};
+use agentdb_log::{Bound, Group, chain_at, cut};
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choose::Target;
 use super::create::Progress;
 use super::index::{FileEntry, Index};
-use super::manifest::{Backup, Manifest};
+use super::manifest::Manifest;
 use super::vault::chunk_object;
-use super::{Backups, not_found};
+use super::{Backups, place};
 use crate::codec::{Reader, put_bytes};
 use crate::engine::create_dir_durably;
 use crate::format::Format;
@@ -82,6 +83,8 @@ impl Request for Restore {
             Code::BackupKey,
             Code::BackupPlace,
             Code::RestoreNotEmpty,
+            Code::BackupPlaceTaken,
+            Code::BackupStoreNotFound,
             Code::BackupNotFound,
             Code::RestorePointNotFound,
             Code::BackupStore,
@@ -90,65 +93,20 @@ impl Request for Restore {
     };
 }
 
-/// Where a restore ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Target {
-    /// The backup's own LSN.
-    Backup,
-    Lsn(Lsn),
-    Time(Timestamp),
-}
-
-impl Target {
-    fn of(request: &Restore) -> Result<Self> {
-        match (request.lsn, request.time) {
-            (None, None) => Ok(Target::Backup),
-            (Some(lsn), None) => Ok(Target::Lsn(lsn)),
-            (None, Some(time)) => Ok(Target::Time(time)),
-            (Some(_), Some(_)) => Err(Error::new(Code::InvalidValue)
-                .with("field", "time")
-                .with("reason", "an LSN is given, too: one of the two says where to end")),
-        }
-    }
-
-    /// Whether the log of this backup reaches so far.
-    fn is_reached_by(self, backup: &Backup) -> bool {
-        match self {
-            Target::Backup => true,
-            Target::Lsn(lsn) => lsn <= backup.lsn,
-            Target::Time(time) => time <= backup.taken,
-        }
-    }
-
-    /// Whether the rows of this backup are not later.
-    fn may_start_from(self, backup: &Backup) -> bool {
-        match self {
-            Target::Backup => true,
-            Target::Lsn(lsn) => backup.lsn <= lsn,
-            Target::Time(time) => backup.time <= time,
-        }
-    }
-
-    fn words(self) -> String {
-        match self {
-            Target::Backup => "the newest backup".to_owned(),
-            Target::Lsn(lsn) => format!("LSN {lsn}"),
-            Target::Time(time) => time.to_string(),
-        }
-    }
-}
-
 impl Backups {
     /// Restores a database into `request.dir`. `progress` hears how far it is.
     ///
     /// # Errors
-    /// [`Code::BackupNotFound`], [`Code::RestorePointNotFound`], [`Code::RestoreNotEmpty`], [`Code::BackupCorrupt`]; those of
-    /// files and of the store. What was written so far stays, and no handle opens it; the same restore may be begun again.
+    /// [`Code::BackupNotFound`], [`Code::BackupStoreNotFound`], [`Code::RestorePointNotFound`], [`Code::RestoreNotEmpty`],
+    /// [`Code::BackupPlaceTaken`]; [`Code::BackupCorrupt`], also if a damaged manifest may be what leads to the target; those
+    /// of files and of the store. What was written so far stays, and no handle opens it; the same restore may be begun again.
     pub fn restore(&self, request: &Restore, progress: &mut dyn FnMut(Progress)) -> Result<Restored> {
         let target = Target::of(request)?;
-        let chain = self.choose(request, target)?;
+        self.vault.check_exists()?;
         let env = &self.vault.env;
         let dir = env.files.absolute(Path::new(&request.dir))?;
+        place::check_restored(env, &dir, self.vault.store.directory())?;
+        let chain = self.choose(request, target)?;
         let base = &chain[0];
         let files = self.union(&chain)?;
         check_empty(env, &dir)?;
@@ -160,14 +118,18 @@ impl Backups {
             copy_keys(env, Path::new(keys), &dir.join("keys"))?;
         }
         let bound = match target {
-            Target::Backup => Bound::Lsn(base.backup.lsn),
+            Target::Backup => Bound::Lsn(chain.last().map_or(base.backup.lsn, |tip| tip.backup.lsn)),
             Target::Lsn(lsn) => Bound::Lsn(lsn),
             Target::Time(time) => Bound::Time(time),
         };
-        let end = cut(env, &dir.join("log"), bound, &first_entries)?;
+        let log = dir.join("log");
+        let end = cut(env, &log, bound, &first_entries)?;
+        let wrong = |reason: &str| Err(self.vault.corrupt(&Manifest::object(&base.backup.name), reason));
         if matches!(bound, Bound::Lsn(lsn) if lsn != end.lsn) || end.lsn < base.backup.lsn {
-            let reason = format!("the log that was restored ends at LSN {}", end.lsn);
-            return Err(self.vault.corrupt(&Manifest::object(&base.backup.name), &reason));
+            return wrong(&format!("the log that was restored ends at LSN {}", end.lsn));
+        }
+        if chain_at(env, &log, base.backup.lsn)?.is_none_or(|chain| chain.to_string() != base.backup.chain) {
+            return wrong("the log that was restored does not go on from its rows");
         }
         let format = Format::create(env, &dir)?;
         env.files.remove(&dir.join(RESTORING))?;
@@ -180,48 +142,6 @@ impl Backups {
             files: files.len() as u64,
             bytes,
         })
-    }
-
-    /// The backups that lead to the target: the one whose rows are taken, then those whose log goes on from there.
-    fn choose(&self, request: &Restore, target: Target) -> Result<Vec<Manifest>> {
-        if let (Some(name), Target::Backup) = (&request.backup, target) {
-            // One that is named needs no other, which may be damaged.
-            let named = Manifest::read(&self.vault, name)?
-                .filter(|m| request.database.as_ref().is_none_or(|id| *id == m.backup.database));
-            return named.map(|m| vec![m]).ok_or_else(|| not_found(self.place(), name));
-        }
-        let manifests = Manifest::all(&self.vault)?;
-        let is_wanted = |m: &&Manifest| {
-            request.database.as_ref().is_none_or(|id| *id == m.backup.database)
-                && request.backup.as_ref().is_none_or(|name| *name == m.backup.name)
-        };
-        let wanted: Vec<&Manifest> = manifests.iter().filter(is_wanted).collect();
-        if wanted.is_empty() {
-            let name = request.backup.as_ref().or(request.database.as_ref());
-            return Err(not_found(self.place(), name.map_or("(any)", |name| name)));
-        }
-        let ids: BTreeSet<&str> = wanted.iter().map(|m| &*m.backup.database).collect();
-        if ids.len() > 1 {
-            let ids: Vec<&str> = ids.into_iter().collect();
-            return Err(Error::new(Code::InvalidValue)
-                .with("field", "database")
-                .with("reason", format_args!("the store has backups of several: {}", ids.join(", "))));
-        }
-        if target == Target::Backup {
-            return Ok(wanted.last().map(|m| (*m).clone()).into_iter().collect());
-        }
-        // The oldest that reaches the target needs the least log. One that was taken of another course of the same
-        // database may come first: then the next one is tried.
-        for tip in wanted.iter().filter(|m| target.is_reached_by(&m.backup)) {
-            if let Some(chain) = lead_to(&manifests, tip, target) {
-                return Ok(chain);
-            }
-        }
-        let reached: Vec<String> = wanted.iter().map(|m| reach(&m.backup)).collect();
-        Err(Error::new(Code::RestorePointNotFound)
-            .with("store", self.place())
-            .with("target", target.words())
-            .with("reached", reached.join("; ")))
     }
 
     /// The files of the first backup, and the log and the blobs of the others.
@@ -237,24 +157,6 @@ impl Backups {
         }
         Ok(files)
     }
-}
-
-/// The backups from one whose rows are not later than the target to `tip`, each continuing the one before.
-fn lead_to(manifests: &[Manifest], tip: &Manifest, target: Target) -> Option<Vec<Manifest>> {
-    let mut chain = vec![tip.clone()];
-    while !target.may_start_from(&chain.last()?.backup) {
-        let before = chain.last()?.backup.continues.clone()?;
-        chain.push(manifests.iter().find(|m| m.backup.name == before)?.clone());
-    }
-    chain.reverse();
-    Some(chain)
-}
-
-/// What a backup can be restored to.
-fn reach(backup: &Backup) -> String {
-    let from =
-        backup.continues.as_ref().map(|name| format!("everything from {name} to ")).unwrap_or_default();
-    format!("{from}{}: LSN {}, {} to {}", backup.name, backup.lsn, backup.time, backup.taken)
 }
 
 /// Refuses a directory that holds anything but a restore that was not finished.

@@ -1,5 +1,7 @@
 //! Where backups are kept: named objects that are written as a whole.
 
+use std::path::Path;
+
 use agentdb_types::Result;
 
 /// A place that keeps named objects: a directory, a bucket. Names are parts of `[A-Za-z0-9._-]` joined by `/`.
@@ -9,6 +11,11 @@ use agentdb_types::Result;
 pub trait Store: Send + Sync {
     /// Where it is, for messages.
     fn place(&self) -> &str;
+
+    /// Its directory, if it is one.
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 
     /// Writes an object unless there is one of this name, atomically; returns whether it did. Durable when it returns.
     fn put_if_absent(&self, name: &str, bytes: &[u8]) -> Result<bool>;

@@ -23,7 +23,7 @@ pub(crate) struct Tree {
 
 /// The chunks that were read last.
 #[derive(Default)]
-struct Cache(Mutex<VecDeque<(ChunkName, Arc<Vec<u8>>)>>);
+pub(crate) struct Cache(Mutex<VecDeque<(ChunkName, Arc<Vec<u8>>)>>);
 
 impl Cache {
     fn chunk(&self, vault: &Vault, chunk: &Chunk) -> Result<Arc<Vec<u8>>> {
@@ -43,9 +43,10 @@ impl Cache {
 }
 
 impl Tree {
-    /// A world like that of the vault, but with these files and no others.
-    pub(crate) fn env(vault: &Arc<Vault>, files: Index) -> Env {
-        let tree = Tree { vault: vault.clone(), files, cache: Arc::default() };
+    /// A world like that of the vault, but with these files and no others. Backups that follow each other share chunks, and
+    /// so the cache.
+    pub(crate) fn env(vault: &Arc<Vault>, files: Index, cache: &Arc<Cache>) -> Env {
+        let tree = Tree { vault: vault.clone(), files, cache: cache.clone() };
         Env { files: Arc::new(tree), ..vault.env.clone() }
     }
 

@@ -65,7 +65,7 @@ struct Keys {
 pub(crate) struct Vault {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) env: Env,
-    id: String,
+    pub(crate) id: String,
     keys: Option<Keys>,
     /// What is to be written as `STORE` with the first backup.
     unwritten: Option<Head>,
@@ -108,7 +108,21 @@ impl Vault {
         if there.as_ref() == Some(head) {
             return Ok(());
         }
-        Err(super::busy(self.store.place(), "another process has just made the first backup there"))
+        Err(self.made_meanwhile())
+    }
+
+    /// Refuses a place where no backup was ever taken.
+    pub(crate) fn check_exists(&self) -> Result<()> {
+        let Some(head) = &self.unwritten else { return Ok(()) };
+        match self.store.get(HEAD)?.map(|bytes| Head::decode(&bytes)) {
+            None => Err(Error::new(Code::BackupStoreNotFound).with("store", self.store.place())),
+            Some(there) if there.as_ref() == Some(head) => Ok(()),
+            Some(_) => Err(self.made_meanwhile()),
+        }
+    }
+
+    fn made_meanwhile(&self) -> Error {
+        super::busy(self.store.place(), "another process has just made the first backup there")
     }
 
     /// The name of the chunk with these contents.
@@ -162,7 +176,7 @@ impl Vault {
         format!("{}\n{object}", self.id).into_bytes()
     }
 
-    fn seal(&self, object: &str, contents: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn seal(&self, object: &str, contents: &[u8]) -> Result<Vec<u8>> {
         let Some(keys) = &self.keys else {
             return Ok([&[OBJECT_VERSION, CLEAR], contents].concat());
         };
@@ -176,7 +190,7 @@ impl Vault {
         Ok([&[OBJECT_VERSION, SEALED][..], &nonce, &sealed].concat())
     }
 
-    fn open_object(&self, object: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    pub(super) fn open_object(&self, object: &str, bytes: &[u8]) -> Result<Vec<u8>> {
         match (bytes, &self.keys) {
             ([OBJECT_VERSION, CLEAR, contents @ ..], None) => Ok(contents.to_vec()),
             ([OBJECT_VERSION, SEALED, rest @ ..], Some(keys)) => {

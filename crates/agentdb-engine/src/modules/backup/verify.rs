@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
-use agentdb_log::verify as verify_log;
-use agentdb_types::{Code, Error, Result};
+use agentdb_log::{chain_at, verify as verify_log};
+use agentdb_types::{Code, Error, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::create::Progress;
 use super::index::Index;
-use super::manifest::Manifest;
-use super::tree::Tree;
-use super::vault::{ChunkName, chunk_object};
-use super::{Backups, MANIFESTS, not_found};
+use super::manifest::{Backup, Kind, Manifest};
+use super::survey::is_unreadable;
+use super::tree::{Cache, Tree};
+use super::vault::{ChunkName, Vault, chunk_object};
+use super::{Backups, not_found};
 use crate::mutation;
 use crate::operation::{About, Effect, Request, Scope};
 use crate::rows::{Base, BaseOptions};
@@ -60,7 +62,13 @@ impl Request for Verify {
         permission: "backup.read",
         resource: &["store"],
         sensitive: &[],
-        errors: &[Code::BackupKey, Code::BackupPlace, Code::BackupNotFound, Code::BackupStore],
+        errors: &[
+            Code::BackupKey,
+            Code::BackupPlace,
+            Code::BackupStoreNotFound,
+            Code::BackupNotFound,
+            Code::BackupStore,
+        ],
     };
 }
 
@@ -68,21 +76,28 @@ impl Backups {
     /// Verifies one backup, or all. Damage is no error but a problem in the report. `progress` hears how far it is.
     ///
     /// # Errors
-    /// [`Code::BackupNotFound`]; those of the store.
+    /// [`Code::BackupNotFound`] if there is none; [`Code::BackupStoreNotFound`]; those of the store.
     pub fn verify(&self, backup: Option<&str>, progress: &mut dyn FnMut(Progress)) -> Result<Verified> {
-        let mut job = Job { backups: self, report: Verified::default(), chunks: HashMap::new(), progress };
+        self.vault.check_exists()?;
+        let mut job = Job {
+            backups: self,
+            report: Verified::default(),
+            chunks: HashMap::new(),
+            cache: Arc::default(),
+            progress,
+        };
         let names = match backup {
             Some(name) => vec![name.to_owned()],
-            None => {
-                let objects = self.vault.store.list(MANIFESTS)?;
-                objects.iter().filter_map(|o| o.strip_prefix(MANIFESTS)).map(str::to_owned).collect()
-            }
+            None => Manifest::names(&self.vault)?.into_iter().rev().collect(),
         };
         for name in names {
             let found = job.backup(&name)?;
             if !found && backup.is_some() {
                 return Err(not_found(self.place(), &name));
             }
+        }
+        if job.report.backups.is_empty() && job.report.problems.is_empty() {
+            return Err(not_found(self.place(), "at all"));
         }
         Ok(job.report)
     }
@@ -93,6 +108,7 @@ struct Job<'a> {
     report: Verified,
     /// The chunks that were read, and whether they hold.
     chunks: HashMap<ChunkName, bool>,
+    cache: Arc<Cache>,
     progress: &'a mut dyn FnMut(Progress),
 }
 
@@ -107,7 +123,7 @@ impl Job<'_> {
         let manifest = match Manifest::read(&vault, name) {
             Ok(Some(manifest)) => manifest,
             Ok(None) => return Ok(false),
-            Err(err) if is_damage(&err) => {
+            Err(err) if is_unreadable(&err) => {
                 self.problem(name, err);
                 return Ok(true);
             }
@@ -116,7 +132,7 @@ impl Job<'_> {
         self.report.backups.push(name.to_owned());
         let files = match manifest.files(&vault) {
             Ok(files) => files,
-            Err(err) if is_damage(&err) => {
+            Err(err) if is_unreadable(&err) => {
                 self.problem(name, err);
                 return Ok(true);
             }
@@ -126,6 +142,16 @@ impl Job<'_> {
             self.contents(&manifest, files)?;
         }
         Ok(true)
+    }
+
+    /// The one that a backup continues, if it is there and whole.
+    fn before(&self, backup: &Backup) -> Result<Option<Backup>> {
+        let Some(before) = &backup.continues else { return Ok(None) };
+        match Manifest::read(&self.backups.vault, before) {
+            Ok(before) => Ok(before.map(|manifest| manifest.backup)),
+            Err(err) if is_unreadable(&err) => Ok(None),
+            Err(err) => Err(err),
+        }
     }
 
     /// Reads the chunks of a backup; whether all of them hold.
@@ -159,7 +185,7 @@ impl Job<'_> {
         });
         let holds = match read {
             Ok(()) => true,
-            Err(err) if is_damage(&err) => {
+            Err(err) if is_unreadable(&err) => {
                 let mut files = paths.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
                 if paths.len() > NAMED {
                     files.push_str(&format!(" and {} more", paths.len() - NAMED));
@@ -179,34 +205,59 @@ impl Job<'_> {
     fn contents(&mut self, manifest: &Manifest, files: Index) -> Result<()> {
         let backup = &manifest.backup;
         let blobs: Vec<String> = files.keys().filter(|path| path.starts_with("blobs/")).cloned().collect();
-        let env = Tree::env(&self.backups.vault, files);
+        let env = Tree::env(&self.backups.vault, files, &self.cache);
         let mut problems = Vec::new();
-        let log = verify_log(&env, Path::new("/log"), &mut |group| {
-            mutation::entries(&group.body, group.count, group.first_lsn).map(drop)
-        });
-        match log {
-            Ok(log) if log.head.lsn == backup.lsn && log.head.chain.to_string() == backup.chain => {}
-            // No frame at all: the log of a database into which nothing was written.
-            Ok(log) if log.groups == 0 && backup.lsn.0 == 0 => {}
-            Ok(log) => {
-                let reason = format!("the log ends at LSN {}, not with what the manifest says", log.head.lsn);
-                problems.push(self.backups.vault.corrupt(&Manifest::object(&backup.name), &reason));
-            }
-            Err(err) => problems.push(err),
+        let before = self.before(backup)?;
+        if let Err(err) = log(&env, &self.backups.vault, backup, before.as_ref()) {
+            problems.push(err);
         }
-        if let Err(err) = rows(&env, manifest, &mut problems) {
+        if backup.kind == Kind::Backup
+            && let Err(err) = rows(&env, manifest, &mut problems)
+        {
             problems.push(err);
         }
         for path in blobs {
             problems.extend(blob(&env, &path).err());
         }
         for err in problems {
-            if !is_damage(&err) {
+            if !is_unreadable(&err) {
                 return Err(err);
             }
             self.problem(&backup.name, err);
         }
         Ok(())
+    }
+}
+
+/// Checks every frame of the log, that it goes on from the end of the one before, and that it ends as the manifest says.
+fn log(env: &agentdb_env::Env, vault: &Vault, backup: &Backup, before: Option<&Backup>) -> Result<()> {
+    let mut chain = None;
+    let log = verify_log(env, Path::new("/log"), &mut |group| {
+        if before.is_some_and(|before| before.lsn == group.last_lsn()) {
+            chain = Some(group.chain);
+        }
+        mutation::entries(&group.body, group.count, group.first_lsn).map(drop)
+    })?;
+    let wrong = |reason: &str| Err(vault.corrupt(&Manifest::object(&backup.name), reason));
+    // No frame at all: the log of a database into which nothing was written.
+    if log.groups == 0 && backup.lsn == Lsn::ZERO {
+        return Ok(());
+    }
+    if log.head.lsn != backup.lsn
+        || log.head.chain.to_string() != backup.chain
+        || log.first_lsn != backup.log_from
+    {
+        let (from, to) = (log.first_lsn, log.head.lsn);
+        return wrong(&format!("the log is that from LSN {from} to {to}, not what the manifest says"));
+    }
+    let Some(before) = before else { return Ok(()) };
+    let chain = match chain {
+        None => chain_at(env, Path::new("/log"), before.lsn)?,
+        found => found,
+    };
+    match chain {
+        Some(chain) if chain.to_string() == before.chain => Ok(()),
+        _ => wrong(&format!("its log does not go on from the end of {}", before.name)),
     }
 }
 
@@ -262,9 +313,4 @@ fn blob(env: &agentdb_env::Env, path: &str) -> Result<()> {
         return Ok(());
     }
     Err(crate::modules::blob::corrupt(address, "its bytes do not hash to its address"))
-}
-
-/// Whether an error tells of damage, and not of a store that cannot be read.
-fn is_damage(err: &Error) -> bool {
-    err.kind() == agentdb_types::ErrorKind::Corruption
 }

@@ -33,6 +33,12 @@ pub struct Information {
     pub base_runs: u64,
     /// Bytes of the log’s segments.
     pub log_bytes: u64,
+    /// The place of backups that the log is held for: no segment goes that was not sent there (`backup.archive`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_held_for: Option<String>,
+    /// The LSN up to which this handle knows a held log to be there; zero before its first archive or backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_archived: Option<Lsn>,
     /// How many namespaces there are, `default` included and the system’s own left out.
     pub namespaces: u64,
     /// Groups committed since opening.
@@ -72,6 +78,7 @@ impl ReadRequest for Info {
     fn read(&self, snapshot: &Snapshot) -> Result<Information> {
         let core = &snapshot.core;
         let stats = core.stats()?;
+        let (log_held_for, log_archived) = stats.held_for.unzip();
         let [put, delete, add, splice] = stats.mutations;
         Ok(Information {
             id: core.format.id.clone(),
@@ -83,6 +90,8 @@ impl ReadRequest for Info {
             base_bytes: stats.base_bytes,
             base_runs: stats.base_runs,
             log_bytes: stats.log_bytes,
+            log_held_for,
+            log_archived,
             namespaces: modules::namespace::all(snapshot)?.len() as u64 - 1,
             groups: stats.groups,
             mutations: MutationCounts { put, delete, add, splice },

@@ -14,6 +14,10 @@ use crate::modules::testing::{DIR, TestDb, open};
 use crate::modules::{blob, state};
 use crate::{Engine, NamespaceId, Options, Task, WriteOptions};
 
+mod archive;
+mod damaged;
+mod leases;
+
 const STORE: &str = "/backups";
 
 fn backups(world: &World, key: Option<StoreKey>) -> Result<Backups> {
@@ -183,7 +187,7 @@ fn a_backup_that_is_cut_short_anywhere_is_not_there_and_the_next_one_goes_on() {
         db.world.crash(&mut Random::new(after));
         db.reopen().unwrap();
         cut_short += u64::from(taken.is_err());
-        let listed = backups(&db.world, None).unwrap().list().unwrap();
+        let listed = backups(&db.world, None).unwrap().list().unwrap().items;
         assert!(listed.len() <= 2 && listed.contains(&first));
         assert_eq!(verified(&db.world), []);
         let again = take(&db);
@@ -342,7 +346,7 @@ fn pruning_takes_what_no_backup_needs_and_waits_for_those_who_run() {
     assert_eq!(open_restored(&db.world, "/r").unwrap().lsn(), second.lsn);
     assert_eq!(handle.delete("none").unwrap_err().code(), Code::BackupNotFound);
     handle.delete(&second.name).unwrap();
-    assert_eq!(handle.list().unwrap(), []);
+    assert_eq!(handle.list().unwrap().items, []);
     // Nothing but the head is left.
     assert_eq!(objects(&db.world), [PathBuf::from(format!("{STORE}/STORE"))]);
 }
@@ -364,7 +368,7 @@ fn a_backup_whose_lease_was_taken_away_does_not_finish() {
     };
     assert_eq!(err.code(), Code::BackupsBusy);
     drop(job);
-    assert_eq!(handle.list().unwrap(), []);
+    assert_eq!(handle.list().unwrap().items, []);
 }
 
 #[test]
