@@ -243,7 +243,7 @@ impl Database {
         self.engine.verify(progress)
     }
 
-    /// Takes a backup while the database is used; what the store has already is not sent again. `full` sends everything,
+    /// Takes a backup while the database is used, as a [job](Database::jobs); what the store has already is not sent again. `full` sends everything,
     /// to mend a store whose chunks are damaged. `keys/` is not in a backup: it needs a copy of its own.
     ///
     /// # Errors
@@ -264,7 +264,7 @@ impl Database {
         full: bool,
         progress: &mut dyn FnMut(backup::Progress),
     ) -> Result<backup::Backup> {
-        self.engine.backup(backups.engine(), full, progress)
+        self.engine.backup_as_job(backups.engine(), full, progress)
     }
 
     /// Begins to merge the runs of rows into their deepest level: what was replaced or deleted takes no space then, and reads

@@ -3,8 +3,10 @@
 use std::io;
 
 use agentdb_engine::WriteOptions;
+use agentdb_engine::modules::job::Kind;
 use agentdb_engine::modules::transfer::{Existing, ExportJob, Exported, ImportJob, Imported, Progress};
 use agentdb_types::{Code, Error, Result};
+use serde_json::json;
 
 use crate::Namespace;
 
@@ -54,16 +56,21 @@ impl Exporting {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn write_to(self, out: &mut dyn io::Write, progress: &mut dyn FnMut(Progress)) -> Result<Exported> {
-        let mut job = self.begin()?;
         let failed = |err| {
             Error::new(Code::Io).with("operation", "write").with("path", "the export").with("reason", err)
         };
-        while let Some(piece) = job.next_piece()? {
-            out.write_all(&piece).map_err(failed)?;
-            progress(job.progress());
-        }
-        out.flush().map_err(failed)?;
-        job.exported().cloned().ok_or_else(|| Error::new(Code::Closed))
+        let (engine, namespace) = (self.namespace.engine().clone(), self.namespace.id());
+        let request = json!({"versions": self.versions});
+        engine.journaled(Kind::Export, Some(namespace), &request, |journal| {
+            let mut job = self.begin()?;
+            while let Some(piece) = job.next_piece()? {
+                out.write_all(&piece).map_err(failed)?;
+                progress(job.progress());
+                journal.go_on(job.progress().bytes, 0, &mut || Ok(()))?;
+            }
+            out.flush().map_err(failed)?;
+            job.exported().cloned().ok_or_else(|| Error::new(Code::Closed))
+        })
     }
 
     /// Begins: the lines come from the job, piece by piece, all of one snapshot.
@@ -158,14 +165,19 @@ impl<'a> Importing<'a> {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn wait(self, progress: &mut dyn FnMut(Progress)) -> Result<Imported> {
-        let mut job = self.begin()?;
-        loop {
-            let imported = job.step()?;
-            progress(job.progress());
-            if let Some(imported) = imported {
-                return Ok(imported);
+        let (engine, namespace) = (self.namespace.engine().clone(), self.namespace.id());
+        let request = json!({"existing": self.existing});
+        engine.journaled(Kind::Import, Some(namespace), &request, |journal| {
+            let mut job = self.begin()?;
+            loop {
+                let imported = job.step()?;
+                progress(job.progress());
+                if let Some(imported) = imported {
+                    return Ok(imported);
+                }
+                journal.go_on(job.progress().bytes, 0, &mut || Ok(()))?;
             }
-        }
+        })
     }
 
     /// Begins: the job imports step by step.

@@ -3,8 +3,9 @@
 use std::io::{BufWriter, ErrorKind, IsTerminal, Read, Write};
 use std::path::Path;
 
-use agentdb::modules::transfer::{Export, Import, Progress};
-use agentdb::{Code, Error, Result, Value, decode};
+use agentdb::modules::job::{Journal, Kind};
+use agentdb::modules::transfer::{Export, Exported, Import, Progress};
+use agentdb::{Code, Engine, Error, Result, Value, decode};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::blob::FileReader;
@@ -15,23 +16,34 @@ use crate::{arguments, output};
 pub(super) fn export(context: &Context, request: Value, path: &str) -> Result<()> {
     let export: Export = decode(request)?;
     let db = context.open(false)?;
-    let mut job = db.engine().begin_export(&export)?;
-    let (mut bar, mut out) = (None, Output::open(path)?);
-    if !out.is_terminal() {
-        bar = Some(progress_bar("exporting", None));
+    let (engine, namespace) = (db.engine(), db.namespace(&export.name)?.id());
+    let out = Output::open(path)?;
+    let exported =
+        engine.journaled(Kind::Export, Some(namespace), &export, |journal| write(engine, &export, out, journal))?;
+    match exported {
+        Some(exported) => output::answer(&serde_json::to_value(exported).unwrap_or_default(), context.json),
+        None => Ok(()),
     }
+}
+
+/// Writes the lines; the answer, if standard output is free for it.
+fn write(
+    engine: &Engine,
+    export: &Export,
+    mut out: Output,
+    journal: &mut Journal,
+) -> Result<Option<Exported>> {
+    let mut job = engine.begin_export(export)?;
+    let bar = (!out.is_terminal()).then(|| progress_bar("exporting", None));
     while let Some(piece) = job.next_piece()? {
         if !out.write(&piece)? {
-            return Ok(());
+            return Ok(None);
         }
         bar.iter().for_each(|bar| show(bar, job.progress()));
+        journal.go_on(job.progress().bytes, 0, &mut || Ok(()))?;
     }
     bar.iter().for_each(ProgressBar::finish_and_clear);
-    if out.finish()? {
-        let exported = serde_json::to_value(job.exported()).unwrap_or_default();
-        output::answer(&exported, context.json)?;
-    }
-    Ok(())
+    Ok(if out.finish()? { job.exported().cloned() } else { None })
 }
 
 /// Reads the lines of a file, or of standard input.
@@ -48,15 +60,19 @@ pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()
         }
     };
     let db = context.open(true)?;
-    let mut job = db.engine().begin_import(&import, source, context.options.clone())?;
-    let bar = progress_bar("importing", total);
-    let imported = loop {
-        let imported = job.step()?;
-        show(&bar, job.progress());
-        if let Some(imported) = imported {
-            break imported;
+    let engine = db.engine();
+    let mut job = engine.begin_import(&import, source, context.options.clone())?;
+    let (bar, namespace) = (progress_bar("importing", total), db.namespace(&import.name)?.id());
+    let imported = engine.journaled(Kind::Import, Some(namespace), &import, |journal| {
+        loop {
+            let imported = job.step()?;
+            show(&bar, job.progress());
+            if let Some(imported) = imported {
+                return Ok(imported);
+            }
+            journal.go_on(job.progress().bytes, total.unwrap_or(0), &mut || Ok(()))?;
         }
-    };
+    })?;
     bar.finish_and_clear();
     output::answer(&serde_json::to_value(imported).unwrap_or_default(), context.json)
 }

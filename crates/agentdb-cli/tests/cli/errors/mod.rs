@@ -2,6 +2,7 @@
 
 mod backups;
 mod damage;
+mod jobs;
 mod machine;
 mod mounts;
 mod newer;
@@ -107,6 +108,10 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::ToolCallMismatch => tool_calls::mismatch(),
         Code::ToolCallFenced => tool_calls::fenced(),
         Code::ToolCallFinished => tool_calls::finished(),
+        Code::JobNotFound => jobs::not_found(),
+        Code::JobEnded => jobs::ended(),
+        Code::JobCancelled => jobs::cancelled(),
+        Code::JobFailed => jobs::failed(),
         Code::ItemIndexMismatch => requests::item_index_mismatch(),
         Code::QueueFull => machine::queue_full(),
         Code::RowsBehind => machine::rows_behind(),

@@ -17,6 +17,7 @@ use super::vault::parse_chunk_object;
 use super::{Backups, CHUNKS};
 use crate::digest::SetHash;
 use crate::modules::blob;
+use crate::modules::job;
 use crate::operation::{About, Effect, Request, Scope};
 use crate::rows::BaseSnapshot;
 use crate::{Engine, NamespaceId, Task};
@@ -103,15 +104,34 @@ impl Engine {
         full: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Backup> {
-        let mut job = self.begin_backup(backups, full)?;
-        loop {
-            if let Some(backup) = job.step()? {
-                drop(job);
-                self.core.trim_what_was_held();
-                return Ok(backup);
-            }
+        let backup = self.begin_backup(backups, full)?.finish(&mut |job| {
             progress(job.progress());
-        }
+            Ok(())
+        })?;
+        self.core.trim_what_was_held();
+        Ok(backup)
+    }
+
+    /// The same as a job of the database: listed, paused and cancelled. That is two batches of the log.
+    ///
+    /// # Errors
+    /// Those of [`Engine::backup`]; [`Code::JobCancelled`].
+    pub fn backup_as_job(
+        &self,
+        backups: &Backups,
+        full: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Backup> {
+        let request = Create { store: backups.place().to_owned(), key_file: None, full };
+        self.journaled(job::Kind::Backup, None, &request, |journal| {
+            let backup = self.begin_backup(backups, full)?.finish(&mut |job| {
+                let now = job.progress();
+                progress(now);
+                journal.go_on(now.done, now.total, &mut || job.upload.keep())
+            })?;
+            self.core.trim_what_was_held();
+            Ok(backup)
+        })
     }
 }
 
@@ -119,6 +139,16 @@ impl BackupJob {
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.upload.progress
+    }
+
+    /// Does all of it; `between` is called between two pieces.
+    fn finish(&mut self, between: &mut dyn FnMut(&mut Self) -> Result<()>) -> Result<Backup> {
+        loop {
+            if let Some(backup) = self.step()? {
+                return Ok(backup);
+            }
+            between(self)?;
+        }
     }
 
     /// Does a piece of the backup; returns it when it is done. It must not be stepped after that, or after an error.

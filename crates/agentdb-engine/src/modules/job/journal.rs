@@ -1,29 +1,38 @@
 //! A caller's job, from the side of whoever does it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::begin::{Begun, End, Outcome, Report};
 use super::row::Status;
 use super::{Begin, Failure, Kind, find};
+use crate::Engine;
 use crate::engine::Core;
 use crate::key::NamespaceId;
+use crate::modules::namespace;
+use crate::operation::encode_json;
+use crate::signal::Signal;
 
 /// How often it is written down how far a job is.
 pub(super) const REPORT_EVERY_US: i64 = 1_000_000;
 
+/// How soon a job that rests asks again.
+const REST: Duration = Duration::from_millis(100);
+
 /// What is wanted of whoever does a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Control {
+pub(super) enum Control {
     GoOn,
     /// To rest, and to ask again.
     Rest,
 }
 
 /// The row of a job that a caller does. Dropping it leaves the job interrupted.
-pub(crate) struct Journal {
+pub struct Journal {
     core: Arc<Core>,
     job: u64,
     epoch: Lsn,
@@ -31,8 +40,34 @@ pub(crate) struct Journal {
     ended: bool,
 }
 
+impl Engine {
+    /// Does a caller's job: its row tells how far it is, and what came of it.
+    ///
+    /// # Errors
+    /// Those of the work and of a write; [`Code::JobCancelled`].
+    pub fn journaled<T: Serialize>(
+        &self,
+        kind: Kind,
+        namespace: Option<NamespaceId>,
+        request: &impl Serialize,
+        work: impl FnOnce(&mut Journal) -> Result<T>,
+    ) -> Result<T> {
+        let system = self.snapshot(NamespaceId::SYSTEM)?;
+        let named = namespace.map(|number| namespace::entry(&system, number)).transpose()?;
+        let name = named.as_ref().map(|entry| entry.name.as_str());
+        let mut journal = Journal::begin(&self.core, kind, name, encode_json(request)?)?;
+        let done = work(&mut journal);
+        match &done {
+            Ok(result) => journal.end(Ok(encode_json(result)?))?,
+            // It is what stopped the work that is told, whether or not it can be written down.
+            Err(err) => drop(journal.end(Err(err))),
+        }
+        done
+    }
+}
+
 impl Journal {
-    pub(crate) fn begin(
+    pub(super) fn begin(
         core: &Arc<Core>,
         kind: Kind,
         namespace: Option<&str>,
@@ -47,7 +82,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Code::JobCancelled`].
-    pub(crate) fn report(&mut self, done: u64, total: u64) -> Result<Control> {
+    pub(super) fn report(&mut self, done: u64, total: u64) -> Result<Control> {
         let now = self.core.clock.read();
         if now.micros() - self.reported.micros() >= REPORT_EVERY_US {
             self.reported = now;
@@ -62,8 +97,25 @@ impl Journal {
         }
     }
 
+    /// Tells how far the job is, in bytes, and waits as long as it is to rest; `keep` is called now and then meanwhile.
+    ///
+    /// # Errors
+    /// [`Code::JobCancelled`]; those of `keep` and of a write.
+    pub fn go_on(
+        &mut self,
+        done: u64,
+        total: u64,
+        keep: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        while self.report(done, total)? == Control::Rest {
+            keep()?;
+            Signal::default().wait(REST);
+        }
+        Ok(())
+    }
+
     /// Ends the job: with its result, or with what stopped it.
-    pub(crate) fn end(mut self, outcome: std::result::Result<Value, &Error>) -> Result<()> {
+    pub(super) fn end(mut self, outcome: std::result::Result<Value, &Error>) -> Result<()> {
         self.ended = true;
         let outcome = match outcome {
             Ok(result) => Outcome::Done(result),

@@ -23,14 +23,13 @@ mod tests;
 pub use cancel::Cancel;
 pub use compact::{Compact, Compacted};
 pub use get::Get;
+pub use journal::Journal;
 pub use list::{List, Listed};
 pub use pause::Pause;
 pub use resume::Resume;
 pub use row::{Entry, Failure, Kind, State};
 
 pub(crate) use begin::Begin;
-#[allow(unused_imports)]
-pub(crate) use journal::{Control, Journal};
 pub(crate) use row::Stored;
 pub(crate) use runner::{Jobs, step};
 

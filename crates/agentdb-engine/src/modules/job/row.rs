@@ -13,17 +13,21 @@ pub enum Kind {
     Compact,
     /// `backup.create`.
     Backup,
+    /// `namespace.export`.
+    Export,
+    /// `namespace.import`.
+    Import,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 2] = [Kind::Compact, Kind::Backup];
+    pub const ALL: [Kind; 4] = [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import];
 
     /// Whether the engine does it, and goes on with it after a restart.
     pub fn is_engines(self) -> bool {
         match self {
             Kind::Compact => true,
-            Kind::Backup => false,
+            Kind::Backup | Kind::Export | Kind::Import => false,
         }
     }
 }
@@ -178,7 +182,7 @@ pub struct Entry {
     pub state: State,
     /// How much is done, in units of the kind: bytes. It may be some seconds old.
     pub done: u64,
-    /// How much there is to do; 0 while that is not known.
+    /// How much there is to do; 0 if that is not known.
     pub total: u64,
     /// What came of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,8 @@
 use agentdb_types::{Code, Error, Result, limits};
 use serde_json::{Value, json};
 
-use super::{Cancel, Compact, Compacted, Control, Entry, Get, Journal, Kind, List, Pause, Resume, State};
+use super::journal::Control;
+use super::{Cancel, Compact, Compacted, Entry, Get, Journal, Kind, List, Pause, Resume, State};
 use crate::modules::retention;
 use crate::modules::state::{Delete, Put};
 use crate::modules::testing::TestDb;
