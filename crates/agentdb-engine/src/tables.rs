@@ -93,12 +93,12 @@ tables! {
     Retention = 73 "retention",
     /// Which time belongs to which LSN, in the system namespace: (LSN of the chunk's first moment).
     Moment = 74 "moment",
-    /// Jobs, in the system namespace: (LSN at which it was begun).
-    Job = 80 "job",
     /// How long things themselves are kept: (noun).
     Policy = 76 "policy",
     /// How far an unfinished import has come: (hash of its first line).
     Import = 79 "import",
+    /// Jobs, in the system namespace: (LSN at which it was begun).
+    Job = 80 "job",
 }
 
 #[cfg(test)]
