@@ -670,7 +670,10 @@ impl Core {
 
     /// Trims the log after something that kept it. A failure poisons the handle, and takes nothing back of what was done.
     pub(crate) fn trim_what_was_held(&self) {
-        let _ = self.guard(|| self.check_lock().and_then(|()| self.trim(self.rows.persisted().lsn, self.options.log_retention_bytes)));
+        let _ = self.guard(|| {
+            self.check_lock()
+                .and_then(|()| self.trim(self.rows.persisted().lsn, self.options.log_retention_bytes))
+        });
     }
 
     /// Whether a backup is being taken: it reads old segments, and files of blobs that may be deleted meanwhile.

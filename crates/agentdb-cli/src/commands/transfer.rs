@@ -18,8 +18,8 @@ pub(super) fn export(context: &Context, request: Value, path: &str) -> Result<()
     let db = context.open(false)?;
     let (engine, namespace) = (db.engine(), db.namespace(&export.name)?.id());
     let out = Output::open(path)?;
-    let exported =
-        engine.journaled(Kind::Export, Some(namespace), &export, |journal| write(engine, &export, out, journal))?;
+    let exported = engine
+        .journaled(Kind::Export, Some(namespace), &export, |journal| write(engine, &export, out, journal))?;
     match exported {
         Some(exported) => output::answer(&serde_json::to_value(exported).unwrap_or_default(), context.json),
         None => Ok(()),

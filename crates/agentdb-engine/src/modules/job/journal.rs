@@ -101,12 +101,7 @@ impl Journal {
     ///
     /// # Errors
     /// [`Code::JobCancelled`]; those of `keep` and of a write.
-    pub fn go_on(
-        &mut self,
-        done: u64,
-        total: u64,
-        keep: &mut dyn FnMut() -> Result<()>,
-    ) -> Result<()> {
+    pub fn go_on(&mut self, done: u64, total: u64, keep: &mut dyn FnMut() -> Result<()>) -> Result<()> {
         while self.report(done, total)? == Control::Rest {
             keep()?;
             Signal::default().wait(REST);

@@ -77,7 +77,9 @@ impl Work {
     fn begin(core: &Arc<Core>, stored: &Stored) -> Result<Work> {
         match stored.kind {
             Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
-            Kind::Backup | Kind::Export | Kind::Import => Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's")),
+            Kind::Backup | Kind::Export | Kind::Import => {
+                Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's"))
+            }
         }
     }
 

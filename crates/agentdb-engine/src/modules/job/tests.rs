@@ -11,7 +11,7 @@ use crate::modules::testing::TestDb;
 use crate::{NamespaceId, Table, Task};
 
 fn state_of(db: &TestDb, job: u64) -> State {
-    db.read(Get { job: job }).unwrap().state
+    db.read(Get { job }).unwrap().state
 }
 
 /// Drives the engine's own work until a job has ended.
@@ -20,12 +20,12 @@ fn finish(db: &TestDb, job: u64) -> Entry {
         for task in [Task::Work, Task::Sequence, Task::Sync, Task::Drain, Task::Merge] {
             db.engine().step(task).unwrap();
         }
-        let entry = db.read(Get { job: job }).unwrap();
+        let entry = db.read(Get { job }).unwrap();
         if entry.ended.is_some() {
             return entry;
         }
     }
-    panic!("{job} does not end: {:?}", db.read(Get { job: job }));
+    panic!("{job} does not end: {:?}", db.read(Get { job }));
 }
 
 fn fill(db: &TestDb, round: u64) {
@@ -98,11 +98,9 @@ fn the_engines_jobs_rest_go_on_and_outlive_a_handle() {
     db.engine().step(Task::Work).unwrap();
     db.reopen().unwrap();
     assert_eq!(finish(&db, job).state, State::Done);
-    for refused in [
-        db.write(Pause { job }).err(),
-        db.write(Resume { job }).err(),
-        db.write(Cancel { job }).err(),
-    ] {
+    for refused in
+        [db.write(Pause { job }).err(), db.write(Resume { job }).err(), db.write(Cancel { job }).err()]
+    {
         assert_eq!(refused.unwrap().code(), Code::JobEnded);
     }
 }

@@ -46,11 +46,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::JobNotFound`]; [`Code::JobFailed`], [`Code::JobCancelled`]; [`Code::Closed`], [`Code::Poisoned`].
-    pub fn wait_for_job<T: DeserializeOwned>(
-        &self,
-        job: u64,
-        progress: &mut dyn FnMut(&Entry),
-    ) -> Result<T> {
+    pub fn wait_for_job<T: DeserializeOwned>(&self, job: u64, progress: &mut dyn FnMut(&Entry)) -> Result<T> {
         let signal = Arc::new(Signal::default());
         let (watchers, waker) = (&self.core.watchers, Waker::from(signal.clone()));
         let id = watchers.id();

@@ -163,7 +163,8 @@ fn what_is_emptied_and_filled_in_one_batch_is_told_in_that_order() {
 fn a_message_that_takes_the_place_of_another_is_told_by_its_own_id() {
     let db = TestDb::new(11);
     let append = |message: &str, owner: &str| {
-        let request = json!({"session": "s", "message": message, "owner": owner, "role": "user", "content": 1});
+        let request =
+            json!({"session": "s", "message": message, "owner": owner, "role": "user", "content": 1});
         write(&db, "message.append", request)
     };
     let first = append("first", "ann");

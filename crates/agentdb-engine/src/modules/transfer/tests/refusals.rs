@@ -133,7 +133,11 @@ fn every_bad_line_is_refused_with_its_number_and_leaves_nothing_of_its_batch() {
             Code::IdEmpty,
             "field",
         ),
-        (vec![json!({"noun": "retention", "of": "item", "history_us": 1})], Code::RetentionNotApplicable, "field"),
+        (
+            vec![json!({"noun": "retention", "of": "item", "history_us": 1})],
+            Code::RetentionNotApplicable,
+            "field",
+        ),
         (
             vec![json!({"noun": "blob_bytes", "blob": "0".repeat(64), "offset": 0, "data": ""})],
             Code::ImportLine,
