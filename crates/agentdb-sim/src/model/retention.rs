@@ -33,6 +33,11 @@ impl Policy {
 }
 
 impl Namespace {
+    /// Whether a thread is there, as a feed tells it; of other things this says no: nothing makes them older.
+    pub(crate) fn holds(&self, thing: &str) -> bool {
+        self.threads.keys().any(|id| json!({"noun": "thread", "thread": id}).to_string() == thing)
+    }
+
     /// Everything that may go, as a feed tells it.
     pub(crate) fn outdated(&self, now: i64, past: &Past) -> BTreeSet<String> {
         let mut going = Vec::new();
