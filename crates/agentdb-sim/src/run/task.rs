@@ -6,8 +6,8 @@ use agentdb_types::Code;
 
 use super::Sim;
 use crate::check::{self, Check};
-use crate::model::{Namespace, changes};
 use crate::model::history::latest_at;
+use crate::model::{Namespace, changes};
 
 /// More than lies between two rounds of retention.
 const APART_US: u64 = 4_000_000;
@@ -154,9 +154,10 @@ impl Sim {
     }
 
     /// Whether something that is too old was not, before what used it last was deleted: a round does not come sooner for that.
-    fn was_younger(&self, number: u64, namespace: &Namespace, thing: &String, due: i64) -> bool {
+    fn was_younger(&self, number: u64, namespace: &Namespace, thing: &str, due: i64) -> bool {
         self.history.values().filter_map(|(model, _)| model.namespaces.get(&number)).any(|earlier| {
-            let earlier = Namespace { policies: namespace.policies.clone(), ..earlier.clone() };
+            let mut earlier = earlier.clone();
+            earlier.policies = namespace.policies.clone();
             earlier.holds(thing) && !earlier.outdated(due, &self.history).contains(thing)
         })
     }
