@@ -41,6 +41,8 @@ struct Importing {
     /// The database and the job; none behind a failure or a crash.
     open: Option<(Engine, ImportJob<'static>)>,
     begun: bool,
+    /// Whether the outcome of a batch is unknown: it may have been the last one.
+    unsure: bool,
 }
 
 impl Sim {
@@ -100,7 +102,7 @@ impl Sim {
                     self.transfers.targets += 1;
                     let dir = format!("/imported/{}", self.transfers.targets);
                     let lines = exporting.lines;
-                    self.transfers.importing = Some(Importing { lines, dir, open: None, begun: false });
+                    self.transfers.importing = Some(Importing { lines, dir, open: None, begun: false, unsure: false });
                 }
                 Ok(())
             }
@@ -125,8 +127,14 @@ impl Sim {
                 importing.open = None;
                 self.transfers.importing = Some(importing);
             }
+            // It had ended: nothing remembers it, and all of it is there.
+            Err(err) if err.code() == Code::ImportExists && importing.unsure => {
+                self.report.count("imports that had ended", 1);
+                return self.compare_imported(&importing);
+            }
             Err(err) => {
                 importing.open = None;
+                importing.unsure = true;
                 self.transfers.importing = Some(importing);
                 return self.excuse("an import", &err);
             }
