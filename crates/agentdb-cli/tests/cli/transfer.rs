@@ -124,8 +124,8 @@ fn an_import_that_is_killed_goes_on_without_gap_or_repeat() {
     let file = dir.path().join("lines.jsonl");
     let file = file.to_str().unwrap();
     json(dir.path(), &["namespace", "export", "default", file]);
-    let (mut killed, mut after) = (0, Duration::from_millis(40));
-    let imported = loop {
+    // Long before its end: nothing remembers an import that has ended.
+    for after in [40, 80, 120, 160].map(Duration::from_millis) {
         let mut child = agentdb(other.path())
             .args(["--json", "namespace", "import", "copy", file])
             .stdout(Stdio::piped())
@@ -135,17 +135,10 @@ fn an_import_that_is_killed_goes_on_without_gap_or_repeat() {
         std::thread::sleep(after);
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        if output.status.success() {
-            break serde_json::from_slice::<Value>(&output.stdout).unwrap();
-        }
         assert!(output.status.code().is_none(), "{}", String::from_utf8_lossy(&output.stderr));
-        killed += 1;
-        after += Duration::from_millis(15);
-    };
-    assert!(
-        killed > 2 && imported["resumed_behind"].as_u64().is_some_and(|line| line > 1),
-        "{killed}: {imported}"
-    );
+    }
+    let imported = json(other.path(), &["namespace", "import", "copy", file]);
+    assert!(imported["resumed_behind"].as_u64().is_some_and(|line| line > 1), "{imported}");
     assert_eq!(imported["counts"]["message"]["put"], 30_000);
     let (lines, copied) = (std::fs::read(file).unwrap(), export(other.path(), "copy"));
     assert!(nouns(&copied) == nouns(&lines), "the same lines");

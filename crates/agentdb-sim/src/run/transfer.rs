@@ -102,7 +102,8 @@ impl Sim {
                     self.transfers.targets += 1;
                     let dir = format!("/imported/{}", self.transfers.targets);
                     let lines = exporting.lines;
-                    self.transfers.importing = Some(Importing { lines, dir, open: None, begun: false, unsure: false });
+                    self.transfers.importing =
+                        Some(Importing { lines, dir, open: None, begun: false, unsure: false });
                 }
                 Ok(())
             }

@@ -127,10 +127,10 @@ pub(super) fn restore_point_not_found() -> Vec<Value> {
         told(
             dir.path(),
             &["restore", &place, &new, flag, target],
-            &[("target", target), ("reached", "LSN 2")],
+            &[("target", target), ("reached", "LSN 3")],
         )
     };
-    vec![restore("--lsn", "1"), restore("--lsn", "3"), restore("--time", "2001-01-31T12:00:00.000000Z")]
+    vec![restore("--lsn", "1"), restore("--lsn", "4"), restore("--time", "2001-01-31T12:00:00.000000Z")]
 }
 
 pub(super) fn backups_busy() -> Vec<Value> {
