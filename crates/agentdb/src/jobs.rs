@@ -62,7 +62,7 @@ impl Jobs {
     /// # use agentdb::modules::job::Compact;
     /// # let compaction = db.compact(&Compact::default())?;
     /// match db.jobs().pause(compaction.id()).wait() {
-    ///     Ok(entry) => assert_eq!(entry.state, State::Paused),
+    ///     Ok(paused) => assert_eq!(paused.response.state, State::Paused),
     ///     Err(err) => assert_eq!(err.code(), agentdb::Code::JobEnded), // it was done before
     /// }
     /// # Ok::<(), agentdb::Error>(())

@@ -93,9 +93,9 @@ impl Backups {
     /// # let backups = Backups::open(dir.path().join("backups").to_str().unwrap(), None)?;
     /// # let new = dir.path().join("new").to_str().unwrap().to_owned();
     /// db.namespace("default")?.state("agent-7").put("plan", json!(1)).wait()?;
-    /// db.backup(&backups, false, &mut |_progress| {})?;
+    /// let taken = db.backup(&backups, false, &mut |_progress| {})?;
     /// let restore = Restore { dir: new.clone(), ..Restore::default() };
-    /// assert_eq!(backups.restore(&restore, &mut |_progress| {})?.lsn, db.lsn());
+    /// assert_eq!(backups.restore(&restore, &mut |_progress| {})?.lsn, taken.lsn);
     /// let restored = Database::open(new)?;
     /// assert_eq!(restored.namespace("default")?.state("agent-7").get("plan")?.unwrap().value, 1);
     /// # Ok::<(), agentdb::Error>(())
