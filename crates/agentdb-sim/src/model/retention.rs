@@ -35,7 +35,8 @@ impl Policy {
 impl Namespace {
     /// Whether a thread is there, as a feed tells it; of other things this says no: nothing makes them older.
     pub(crate) fn holds(&self, thing: &str) -> bool {
-        self.threads.keys().any(|id| json!({"noun": "thread", "thread": id}).to_string() == thing)
+        let mut threads = self.threads.keys().map(|id| json!({"noun": "thread", "thread": id}).to_string());
+        threads.any(|told| told == thing)
     }
 
     /// Everything that may go, as a feed tells it.
