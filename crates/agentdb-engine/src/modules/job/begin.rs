@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::row::{Lease, Status, later};
-use super::{Failure, Kind, Stored, find, store};
+use super::{Failure, Kind, Stored, find, schedule, store};
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -52,6 +52,7 @@ impl WriteRequest for Begin {
             updated: tx.now(),
             ended: None,
         };
+        schedule(tx, job, &stored)?;
         store(tx, job, stored)?;
         Ok(Begun { job: tx.lsn() })
     }
@@ -153,7 +154,8 @@ impl WriteRequest for End {
             };
             (stored.status, stored.ended) = (status, ended);
         }
-        store(tx, self.job, stored)
+        schedule(tx, self.job, &stored)?;
+        store(tx, self.job, stored).map(drop)
     }
 }
 

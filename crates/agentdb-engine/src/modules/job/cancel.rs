@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::Status;
-use super::{Entry, require, require_unended, store};
+use super::{Entry, require, require_unended, schedule, store};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -22,7 +22,7 @@ impl Request for Cancel {
     type Response = Entry;
     const ABOUT: About = About {
         name: "job.cancel",
-        doc: "Gives a job up: whoever does it stops before the next step, and what it made that nobody sees is removed. A job that was cancelled already stays so.",
+        doc: "Gives a job up: whoever does it stops before the next step, and an import keeps what it has brought by then. A job that was cancelled already stays so.",
         effect: Effect::Write,
         scope: Scope::Database,
         permission: "job.manage",
@@ -39,9 +39,8 @@ impl WriteRequest for Cancel {
             stored = require_unended(tx, self.job)?;
             stored.status = Status::Cancelled;
             stored.ended = Some(tx.now());
+            schedule(tx, self.job, &stored)?;
         }
-        store(tx, self.job, stored.clone())?;
-        stored.updated = tx.now();
-        Ok(Entry::new(self.job, stored, tx.now()))
+        store(tx, self.job, stored)
     }
 }

@@ -2,7 +2,7 @@
 //! who does it: a lease with an epoch, the LSN at which it was taken, so that whoever was taken for dead finds out before the
 //! next step.
 //!
-//! *The engine's own* jobs (compaction, forks of namespaces) are done by whoever has the database open, one after another, and go
+//! *The engine's own* jobs (compaction) are done by whoever has the database open, one after another, and go
 //! on after a restart. *A caller's* jobs (backups, exports, imports) need something that only the caller has, a store or a file:
 //! the row makes them seen, paused and cancelled, and whoever did them starts them again after a crash.
 
@@ -56,7 +56,7 @@ pub(crate) fn key(job: u64) -> Key {
     Key::new(NamespaceId::SYSTEM, Table::Job).u64(job)
 }
 
-/// The job of this id, if it is there and still kept.
+/// The job of this number, if it is there and still kept.
 pub(crate) fn find(rows: &dyn Read, job: u64) -> Result<Option<Stored>> {
     let row = rows.get(&key(job))?;
     let stored: Option<Stored> = row.map(|row| row_json::decode(&row)).transpose()?;
@@ -67,7 +67,7 @@ fn require(rows: &dyn Read, job: u64) -> Result<Stored> {
     find(rows, job)?.ok_or_else(|| Error::new(Code::JobNotFound).with("job", job))
 }
 
-/// The job of this id, which must not have ended.
+/// The job of this number, which must not have ended.
 fn require_unended(rows: &dyn Read, job: u64) -> Result<Stored> {
     let stored = require(rows, job)?;
     if stored.ended.is_none() {
@@ -76,13 +76,16 @@ fn require_unended(rows: &dyn Read, job: u64) -> Result<Stored> {
     Err(Error::new(Code::JobEnded).with("job", job).with("state", stored.state(rows.now()).name()))
 }
 
-fn store(tx: &mut Tx<'_>, job: u64, mut stored: Stored) -> Result<()> {
+/// Writes a job; the answer is how it stands then.
+fn store(tx: &mut Tx<'_>, job: u64, mut stored: Stored) -> Result<Entry> {
     stored.updated = tx.now();
-    let key = key(job);
-    if let Some(at) = stored.expires() {
-        sweep::schedule(tx, at, &key)?;
-    }
-    tx.put_bookkeeping(key, row_json::encode(&stored)?)
+    tx.put_bookkeeping(key(job), row_json::encode(&stored)?)?;
+    Ok(Entry::new(job, stored, tx.now()))
+}
+
+/// Notes when a job goes.
+fn schedule(tx: &mut Tx<'_>, job: u64, stored: &Stored) -> Result<()> {
+    stored.expires().map_or(Ok(()), |at| sweep::schedule(tx, at, &key(job)))
 }
 
 /// Deletes the job of `key` if the time for which it is kept has passed.
@@ -90,6 +93,8 @@ pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let stored: Option<Stored> = tx.get(key)?.map(|row| row_json::decode(&row)).transpose()?;
     match stored {
         Some(stored) if stored.has_expired(tx.now()) => tx.delete_bookkeeping(key.clone()),
-        _ => Ok(()),
+        // Whoever does it has told of it since.
+        Some(stored) => schedule(tx, key.components().u64()?, &stored),
+        None => Ok(()),
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::row::Status;
 use super::{Entry, require_unended, store};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
-use crate::read::Read;
 use crate::tx::Tx;
 
 /// Lets a job go on.
@@ -36,8 +35,6 @@ impl WriteRequest for Resume {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Entry> {
         let mut stored = require_unended(tx, self.job)?;
         stored.status = Status::Active;
-        store(tx, self.job, stored.clone())?;
-        stored.updated = tx.now();
-        Ok(Entry::new(self.job, stored, tx.now()))
+        store(tx, self.job, stored)
     }
 }

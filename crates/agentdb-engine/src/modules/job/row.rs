@@ -150,9 +150,10 @@ impl Stored {
         self.lease.is_some_and(|lease| lease.epoch == epoch)
     }
 
-    /// Until when one that has ended is kept.
+    /// Until when it is kept: one that has ended, and one of a caller's of whom nothing is heard any more.
     pub(crate) fn expires(&self) -> Option<Timestamp> {
-        self.ended.map(|ended| later(ended, limits::JOB_KEPT_US))
+        let silent_since = (!self.kind.is_engines()).then_some(self.updated);
+        self.ended.or(silent_since).map(|since| later(since, limits::JOB_KEPT_US))
     }
 
     pub(crate) fn has_expired(&self, now: Timestamp) -> bool {
@@ -194,7 +195,7 @@ pub struct Entry {
     pub created: Timestamp,
     /// When its row changed last.
     pub updated: Timestamp,
-    /// When it ended. It is kept for seven days from then on.
+    /// When it ended. It is kept for seven days from then on, as is one whose caller was not heard of since `updated`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
 }

@@ -64,11 +64,8 @@ enum Work {
 
 /// What a step of a job did.
 pub(crate) enum Step {
-    /// It waits for other threads.
+    /// It waits for other threads, which do the work.
     Waiting,
-    /// A piece of the work. A kind whose work is done by other threads has none.
-    #[allow(dead_code, reason = "made by kinds that do their own work")]
-    Worked,
     /// The last piece; this came of it.
     Done(Value),
 }
@@ -115,57 +112,48 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
         core.jobs.working.store(running.is_some(), Ordering::Release);
         return Ok(running.is_some());
     };
-    let stepped = current.step(core);
-    if matches!(stepped, Ok(Stepped::Waiting)) {
+    let goes_on = current.step(core);
+    if matches!(goes_on, Ok(true)) {
         return Ok(false);
-    }
-    if matches!(stepped, Ok(Stepped::Worked)) {
-        return Ok(true);
     }
     if let Some(last) = running.take() {
         core.jobs.working.store(false, Ordering::Release);
         last.work.withdraw(core);
     }
-    stepped.map(|_| true)
-}
-
-enum Stepped {
-    Waiting,
-    Worked,
-    Over,
+    goes_on.map(|_| true)
 }
 
 impl Running {
-    fn step(&mut self, core: &Arc<Core>) -> Result<Stepped> {
+    /// Returns whether the job goes on.
+    fn step(&mut self, core: &Arc<Core>) -> Result<bool> {
         let stored = find(&core.snapshot(NamespaceId::SYSTEM)?, self.job)?;
         let goes_on = |status| status == Status::Active || planted::is(Bug::CancelledJobGoesOn);
         if !stored.is_some_and(|stored| goes_on(stored.status) && stored.is_held(self.epoch)) {
-            return Ok(Stepped::Over);
+            return Ok(false);
         }
-        let stepped = match self.work.step(core) {
-            Ok(Step::Waiting) => Stepped::Waiting,
-            Ok(Step::Worked) => Stepped::Worked,
+        match self.work.step(core) {
+            Ok(Step::Waiting) => {}
             Ok(Step::Done(result)) => {
                 self.report(core)?;
                 self.end(core, Outcome::Done(result))?;
-                return Ok(Stepped::Over);
+                return Ok(false);
             }
             // It is the handle that has stopped; the next one goes on.
             Err(err) if core.check_failed().is_err() || err.code().kind() == ErrorKind::Unavailable => {
                 return Err(err);
             }
-            Err(err) if err.code().kind() == ErrorKind::Busy => Stepped::Waiting,
+            Err(err) if err.code().kind() == ErrorKind::Busy => {}
             Err(err) => {
                 self.end(core, Outcome::Failed(Failure::of(&err)))?;
-                return Ok(Stepped::Over);
+                return Ok(false);
             }
-        };
+        }
         let now = core.clock.read();
         if now.micros() - self.reported.micros() >= REPORT_EVERY_US {
             self.reported = now;
             self.report(core)?;
         }
-        Ok(stepped)
+        Ok(true)
     }
 
     fn report(&self, core: &Arc<Core>) -> Result<()> {

@@ -166,10 +166,33 @@ fn a_callers_job_is_seen_paused_and_cancelled() {
 
 #[test]
 fn a_lease_that_ends_interrupts_a_callers_job() {
-    let db = TestDb::new(6);
+    let mut db = TestDb::new(6);
     let journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
     let job = db.read(List::default()).unwrap().items.remove(0).job;
     std::mem::forget(journal);
     db.world.advance_us(limits::JOB_LEASE_US.unsigned_abs() + 1);
     assert_eq!(state_of(&db, job), State::Interrupted);
+    // Nobody is heard of: it goes as one that has ended does.
+    db.world.advance_us(limits::JOB_KEPT_US.unsigned_abs());
+    assert_eq!(db.read(Get { job }).unwrap_err().code(), Code::JobNotFound);
+    db.namespace = NamespaceId::SYSTEM;
+    db.run(Task::Sweep);
+    assert_eq!(db.rows(Table::Job), 0);
+}
+
+#[test]
+fn a_callers_job_of_whom_is_heard_stays() {
+    let db = TestDb::new(7);
+    let mut journal = Journal::begin(&db.engine().core, Kind::Backup, None, json!({})).unwrap();
+    let job = db.read(List::default()).unwrap().items.remove(0).job;
+    for _ in 0..3 {
+        db.world.advance_us(limits::JOB_KEPT_US.unsigned_abs() - 1);
+        journal.report(1, 2).unwrap();
+        db.run(Task::Sweep);
+        assert_eq!(state_of(&db, job), State::Running);
+    }
+    drop(journal);
+    db.world.advance_us(limits::JOB_KEPT_US.unsigned_abs());
+    db.run(Task::Sweep);
+    assert_eq!(db.read(List::default()).unwrap().items, []);
 }

@@ -8,11 +8,10 @@ use agentdb_types::{Code, Error, Result};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Begin, Compact, Entry, Kind, State, require};
+use super::{Begin, Compact, Entry, Get, Kind, State};
 use crate::Engine;
 use crate::key::NamespaceId;
-use crate::operation::encode_json;
-use crate::read::Read;
+use crate::operation::{ReadRequest, encode_json};
 use crate::signal::Signal;
 
 /// How often a job is looked at if nothing wakes whoever waits: a lease that ends changes no row.
@@ -38,8 +37,7 @@ impl Engine {
     /// # Errors
     /// [`Code::JobNotFound`].
     pub fn job(&self, job: u64) -> Result<Entry> {
-        let system = self.core.snapshot(NamespaceId::SYSTEM)?;
-        Ok(Entry::new(job, require(&system, job)?, system.now()))
+        Get { job }.read(&self.core.snapshot(NamespaceId::SYSTEM)?)
     }
 
     /// Waits until a job has ended; `progress` hears of it whenever its row changes. A job that rests is waited for.

@@ -66,13 +66,13 @@ pub struct ExportJob {
     versions: bool,
     header: Option<Header>,
     /// What is still to be shown, the next last.
-    todo: Vec<Todo>,
+    remaining: Vec<Remaining>,
     lines: LineWriter,
     exported: Option<Exported>,
 }
 
 /// Rows to show, or the bytes of a blob.
-enum Todo {
+enum Remaining {
     Rows { of: Of, from: Key, to: Option<Key> },
     Bytes { reader: Box<BlobReader>, offset: u64 },
 }
@@ -131,8 +131,8 @@ impl Engine {
             lsn: Some(snapshot.lsn()),
             time: Some(snapshot.now()),
         };
-        let table = |of, table| Todo::rows(of, snapshot.key(table));
-        let mut todo = vec![
+        let table = |of, table| Remaining::rows(of, snapshot.key(table));
+        let mut remaining = vec![
             table(Of::Retention, Table::Retention),
             table(Of::Policy, Table::Policy),
             table(Of::ItemIndex, Table::ItemIndex),
@@ -144,9 +144,9 @@ impl Engine {
             table(Of::Items, Table::Item),
             table(Of::ToolCalls, Table::ToolCall),
         ];
-        todo.reverse();
+        remaining.reverse();
         let header = Some(header);
-        ExportJob { snapshot, versions, header, todo, lines: LineWriter::new(), exported: None }
+        ExportJob { snapshot, versions, header, remaining, lines: LineWriter::new(), exported: None }
     }
 }
 
@@ -164,13 +164,13 @@ impl ExportJob {
             self.lines.line(&Line::Export(header))?;
         }
         while self.lines.waiting() < PIECE {
-            let Some(todo) = self.todo.pop() else {
+            let Some(remaining) = self.remaining.pop() else {
                 self.finish()?;
                 break;
             };
-            match todo {
-                Todo::Rows { of, from, to } => self.rows(of, &from, to)?,
-                Todo::Bytes { reader, offset } => self.bytes(reader, offset)?,
+            match remaining {
+                Remaining::Rows { of, from, to } => self.rows(of, &from, to)?,
+                Remaining::Bytes { reader, offset } => self.bytes(reader, offset)?,
             }
         }
         Ok(Some(self.lines.take()))
@@ -226,8 +226,8 @@ impl ExportJob {
             return Ok(());
         };
         // Keys are self-delimiting: nothing lies between.
-        self.todo.push(Todo::Rows { of, from: last.raw(&[0]), to });
-        self.todo.extend(following.into_iter().rev());
+        self.remaining.push(Remaining::Rows { of, from: last.raw(&[0]), to });
+        self.remaining.extend(following.into_iter().rev());
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl ExportJob {
         match blob::transfer::export_bytes(&mut reader, offset)? {
             Some((line, offset)) => {
                 self.lines.line(&Line::BlobBytes(line))?;
-                self.todo.push(Todo::Bytes { reader, offset });
+                self.remaining.push(Remaining::Bytes { reader, offset });
                 Ok(())
             }
             None => self.lines.check(),
@@ -249,9 +249,9 @@ fn is_skipped(line: &Line) -> bool {
         && matches!(line, Line::Message(message) if message.sequence.is_multiple_of(3))
 }
 
-impl Todo {
+impl Remaining {
     fn rows(of: Of, prefix: Key) -> Self {
-        Todo::Rows { of, to: prefix.after_prefix(), from: prefix }
+        Remaining::Rows { of, to: prefix.after_prefix(), from: prefix }
     }
 }
 
@@ -262,10 +262,10 @@ impl Of {
         snapshot: &Snapshot,
         key: &Key,
         row: &Row,
-        following: &mut Vec<Todo>,
+        following: &mut Vec<Remaining>,
     ) -> Result<Option<Line>> {
         let mut follow = |of: Of, table: Table, number: u64| {
-            following.push(Todo::rows(of, snapshot.key(table).u64(number)));
+            following.push(Remaining::rows(of, snapshot.key(table).u64(number)));
         };
         Ok(match self {
             Of::Retention => retention::transfer::export(key, row)?.map(Line::Retention),
@@ -281,7 +281,7 @@ impl Of {
             }
             Of::Blobs => {
                 let (line, reader) = blob::transfer::export(snapshot, key, row)?;
-                following.push(Todo::Bytes { reader: Box::new(reader), offset: 0 });
+                following.push(Remaining::Bytes { reader: Box::new(reader), offset: 0 });
                 Some(Line::Blob(line))
             }
             Of::Collections => {
