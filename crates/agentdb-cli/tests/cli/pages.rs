@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// Pages whose shell blocks are whole.
-const PAGES: [&str; 4] = ["items.md", "retention.md", "time-travel.md", "tool-calls.md"];
+const PAGES: [&str; 6] =
+    ["export.md", "items.md", "jobs.md", "retention.md", "time-travel.md", "tool-calls.md"];
 
 /// The shell blocks of a page, one after another.
 fn commands(page: &str) -> String {
