@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use agentdb::modules::checkpoint::{Get, Put, PutWrites};
+use agentdb::modules::job::Compact;
 use agentdb::{Code, Database, Namespace};
 use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
@@ -18,6 +19,9 @@ use super::load::bytes;
 use crate::measure::{Results, Samples};
 
 const TURNS: &str = "200";
+const MIB: f64 = 1024.0 * 1024.0;
+/// After `database.compact` without the log, and after SQLite's `VACUUM`.
+const COMPACTED: &str = "storage, 200 turns, compacted";
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/langgraph_saver.py");
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/requirements.txt");
 
@@ -49,10 +53,12 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     output(script(&packages).arg("record").arg(&calls).arg(TURNS))?;
     let recorded = std::fs::read_to_string(&calls)?;
     for round in 0..ROUNDS {
-        let saver = output(script(&packages).arg("replay").arg(&calls).arg(dir.join(format!("{round}.db"))))?;
+        let file = dir.join(format!("{round}.db"));
+        let saver = output(script(&packages).arg("replay").arg(&calls).arg(&file))?;
         let saver: Replayed = serde_json::from_str(&saver)?;
         ensure!(saver.synchronous == 2, "the saver does not sync");
         add_saver(&saver, results);
+        results.add(COMPACTED, "mib", "MiB", false, "sqlite_saver", vacuumed(&file)? as f64 / MIB);
         ours(&dir.join(format!("ours-{round}")), &recorded, results)?;
     }
     Ok(())
@@ -94,7 +100,13 @@ fn add_saver(saver: &Replayed, results: &mut Results) {
     results.add_samples("checkpoint put", "sqlite_saver, encoded", &samples(&encoded));
     results.add_samples("checkpoint put_writes", "sqlite_saver", &samples(&took.put_writes));
     results.add_samples("checkpoint get latest", "sqlite_saver", &samples(&took.get_tuple));
-    results.add("storage, 200 turns", "mib", "MiB", false, "sqlite_saver", saver.bytes as f64 / f64::from(1 << 20));
+    results.add("storage, 200 turns", "mib", "MiB", false, "sqlite_saver", saver.bytes as f64 / MIB);
+}
+
+/// The bytes of a file of SQLite that holds nothing in vain.
+fn vacuumed(file: &Path) -> Result<u64> {
+    rusqlite::Connection::open(file)?.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    Ok(std::fs::metadata(file)?.len())
 }
 
 fn ours(dir: &Path, recorded: &str, results: &mut Results) -> Result<()> {
@@ -117,9 +129,13 @@ fn ours(dir: &Path, recorded: &str, results: &mut Results) -> Result<()> {
     results.add_samples("checkpoint get latest", "ours", &samples(&gets));
     drop(ns);
     db.close()?;
-    let mib = |path: &Path| bytes(path).map(|bytes| bytes as f64 / f64::from(1 << 20));
+    let mib = |path: &Path| bytes(path).map(|bytes| bytes as f64 / MIB);
     results.add("storage, 200 turns", "mib", "MiB", false, "ours", mib(dir)?);
     results.add("storage, 200 turns, without the log", "mib", "MiB", false, "ours", mib(&dir.join("rows"))?);
+    let db = Database::open(dir)?;
+    db.compact(&Compact { trim_log: true })?.wait(&mut |_progress| {})?;
+    db.close()?;
+    results.add(COMPACTED, "mib", "MiB", false, "ours", mib(dir)?);
     Ok(())
 }
 
