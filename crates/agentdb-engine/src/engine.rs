@@ -11,6 +11,7 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
 
 use crate::background::Background;
 use crate::completion::WaitingRoom;
+use crate::forks::Forks;
 use crate::format::Format;
 use crate::history::{self, Moments, Point, Trimmer};
 use crate::key::{Key, NamespaceId};
@@ -170,6 +171,7 @@ pub(crate) struct Core {
     pub(crate) moments: Moments,
     pub(crate) trimmer: Trimmer,
     pub(crate) jobs: Jobs,
+    pub(crate) forks: Forks,
 }
 
 /// Counts since opening.
@@ -224,6 +226,7 @@ impl Engine {
         drop(stored);
         core.replay()?;
         core.load_dead()?;
+        core.forks.load(&core.rows.latest())?;
         let background = Background::start(&core)?;
         Ok(Engine { core, _background: Arc::new(background) })
     }
@@ -436,6 +439,7 @@ fn assemble(
         moments: Moments::default(),
         trimmer: Trimmer::default(),
         jobs: Jobs::default(),
+        forks: Forks::default(),
     }
 }
 
@@ -507,7 +511,8 @@ impl Core {
         }
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
-        if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
+        let noted = self.forks.note(key, lsn, body.as_ref());
+        if let Err(err) = noted.and_then(|()| self.vectors.apply(key, lsn, body.as_deref())) {
             self.fail(&err);
         }
     }

@@ -99,12 +99,16 @@ pub enum Bug {
     SharedChunksCollected,
     /// What a backup put into a directory is not synced.
     BackupNotSynced,
+    /// Writers put nothing aside for a fork under way.
+    ForkSeesWrites,
+    /// Writers put aside for a fork what was copied, and nothing of what was not.
+    ForkPutsAsideBehind,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 47] = [
+    pub const ALL: [Bug; 49] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -152,6 +156,8 @@ impl Bug {
         Bug::BackupHoldsNothing,
         Bug::SharedChunksCollected,
         Bug::BackupNotSynced,
+        Bug::ForkSeesWrites,
+        Bug::ForkPutsAsideBehind,
     ];
 }
 

@@ -95,6 +95,10 @@ tables! {
     Moment = 74 "moment",
     /// Jobs, in the system namespace: (LSN at which it was begun).
     Job = 80 "job",
+    /// Forks of namespaces: in the system namespace those under way, in a fork what it came from: (number of the source).
+    Fork = 81 "fork",
+    /// In a fork under way: rows of blobs whose files it does not share yet: (address).
+    ForkBlob = 82 "fork_blob",
 }
 
 #[cfg(test)]

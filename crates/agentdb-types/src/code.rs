@@ -432,6 +432,14 @@ codes! {
         "job {job} is not held under epoch {epoch} any more"
         "Whoever did the job was taken for dead, and the job was taken over or let go."
         "Do not go on with it. Begin it again.";
+    3028 ForkRunning Conflict "fork_running"
+        "a fork of the namespace {name} to {to} is under way: job {job}"
+        "A namespace is forked to one other at a time."
+        "Wait for the job that the message names, or cancel it.";
+    3029 ForkBehind Conflict "fork_behind"
+        "the batch changes {actual} bytes of rows that a fork of the namespace has not copied yet, the limit is {limit}"
+        "While a namespace is forked, whoever changes a row that is not copied yet puts the old one aside, and a batch puts aside so much at most."
+        "Write in smaller batches, or once the fork is done.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::row::{Lease, Status, later};
-use super::{Failure, Kind, Stored, find, store};
+use super::{Failure, Kind, Stored, find, give_up, store};
 use crate::operation::{About, Request, WriteRequest};
 use crate::read::Read;
 use crate::sweep::internal;
@@ -145,6 +145,7 @@ impl WriteRequest for End {
                 }
                 Outcome::Failed(failure) => {
                     stored.failure = Some(failure.clone());
+                    give_up(tx, stored.kind, self.job)?;
                     (Status::Failed, Some(tx.now()))
                 }
                 Outcome::Left => (stored.status, None),

@@ -13,16 +13,18 @@ pub enum Kind {
     Compact,
     /// `backup.create`.
     Backup,
+    /// `namespace.fork`.
+    Fork,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 2] = [Kind::Compact, Kind::Backup];
+    pub const ALL: [Kind; 3] = [Kind::Compact, Kind::Backup, Kind::Fork];
 
     /// Whether the engine does it, and goes on with it after a restart.
     pub fn is_engines(self) -> bool {
         match self {
-            Kind::Compact => true,
+            Kind::Compact | Kind::Fork => true,
             Kind::Backup => false,
         }
     }
@@ -176,7 +178,7 @@ pub struct Entry {
     pub request: Value,
     /// How it stands.
     pub state: State,
-    /// How much is done, in units of the kind: bytes. It may be some seconds old.
+    /// How much is done, in units of the kind: bytes, or rows of a fork. It may be some seconds old.
     pub done: u64,
     /// How much there is to do; 0 while that is not known.
     pub total: u64,

@@ -12,6 +12,7 @@ use super::journal::REPORT_EVERY_US;
 use super::row::Status;
 use super::{Failure, Kind, Stored, find};
 use crate::engine::Core;
+use crate::modules::namespace::Forking;
 use crate::key::{Key, NamespaceId};
 use crate::read::{Page, Read};
 use crate::{Table, row_json};
@@ -59,23 +60,24 @@ struct Running {
 /// What a job does, by its kind.
 enum Work {
     Compaction(Compaction),
+    Forking(Forking),
 }
 
 /// What a step of a job did.
 pub(crate) enum Step {
     /// It waits for other threads.
     Waiting,
-    /// A piece of the work. A kind whose work is done by other threads has none.
-    #[allow(dead_code, reason = "made by kinds that do their own work")]
+    /// A piece of the work.
     Worked,
     /// The last piece; this came of it.
     Done(Value),
 }
 
 impl Work {
-    fn begin(core: &Arc<Core>, stored: &Stored) -> Result<Work> {
+    fn begin(core: &Arc<Core>, job: u64, stored: &Stored) -> Result<Work> {
         match stored.kind {
             Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
+            Kind::Fork => Forking::begin(core, job, &stored.request).map(Work::Forking),
             Kind::Backup => Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's")),
         }
     }
@@ -83,6 +85,7 @@ impl Work {
     fn step(&mut self, core: &Arc<Core>) -> Result<Step> {
         match self {
             Work::Compaction(work) => work.step(core),
+            Work::Forking(work) => work.step(core),
         }
     }
 
@@ -90,6 +93,7 @@ impl Work {
     fn progress(&self, core: &Core) -> (u64, u64) {
         match self {
             Work::Compaction(work) => work.progress(core),
+            Work::Forking(work) => work.progress(),
         }
     }
 
@@ -97,6 +101,8 @@ impl Work {
     fn withdraw(self, core: &Core) {
         match self {
             Work::Compaction(_) => Compaction::withdraw(core),
+            // What gave it up took its rows along.
+            Work::Forking(_) => {}
         }
     }
 }
@@ -202,7 +208,7 @@ fn take(core: &Arc<Core>) -> Result<Option<Running>> {
     };
     let taken = core.decide_internal(NamespaceId::SYSTEM, Take { job })?;
     let Some(epoch) = taken else { return Ok(None) };
-    match Work::begin(core, &stored) {
+    match Work::begin(core, job, &stored) {
         Ok(work) => Ok(Some(Running { job, epoch, work, reported: core.clock.read() })),
         Err(err) => {
             let outcome = Outcome::Failed(Failure::of(&err));
