@@ -2,6 +2,7 @@
 
 mod backup;
 mod crash;
+mod fork;
 mod job;
 mod read;
 mod task;
@@ -96,6 +97,7 @@ struct Sim {
     restarts: u64,
     taken: backup::Taken,
     begun: job::Begun,
+    forks: fork::Forks,
     report: Report,
     trace: Vec<String>,
 }
@@ -166,6 +168,7 @@ impl Sim {
             restarts: 0,
             taken: backup::Taken::default(),
             begun: job::Begun::default(),
+            forks: fork::Forks::default(),
             report: Report::default(),
             trace: Vec::new(),
         }

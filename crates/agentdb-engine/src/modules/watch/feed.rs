@@ -79,6 +79,9 @@ impl Engine {
 
     /// The batch that completed the namespace if it is a fork: what made its rows is no change of it.
     fn forked(&self, namespace: NamespaceId) -> Result<Lsn> {
+        if namespace == NamespaceId::SYSTEM {
+            return Ok(Lsn::ZERO);
+        }
         let completed = crate::modules::namespace::fork_completed(&self.core.snapshot(namespace)?)?;
         Ok(completed.unwrap_or(Lsn::ZERO))
     }

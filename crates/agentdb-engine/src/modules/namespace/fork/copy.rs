@@ -16,14 +16,14 @@ use crate::tx::Tx;
 
 /// Rows that one batch looks at: it holds up whoever writes.
 const ROWS: usize = 500;
-/// Bytes that one batch copies, and up to one row more.
-const BYTES: usize = 1 << 20;
 
 /// Copies the next rows of a source, and moves the cursor. The rows are read where they are decided about: nobody changes one in
 /// between.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(super) struct Copy {
     pub(super) source: u64,
+    /// How many bytes at most, and up to one row more.
+    pub(super) bytes: usize,
 }
 
 impl Request for Copy {
@@ -39,7 +39,7 @@ impl WriteRequest for Copy {
         if !job::is_wanted(tx, fork.job)? {
             return Ok(());
         }
-        let (rows, next) = piece(tx, source, &cursor)?;
+        let (rows, next) = piece(tx, source, &cursor, self.bytes)?;
         for (key, row) in rows {
             if row.lsn <= fork.lsn
                 && let Some(copy) = translate(key.as_bytes(), NamespaceId(fork.number))?
@@ -58,11 +58,12 @@ fn piece(
     tx: &Tx<'_>,
     source: NamespaceId,
     cursor: &Key,
+    most: usize,
 ) -> Result<(Vec<(Key, rows::Row)>, Option<Key>)> {
     let (mut rows, mut bytes, mut next) = (Vec::new(), 0, None);
     let end = Key::namespace(source).after_prefix();
     tx.scan(cursor, end.as_ref(), Page::Forward, &mut |key, row| {
-        if rows.len() == ROWS || bytes >= BYTES {
+        if rows.len() == ROWS || bytes >= most {
             next = Some(key);
             return Ok(false);
         }

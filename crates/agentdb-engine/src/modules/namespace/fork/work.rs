@@ -34,7 +34,7 @@ impl Forking {
         self.rows = fork.rows;
         let source = self.source.number();
         if fork.cursor.is_some() {
-            core.decide_internal(NamespaceId::SYSTEM, Copy { source })?;
+            core.decide_internal(NamespaceId::SYSTEM, Copy { source, bytes: core.options.rows.step_bytes })?;
         } else if !share::step(core, self.source, &fork)? {
             core.decide_internal(NamespaceId::SYSTEM, Finish { source, of: self.of.clone() })?;
         }

@@ -1,0 +1,198 @@
+//! Forks of namespaces while their sources are written: when one is done, its rows are those that the source had when it was
+//! begun.
+
+use std::collections::BTreeMap;
+
+use agentdb_engine::modules::job::{Cancel, Entry, Kind, State};
+use agentdb_engine::modules::namespace::{Delete, Fork, Forked};
+use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table, WriteOptions};
+use agentdb_types::Code;
+
+use super::Sim;
+use super::job::{Wanted, ask};
+use crate::check::{Check, FORK};
+
+/// Rows behind the number of their namespace.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The forks of a run, by name.
+#[derive(Default)]
+pub(super) struct Forks {
+    begun: u64,
+    /// What each must have, the LSN at which it was begun, and its source's name.
+    expected: BTreeMap<String, (Rows, u64)>,
+}
+
+const NUMBER: usize = 8;
+const TIME: usize = 8;
+
+/// Where the key of the row that expires starts in a note of it, behind the table.
+const ROW_AT: usize = 1 + TIME;
+
+fn table(key: &[u8]) -> Option<Table> {
+    key.first().copied().and_then(Table::from_number)
+}
+
+/// A row as a fork must have it; `None` if it must not.
+fn translated(mut key: Vec<u8>, body: Vec<u8>, target: u64) -> Option<(Vec<u8>, Vec<u8>)> {
+    let left_out = |key: &[u8]| {
+        matches!(
+            table(key),
+            Some(
+                Table::History
+                    | Table::Idempotency
+                    | Table::BlobGarbage
+                    | Table::BlobDue
+                    | Table::Retention
+                    | Table::Fork
+            )
+        )
+    };
+    if left_out(&key) {
+        return None;
+    }
+    if table(&key) == Some(Table::Expiry) {
+        if left_out(&key[ROW_AT + NUMBER..]) {
+            return None;
+        }
+        key[ROW_AT..ROW_AT + NUMBER].copy_from_slice(&target.to_be_bytes());
+    }
+    Some((key, body))
+}
+
+fn rows(engine: &Engine, namespace: NamespaceId) -> agentdb_types::Result<Rows> {
+    let snapshot = engine.snapshot(namespace)?;
+    let mut rows = Rows::new();
+    snapshot.scan_prefix(&Key::namespace(namespace), Page::Forward, &mut |key, row| {
+        rows.insert(key.as_bytes()[NUMBER..].to_vec(), row.body.to_vec());
+        Ok(true)
+    })?;
+    Ok(rows)
+}
+
+impl Sim {
+    pub(super) fn begin_fork(&mut self) -> Check {
+        self.sequence_all()?;
+        if self.broken || self.world.is_off() {
+            return Ok(());
+        }
+        let engine = self.engine()?;
+        self.learn_names(&engine)?;
+        let alive: Vec<u64> = self.alive(&self.model).collect();
+        let source = alive[self.dice.below(alive.len() as u64) as usize];
+        let name = self.model.names.iter().find(|(_, number)| **number == source);
+        let namespace = name.map_or("default", |(name, _)| name).to_owned();
+        let before = match rows(&engine, self.handles[&source]) {
+            Ok(before) => before,
+            Err(err) => return self.excuse("reading what is to be forked", &err),
+        };
+        let mut allotted = self.model.clone();
+        let target = allotted.allot();
+        let expected = before.into_iter().filter_map(|(key, body)| translated(key, body, target)).collect();
+        self.forks.begun += 1;
+        let to = format!("{FORK}{}", self.forks.begun);
+        self.forks.expected.insert(to.clone(), (expected, self.model.lsn + 1));
+        let (before, mut begun, mut refused) = (self.model.lsn, None, false);
+        self.own_work("beginning a fork", |engine| {
+            match engine.begin_fork(&Fork { namespace, to }) {
+                Err(err) if err.code() == Code::ForkRunning => {
+                    refused = true;
+                    Ok(false)
+                }
+                other => {
+                    begun = Some(other?);
+                    Ok(true)
+                }
+            }
+        })?;
+        if refused {
+            self.report.count("refused fork_running", 1);
+            return Ok(());
+        }
+        for (model, _) in self.history.range_mut(before + 1..).map(|(_, moment)| moment) {
+            model.allot();
+        }
+        match begun {
+            Some(job) => {
+                self.model.allot();
+                self.begun.jobs.insert(job, Wanted::Active);
+                self.report.count("forks begun", 1);
+            }
+            None => self.begun.unsure = true,
+        }
+        Ok(())
+    }
+
+    /// A job is seen to have ended: if it was a fork that is done, that is compared, and mostly deleted.
+    pub(super) fn forked(&mut self, engine: &Engine, entry: &Entry) -> Check {
+        if entry.kind != Kind::Fork || entry.state != State::Done {
+            return Ok(());
+        }
+        let name = entry.request["to"].as_str().unwrap_or_default().to_owned();
+        let forked: Forked = serde_json::from_value(entry.result.clone().unwrap_or_default())
+            .map_err(|e| format!("{entry:?}: {e}"))?;
+        let (expected, begun) = self.forks.expected.remove(&name).ok_or("a fork that nobody began")?;
+        let found = engine.namespace(&name).and_then(|handle| rows(engine, handle));
+        let mut found = match found {
+            Ok(found) => found,
+            Err(err) => return self.excuse("reading a fork", &err),
+        };
+        found.retain(|key, _| !matches!(table(key), Some(Table::Retention | Table::Fork)));
+        if found != expected || forked.lsn.0 != begun {
+            return Err(format!("the fork {forked:?}, begun at LSN {begun}: {}", difference(&found, &expected)));
+        }
+        self.report.count("forks done", 1);
+        self.report.count("rows forked", found.len() as u64);
+        Ok(())
+    }
+
+    /// Gives up the forks under way.
+    pub(super) fn cancel_forks(&mut self) -> Check {
+        let unended = |wanted: &Wanted| !matches!(wanted, Wanted::Done | Wanted::Cancelled);
+        let jobs: Vec<u64> =
+            self.begun.jobs.iter().filter(|(_, wanted)| unended(wanted)).map(|(job, _)| *job).collect();
+        for job in jobs {
+            if self.broken || self.world.is_off() {
+                return Ok(());
+            }
+            let engine = self.engine()?;
+            match engine.job(job) {
+                Ok(entry) if entry.kind == Kind::Fork && entry.ended.is_none() => {}
+                Ok(_) => continue,
+                Err(err) => return self.excuse("reading a job", &err),
+            }
+            let mut cancelled = false;
+            self.own_work("cancel", |engine| {
+                ask(engine, Cancel { job })?;
+                cancelled = true;
+                Ok(true)
+            })?;
+            let now = if cancelled { Wanted::Cancelled } else { Wanted::Unknown };
+            self.begun.jobs.insert(job, now);
+        }
+        Ok(())
+    }
+
+    /// Deletes a fork that is done.
+    #[allow(dead_code)]
+    fn delete_fork(&mut self, name: String) -> Check {
+        self.own_work("deleting a fork", |engine| {
+            let delete = engine.write(NamespaceId::SYSTEM, Delete { name }, WriteOptions::default())?;
+            delete.wait().map(|_| true)
+        })
+        .map(drop)
+    }
+}
+
+/// The first few keys in which rows differ.
+fn difference(found: &Rows, expected: &Rows) -> String {
+    let mut keys: Vec<_> = found.keys().chain(expected.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    let differ = keys.into_iter().filter(|key| found.get(*key) != expected.get(*key));
+    let shown = differ.map(|key| {
+        let name = table(key).map_or("?", Table::name);
+        format!("{name} {:?}: {} for {}", key, found.contains_key(key), expected.contains_key(key))
+    });
+    shown.take(5).collect::<Vec<_>>().join("; ")
+}
