@@ -109,8 +109,7 @@ impl Sequencer {
             Origin::Engine => Aside::unbounded(&core.forks),
             _ => Aside::bounded(&core.forks),
         };
-        let Decided { names, mutations, rows: changed, wrote } =
-            tx.finish(subject, &core.keyring, aside)?;
+        let Decided { names, mutations, rows: changed, wrote } = tx.finish(subject, &core.keyring, aside)?;
         if mutations.is_empty() && !wrote {
             // Nothing changed: the answer holds as of the batch before.
             return Ok(Outcome { lsn: Lsn(lsn.0 - 1), responses });

@@ -96,6 +96,11 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             Ok(())
         }
         _ if name.starts_with("backup.") => back_up(engine, &name, request),
+        "namespace.fork" => {
+            engine.begin_fork(&checked::<modules::namespace::Fork>(request)?)?;
+            while engine.step(crate::Task::Work)? {}
+            Ok(())
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -422,6 +427,7 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     "change.watch",
                     json!({"from": 2, "nouns": ["state", "message"], "key": ["ann"], "prefix": "k", "values": true, "progress": 2}),
                 ),
+                line("namespace.fork", json!({"namespace": "team", "to": "forked"})),
                 line("namespace.delete", json!({"name": "team"})),
                 json!({"op": "sweep"}),
                 json!({"op": "state.put", "key": "once", "subject": "ann", "request": state(json!({"value": "x".repeat(200)}))}),

@@ -9,6 +9,7 @@ use agentdb_types::{Lsn, json as strict};
 use serde_json::{Value, json};
 
 use super::{DIR, Files, LOG, expected, open, root, sparse, world_of};
+use crate::modules::namespace::Fork;
 use crate::modules::{blob, state};
 use crate::mutation::{Body, Change, Entry, Mutation, put_entry};
 use crate::{Engine, Key, NamespaceId, Table, Task, WriteOptions, format};
@@ -155,6 +156,11 @@ fn drained(world: &World, engine: &Engine) {
             let delete = blob::Delete { blob: put.unwrap().response.blob };
             engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
         }
+    }
+    // A fork under way that has put a blob aside.
+    engine.begin_fork(&Fork { namespace: "default".into(), to: "fork".into() }).unwrap();
+    for _ in 0..2 {
+        engine.step(Task::Work).unwrap();
     }
     // Moments for more than one chunk.
     for _ in 0..70 {

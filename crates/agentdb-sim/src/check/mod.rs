@@ -146,7 +146,8 @@ fn is_fork(name: &str) -> bool {
 pub(crate) fn namespaces(engine: &Engine, snapshot: &Snapshot, model: &Model) -> Check {
     let list = namespace::List { limit: Some(100), cursor: None };
     let found = engine.read(snapshot, list).map_err(|e| format!("listing namespaces: {e}"))?;
-    let found: Vec<(&str, u64)> = found.items.iter().map(|e| (e.name.as_str(), e.number)).filter(|(name, _)| !is_fork(name)).collect();
+    let found: Vec<(&str, u64)> =
+        found.items.iter().map(|e| (e.name.as_str(), e.number)).filter(|(name, _)| !is_fork(name)).collect();
     let mut expected = vec![("default", 1)];
     expected.extend(model.names.iter().map(|(name, number)| (name.as_str(), *number)));
     if found == expected { Ok(()) } else { Err(format!("the namespaces are {found:?}, not {expected:?}")) }

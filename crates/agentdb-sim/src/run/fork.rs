@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use agentdb_engine::modules::job::{Cancel, Entry, Kind, State};
-use agentdb_engine::modules::namespace::{Delete, Fork, Forked};
-use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table, WriteOptions};
+use agentdb_engine::modules::namespace::{Fork, Forked};
+use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table};
 use agentdb_types::Code;
 
 use super::Sim;
@@ -19,7 +19,7 @@ type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Default)]
 pub(super) struct Forks {
     begun: u64,
-    /// What each must have, the LSN at which it was begun, and its source's name.
+    /// What each must have, and the LSN at which it was begun.
     expected: BTreeMap<String, (Rows, u64)>,
 }
 
@@ -93,16 +93,14 @@ impl Sim {
         let to = format!("{FORK}{}", self.forks.begun);
         self.forks.expected.insert(to.clone(), (expected, self.model.lsn + 1));
         let (before, mut begun, mut refused) = (self.model.lsn, None, false);
-        self.own_work("beginning a fork", |engine| {
-            match engine.begin_fork(&Fork { namespace, to }) {
-                Err(err) if err.code() == Code::ForkRunning => {
-                    refused = true;
-                    Ok(false)
-                }
-                other => {
-                    begun = Some(other?);
-                    Ok(true)
-                }
+        self.own_work("beginning a fork", |engine| match engine.begin_fork(&Fork { namespace, to }) {
+            Err(err) if err.code() == Code::ForkRunning => {
+                refused = true;
+                Ok(false)
+            }
+            other => {
+                begun = Some(other?);
+                Ok(true)
             }
         })?;
         if refused {
@@ -123,7 +121,7 @@ impl Sim {
         Ok(())
     }
 
-    /// A job is seen to have ended: if it was a fork that is done, that is compared, and mostly deleted.
+    /// A job is seen to have ended: if it was a fork that is done, that is compared.
     pub(super) fn forked(&mut self, engine: &Engine, entry: &Entry) -> Check {
         if entry.kind != Kind::Fork || entry.state != State::Done {
             return Ok(());
@@ -139,7 +137,10 @@ impl Sim {
         };
         found.retain(|key, _| !matches!(table(key), Some(Table::Retention | Table::Fork)));
         if found != expected || forked.lsn.0 != begun {
-            return Err(format!("the fork {forked:?}, begun at LSN {begun}: {}", difference(&found, &expected)));
+            return Err(format!(
+                "the fork {forked:?}, begun at LSN {begun}: {}",
+                difference(&found, &expected)
+            ));
         }
         self.report.count("forks done", 1);
         self.report.count("rows forked", found.len() as u64);
@@ -171,16 +172,6 @@ impl Sim {
             self.begun.jobs.insert(job, now);
         }
         Ok(())
-    }
-
-    /// Deletes a fork that is done.
-    #[allow(dead_code)]
-    fn delete_fork(&mut self, name: String) -> Check {
-        self.own_work("deleting a fork", |engine| {
-            let delete = engine.write(NamespaceId::SYSTEM, Delete { name }, WriteOptions::default())?;
-            delete.wait().map(|_| true)
-        })
-        .map(drop)
     }
 }
 

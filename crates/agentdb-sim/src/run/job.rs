@@ -147,7 +147,8 @@ impl Sim {
             };
             self.begun.jobs.insert(entry.job, learnt);
         }
-        if let Some((job, _)) = self.begun.jobs.iter().find(|(job, _)| listed.iter().all(|e| e.job != **job)) {
+        if let Some((job, _)) = self.begun.jobs.iter().find(|(job, _)| listed.iter().all(|e| e.job != **job))
+        {
             let lsn = self.model.lsn;
             return Err(format!("job {job} is not listed at LSN {lsn}"));
         }

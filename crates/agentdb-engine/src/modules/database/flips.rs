@@ -94,11 +94,22 @@ fn put_thread(db: &TestDb) {
     db.write(serde_json::from_value::<checkpoint::PutWrites>(write).unwrap()).unwrap();
 }
 
+/// With a fork under way that has put a blob aside.
+fn with_a_fork(db: TestDb) -> TestDb {
+    let fork = crate::modules::namespace::Fork { namespace: "default".into(), to: "fork".into() };
+    db.engine().begin_fork(&fork).unwrap();
+    for _ in 0..2 {
+        db.engine().step(Task::Work).unwrap();
+    }
+    db.drain();
+    db
+}
+
 /// One row of each table, with its namespace's rows in view.
 fn samples(db: &TestDb) -> Vec<(Table, Key, Row)> {
     let mut found: Vec<(Table, Key, Row)> = Vec::new();
     for &table in Table::ALL {
-        for namespace in [NamespaceId::DEFAULT, NamespaceId::SYSTEM] {
+        for namespace in [NamespaceId::DEFAULT, NamespaceId::SYSTEM, NamespaceId(4)] {
             let snapshot = db.engine().snapshot(namespace).unwrap();
             if found.last().is_some_and(|(t, ..)| *t == table) {
                 continue;
@@ -132,7 +143,7 @@ fn told(all: &[(PathBuf, Vec<u8>)], at: usize, bit: u8) -> Vec<(u32, String)> {
 
 #[test]
 fn every_flipped_bit_of_a_row_of_every_table_is_reported_and_the_row_named() {
-    let mut db = of_every_table(11);
+    let mut db = with_a_fork(of_every_table(11));
     let samples = samples(&db);
     assert_eq!(samples.iter().map(|(table, ..)| *table).collect::<Vec<_>>(), Table::ALL);
     db.world.process_kill();

@@ -16,9 +16,9 @@ mod pause;
 mod resume;
 mod row;
 mod runner;
-mod wait;
 #[cfg(test)]
 mod tests;
+mod wait;
 
 pub use cancel::Cancel;
 pub use compact::{Compact, Compacted};

@@ -12,8 +12,8 @@ use super::journal::REPORT_EVERY_US;
 use super::row::Status;
 use super::{Failure, Kind, Stored, find};
 use crate::engine::Core;
-use crate::modules::namespace::Forking;
 use crate::key::{Key, NamespaceId};
+use crate::modules::namespace::Forking;
 use crate::read::{Page, Read};
 use crate::{Table, row_json};
 
@@ -78,7 +78,9 @@ impl Work {
         match stored.kind {
             Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
             Kind::Fork => Forking::begin(core, job, &stored.request).map(Work::Forking),
-            Kind::Backup => Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's")),
+            Kind::Backup => {
+                Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's"))
+            }
         }
     }
 

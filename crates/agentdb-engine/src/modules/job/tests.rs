@@ -42,7 +42,8 @@ fn a_compaction_leaves_each_row_once_and_nothing_of_what_was_deleted() {
     for n in 0..49 {
         db.write(Delete { owner: "agent".into(), key: format!("key-{n}"), expected_version: None }).unwrap();
     }
-    db.write(crate::modules::retention::Set { noun: crate::HistoryNoun::State, history_us: Some(0) }).unwrap();
+    db.write(crate::modules::retention::Set { noun: crate::HistoryNoun::State, history_us: Some(0) })
+        .unwrap();
     db.run(Task::Trim);
     let digest = db.engine().digest(db.namespace).unwrap().1;
     let job = db.engine().begin_compaction(&Compact { trim_log: true }).unwrap();
@@ -95,11 +96,9 @@ fn the_engines_jobs_rest_go_on_and_outlive_a_handle() {
     db.engine().step(Task::Work).unwrap();
     db.reopen().unwrap();
     assert_eq!(finish(&db, job).state, State::Done);
-    for refused in [
-        db.write(Pause { job }).err(),
-        db.write(Resume { job }).err(),
-        db.write(Cancel { job }).err(),
-    ] {
+    for refused in
+        [db.write(Pause { job }).err(), db.write(Resume { job }).err(), db.write(Cancel { job }).err()]
+    {
         assert_eq!(refused.unwrap().code(), Code::JobEnded);
     }
 }

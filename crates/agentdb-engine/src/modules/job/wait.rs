@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::{Begin, Compact, Entry, Kind, State, require};
 use crate::Engine;
-use crate::modules::namespace::{BeginFork, Fork};
 use crate::key::NamespaceId;
+use crate::modules::namespace::{BeginFork, Fork};
 use crate::operation::encode_json;
 use crate::read::Read;
 use crate::signal::Signal;
@@ -57,11 +57,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::JobNotFound`]; [`Code::JobFailed`], [`Code::JobCancelled`]; [`Code::Closed`], [`Code::Poisoned`].
-    pub fn wait_for_job<T: DeserializeOwned>(
-        &self,
-        job: u64,
-        progress: &mut dyn FnMut(&Entry),
-    ) -> Result<T> {
+    pub fn wait_for_job<T: DeserializeOwned>(&self, job: u64, progress: &mut dyn FnMut(&Entry)) -> Result<T> {
         let signal = Arc::new(Signal::default());
         let (watchers, waker) = (&self.core.watchers, Waker::from(signal.clone()));
         let id = watchers.id();

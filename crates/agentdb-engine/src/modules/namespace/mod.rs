@@ -9,11 +9,11 @@ mod list;
 
 pub use create::{Create, Created};
 pub use delete::{Delete, Deleted};
-pub use fork::{Fork, Forked};
 pub(crate) use fork::{
-    BeginFork, Forking, Row as ForkRow, abandon as abandon_fork, completed as fork_completed, rows_aside as fork_rows,
-    translate as fork_key,
+    BeginFork, Forking, Row as ForkRow, abandon as abandon_fork, completed as fork_completed,
+    rows_aside as fork_rows, translate as fork_key,
 };
+pub use fork::{Fork, Forked};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
 

@@ -61,7 +61,8 @@ impl Engine {
         let core = &self.core;
         core.check_failed()?;
         core.check_alive(namespace, core.rows.visible())?;
-        let (from, reader) = begin(core, self.forked(namespace)?, watch.from.filter(|from| *from != Lsn::ZERO))?;
+        let (from, reader) =
+            begin(core, self.forked(namespace)?, watch.from.filter(|from| *from != Lsn::ZERO))?;
         Ok(Feed {
             core: core.clone(),
             id: core.watchers.id(),
