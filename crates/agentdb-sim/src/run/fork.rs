@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use agentdb_engine::modules::job::{Cancel, Entry, Kind, State};
 use agentdb_engine::modules::namespace::{Fork, Forked};
-use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table};
+use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table, Task};
 use agentdb_types::Code;
 
 use super::Sim;
@@ -104,6 +104,7 @@ impl Sim {
             }
         })?;
         if refused {
+            self.forks.expected.remove(&format!("{FORK}{}", self.forks.begun));
             self.report.count("refused fork_running", 1);
             return Ok(());
         }
@@ -142,9 +143,20 @@ impl Sim {
                 difference(&found, &expected)
             ));
         }
-        self.report.count("forks done", 1);
+        self.report.count("done namespace.fork", 1);
         self.report.count("rows forked", found.len() as u64);
         Ok(())
+    }
+
+    /// Whether a fork may be under way.
+    pub(super) fn is_forking(&self) -> bool {
+        !self.forks.expected.is_empty() && self.begun.jobs.values().any(|wanted| *wanted == Wanted::Active)
+    }
+
+    /// Goes on with it, a little.
+    pub(super) fn go_on_forking(&mut self) -> Check {
+        self.maintain(Task::Work)?;
+        if self.broken || self.world.is_off() { Ok(()) } else { self.check_jobs() }
     }
 
     /// Gives up the forks under way.

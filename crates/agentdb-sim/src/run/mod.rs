@@ -199,6 +199,9 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
+        if self.is_forking() && self.dice.chance(1, 6) {
+            return self.go_on_forking().map(|()| 0);
+        }
         match self.dice.below(25) {
             0..=9 => {
                 self.submit()?;
