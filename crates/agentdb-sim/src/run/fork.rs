@@ -1,7 +1,7 @@
 //! Forks of namespaces while their sources are written: when one is done, its rows are those that the source had when it was
 //! begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentdb_engine::modules::job::{Cancel, Entry, Kind, State};
 use agentdb_engine::modules::namespace::{Fork, Forked};
@@ -21,6 +21,8 @@ pub(super) struct Forks {
     begun: u64,
     /// What each must have, and the LSN at which it was begun.
     expected: BTreeMap<String, (Rows, u64)>,
+    /// Those that are done, and had it.
+    compared: BTreeSet<String>,
 }
 
 const NUMBER: usize = 8;
@@ -105,7 +107,7 @@ impl Sim {
         })?;
         if refused {
             self.forks.expected.remove(&format!("{FORK}{}", self.forks.begun));
-            self.report.count("refused fork_running", 1);
+            self.report.count("refused namespace.fork", 1);
             return Ok(());
         }
         for (model, _) in self.history.range_mut(before + 1..).map(|(_, moment)| moment) {
@@ -130,7 +132,11 @@ impl Sim {
         let name = entry.request["to"].as_str().unwrap_or_default().to_owned();
         let forked: Forked = serde_json::from_value(entry.result.clone().unwrap_or_default())
             .map_err(|e| format!("{entry:?}: {e}"))?;
+        if self.forks.compared.contains(&name) {
+            return Ok(());
+        }
         let (expected, begun) = self.forks.expected.remove(&name).ok_or("a fork that nobody began")?;
+        self.forks.compared.insert(name.clone());
         let found = engine.namespace(&name).and_then(|handle| rows(engine, handle));
         let mut found = match found {
             Ok(found) => found,
