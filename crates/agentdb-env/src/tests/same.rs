@@ -66,6 +66,8 @@ fn run(files: &dyn Files, dir: &Path, open: &mut BTreeMap<u8, Arc<dyn File>>, op
         // The real one may also replace an empty directory by another, or refuse to; nobody renames directories so.
         Op::Rename(a, b) if files.list(&path(a)).is_ok() && files.exists(&path(b))? => {}
         Op::Rename(a, b) => files.rename(&path(a), &path(b))?,
+        // Refused, in words of the system's own; nobody links directories.
+        Op::Link(a, _) if files.list(&path(a)).is_ok() => {}
         Op::Link(a, b) => files.link(&path(a), &path(b))?,
         Op::Remove(n) => files.remove(&path(n))?,
         Op::SyncDir(n) => files.sync_dir(&path(n))?,
