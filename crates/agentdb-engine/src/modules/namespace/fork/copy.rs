@@ -53,13 +53,11 @@ impl WriteRequest for Copy {
     }
 }
 
+/// Rows with their keys, and the first key behind them.
+type Piece = (Vec<(Key, rows::Row)>, Option<Key>);
+
 /// The rows from `cursor` on, and the first key behind them.
-fn piece(
-    tx: &Tx<'_>,
-    source: NamespaceId,
-    cursor: &Key,
-    most: usize,
-) -> Result<(Vec<(Key, rows::Row)>, Option<Key>)> {
+fn piece(tx: &Tx<'_>, source: NamespaceId, cursor: &Key, most: usize) -> Result<Piece> {
     let (mut rows, mut bytes, mut next) = (Vec::new(), 0, None);
     let end = Key::namespace(source).after_prefix();
     tx.scan(cursor, end.as_ref(), Page::Forward, &mut |key, row| {
