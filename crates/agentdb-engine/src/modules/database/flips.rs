@@ -18,6 +18,12 @@ const RUN: &str = "/db/rows/0000000001.run";
 
 /// A database with a row of every table in one run.
 pub(crate) fn of_every_table(seed: u64) -> TestDb {
+    let db = fill(seed);
+    db.drain();
+    db
+}
+
+fn fill(seed: u64) -> TestDb {
     let db = TestDb::new(seed);
     let other = crate::modules::namespace::Create { name: "other".into(), description: String::new() };
     db.write(other.clone()).unwrap();
@@ -62,7 +68,6 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
             db.write(blob::Delete { blob: stored.response.blob }).unwrap();
         }
     }
-    db.drain();
     db
 }
 
@@ -143,7 +148,7 @@ fn told(all: &[(PathBuf, Vec<u8>)], at: usize, bit: u8) -> Vec<(u32, String)> {
 
 #[test]
 fn every_flipped_bit_of_a_row_of_every_table_is_reported_and_the_row_named() {
-    let mut db = with_a_fork(of_every_table(11));
+    let mut db = with_a_fork(fill(11));
     let samples = samples(&db);
     assert_eq!(samples.iter().map(|(table, ..)| *table).collect::<Vec<_>>(), Table::ALL);
     db.world.process_kill();
