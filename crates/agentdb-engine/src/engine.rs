@@ -170,6 +170,7 @@ impl Engine {
         drop(stored);
         core.replay()?;
         core.load_dead()?;
+        core.forks.load(&core.rows.latest())?;
         let background = Background::start(&core)?;
         Ok(Engine { core, _background: Arc::new(background) })
     }

@@ -113,6 +113,13 @@ impl Key {
         Key(bytes)
     }
 
+    /// The key of the same table and components in another namespace.
+    pub(crate) fn in_namespace(&self, namespace: NamespaceId) -> Key {
+        let mut bytes = self.0.clone();
+        bytes[..TABLE_AT].copy_from_slice(&namespace.0.to_be_bytes());
+        Key(bytes)
+    }
+
     /// The namespace of a key.
     pub(crate) fn namespace_of(bytes: &[u8]) -> Option<NamespaceId> {
         bytes.first_chunk().map(|b| NamespaceId(u64::from_be_bytes(*b)))

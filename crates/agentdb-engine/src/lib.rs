@@ -32,6 +32,7 @@ mod doubt_tests;
 mod encoder;
 mod engine;
 mod filter;
+mod forks;
 mod format;
 #[cfg(test)]
 mod golden;

@@ -121,12 +121,16 @@ pub enum Bug {
     TrimmedUnarchived,
     /// An archive holds the segment that it ends in, and not those that lie between it and the one before.
     ArchiveSkipsGroups,
+    /// Writers put nothing aside for a fork under way.
+    ForkSeesWrites,
+    /// Writers put aside for a fork what was copied, and nothing of what was not.
+    ForkPutsAsideBehind,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 58] = [
+    pub const ALL: [Bug; 60] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -185,6 +189,8 @@ impl Bug {
         Bug::ExportSkipsMessages,
         Bug::TrimmedUnarchived,
         Bug::ArchiveSkipsGroups,
+        Bug::ForkSeesWrites,
+        Bug::ForkPutsAsideBehind,
     ];
 }
 

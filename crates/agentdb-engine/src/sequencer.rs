@@ -8,6 +8,7 @@ use agentdb_types::{Error, Lsn, Result, Timestamp, limits};
 
 use crate::completion::{Outcome, Promise, Round};
 use crate::engine::Core;
+use crate::forks::Aside;
 use crate::idempotency;
 use crate::mutation::{Entry, put_entry};
 use crate::operation::AnyResponse;
@@ -96,7 +97,7 @@ impl Sequencer {
             })
             .collect();
         if decided.is_err() && planted::is(Bug::RefusalLeavesSomething) {
-            for (key, body) in tx.finish(None, &core.keyring)?.rows {
+            for (key, body) in tx.finish(None, &core.keyring, Aside::unbounded(&core.forks))?.rows {
                 core.apply(&key, lsn, body);
             }
             return decided.map(|responses| Outcome { lsn, responses });
@@ -104,7 +105,12 @@ impl Sequencer {
         let responses = decided?;
         idempotency::remember(&mut tx, write, &responses)?;
         let subject = write.options.subject.as_deref();
-        let Decided { names, mutations, rows: changed, ended, wrote } = tx.finish(subject, &core.keyring)?;
+        let aside = match write.origin {
+            Origin::Engine => Aside::unbounded(&core.forks),
+            _ => Aside::bounded(&core.forks),
+        };
+        let Decided { names, mutations, rows: changed, ended, wrote } =
+            tx.finish(subject, &core.keyring, aside)?;
         if mutations.is_empty() && !wrote {
             // Nothing changed: the answer holds as of the batch before.
             return Ok(Outcome { lsn: Lsn(lsn.0 - 1), responses });

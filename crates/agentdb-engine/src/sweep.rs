@@ -21,6 +21,8 @@ use crate::{Snapshot, Table, modules, numbers};
 
 /// Rows deleted in one batch.
 const BATCH: usize = 500;
+/// The same in a namespace of which a fork is under way.
+const BATCH_OF_A_SOURCE: usize = 50;
 /// What the log calls a batch of the sweeper.
 pub(crate) const OPERATION: &str = "internal.sweep";
 
@@ -143,11 +145,13 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
     let system = core.snapshot(NamespaceId::SYSTEM)?;
     for namespace in modules::namespace::all(&system)? {
         let snapshot = system.in_namespace(namespace);
+        // What goes is put aside for a fork under way, in the same batch.
+        let most = if core.forks.is_source(namespace) { BATCH_OF_A_SOURCE } else { BATCH };
         let from = stand.expiries.get(&namespace);
-        let (notes, from) = due_notes(&snapshot, Table::Expiry, from, BATCH, published_us)?;
+        let (notes, from) = due_notes(&snapshot, Table::Expiry, from, most, published_us)?;
         let notes: Vec<_> = notes.into_iter().map(Key::into_bytes).collect();
         let discarded = stand.discarded.get(&namespace).cloned().unwrap_or_default();
-        let (remains, discarded) = remains(core, &snapshot, discarded, BATCH - notes.len())?;
+        let (remains, discarded) = remains(core, &snapshot, discarded, most - notes.len())?;
         let worked = !notes.is_empty() || !remains.is_empty();
         if worked {
             core.submit_internal(namespace, Box::new(Sweep { notes, remains, whole: false }))?;
@@ -158,8 +162,10 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
             return Ok(true);
         }
     }
-    match dead_namespaces(&system.rows)?.first() {
-        Some(&number) => sweep_namespace(core, &system, &mut stand, NamespaceId(number)).map(|()| true),
+    // What a fork under way still needs of one stays until that is done.
+    let dead = dead_namespaces(&system.rows)?;
+    match dead.into_iter().find(|number| !core.forks.is_source(NamespaceId(*number))) {
+        Some(number) => sweep_namespace(core, &system, &mut stand, NamespaceId(number)).map(|()| true),
         None => Ok(false),
     }
 }

@@ -37,6 +37,10 @@ tables! {
     Expiry = 5 "expiry",
     /// Names of the numbers of sessions, collections and threads: (kind, number) to the name.
     Name = 6 "name",
+    /// Forks of namespaces: in the system namespace those under way, in a fork what it came from: (number of the source).
+    Fork = 7 "fork",
+    /// In a fork under way: rows of blobs whose files it does not share yet: (address).
+    ForkBlob = 8 "fork_blob",
     /// State: (owner, key).
     State = 16 "state",
     /// Sessions: (session).

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 
+use crate::forks::Aside;
 use crate::history::{HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
 use crate::mutation::{Change, Mutation, Names, Seal};
@@ -221,8 +222,9 @@ impl<'a> Tx<'a> {
         Present { rows: self.rows, namespace: self.namespace, now: self.now }
     }
 
-    /// Ends the decision: the changes in the order of their keys, those that change nothing left out.
-    pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal) -> Result<Decided> {
+    /// Ends the decision: the changes in the order of their keys, those that change nothing left out. What forks under way
+    /// have not copied yet is put aside for them.
+    pub(crate) fn finish(self, subject: Option<&str>, seal: &dyn Seal, mut aside: Aside) -> Result<Decided> {
         let (names, wrote) = (self.names, self.wrote);
         let mut decided =
             Decided { names, mutations: Vec::new(), rows: Vec::new(), ended: Vec::new(), wrote };
@@ -242,6 +244,7 @@ impl<'a> Tx<'a> {
                 (Some(before), Some(after), None) => Change::between(&before.body, after.to_vec()),
                 (None, Some(after), None) => Change::Put(after.to_vec()),
             };
+            aside.change(&key, before.as_ref(), &mut decided)?;
             let subject = subject.filter(|_| write.content);
             let mut mutation = Mutation::new(key.clone(), change, subject, seal)?;
             if let Some(before) = before
@@ -253,6 +256,7 @@ impl<'a> Tx<'a> {
             decided.mutations.push(mutation);
             decided.rows.push((key, write.after));
         }
+        aside.finish(self.rows, &mut decided)?;
         Ok(decided)
     }
 }

@@ -40,6 +40,10 @@ pub trait Files: Send + Sync {
     /// Gives a file another name in the same file system, atomically replacing what had that name.
     fn rename(&self, from: &Path, to: &Path) -> Result<()>;
 
+    /// Gives a file a second name in the same file system: the bytes are shared. What stands under a name stays until the last
+    /// of its names is removed. An error if there is something of the second name.
+    fn link(&self, from: &Path, to: &Path) -> Result<()>;
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> Result<()>;
 

@@ -476,6 +476,14 @@ codes! {
         "somebody else imports the same: they have come to line {actual}, and this one stands at line {expected}"
         "The same file is imported into the namespace twice at the same time, and the other one was faster."
         "Leave it to the other one. Nothing was imported twice.";
+    3028 ForkRunning Conflict "fork_running"
+        "a fork of the namespace {name} to {to} is under way: job {job}"
+        "A namespace is forked to one other at a time."
+        "Wait for the job that the message names, or cancel it.";
+    3029 ForkBehind Conflict "fork_behind"
+        "the batch changes {actual} bytes of rows that a fork of the namespace has not copied yet, the limit is {limit}"
+        "While a namespace is forked, whoever changes a row that is not copied yet puts the old one aside, and a batch puts aside so much at most."
+        "Write in smaller batches, or once the fork is done.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

@@ -4,7 +4,7 @@ use agentdb_engine::modules::namespace;
 use agentdb_engine::{Engine, NamespaceId};
 use agentdb_types::{Code, Result};
 
-use crate::{Page, Write, present};
+use crate::{Job, Page, Write, present};
 
 /// The namespaces of a database: each is a world of its own, with its rows, indexes and blobs. `default` always exists.
 #[derive(Clone)]
@@ -68,6 +68,33 @@ impl Namespaces {
         let Page { limit, cursor, .. } = page.without_prefix()?.forwards()?;
         let snapshot = self.engine.snapshot(NamespaceId::SYSTEM)?;
         self.engine.read(&snapshot, namespace::List { limit, cursor })
+    }
+
+    /// Begins to fork a namespace: another one, of the name `to`, that has everything of it as it stands now, and goes its own
+    /// way from then on. The database copies the rows in the background while `from` is written on; the fork is there, whole,
+    /// when that is done. Bytes of blobs are shared.
+    ///
+    /// # Errors
+    /// [`Code::NamespaceNotFound`], [`Code::NamespaceExists`], [`Code::InvalidName`]; [`Code::ForkRunning`] while `from` is forked
+    /// already; those of a write.
+    ///
+    /// ```
+    /// use agentdb::json;
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// let plan = db.namespace("default")?.state("agent-7");
+    /// plan.put("plan", json!("careful")).wait()?;
+    /// let fork = db.namespaces().fork("default", "daring")?;
+    /// plan.put("plan", json!("changed since")).wait()?;
+    /// fork.wait(&mut |_progress| {})?;
+    /// let forked = db.namespace("daring")?.state("agent-7");
+    /// assert_eq!(forked.get("plan")?.unwrap().value, "careful");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn fork(&self, from: impl Into<String>, to: impl Into<String>) -> Result<Job<namespace::Forked>> {
+        let fork = namespace::Fork { name: from.into(), to: to.into() };
+        Ok(Job::new(self.engine.clone(), self.engine.begin_fork(&fork)?))
     }
 
     /// Deletes a namespace with everything in it, at once. Refused with [`Code::NamespaceNotFound`] if there is none.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use agentdb::modules::job::Entry;
+use agentdb::modules::namespace::Fork;
 use agentdb::{Job, Result, Value, decode};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -14,19 +15,26 @@ use crate::output;
 /// `agentdb database compact`.
 pub(super) fn compact(context: &Context, request: Value) -> Result<ExitCode> {
     let db = context.open(false)?;
-    wait(context, db.compact(&decode(request)?)?)
+    wait(context, db.compact(&decode(request)?)?, "{msg} {bar:30} {bytes} of {total_bytes}")
 }
 
-fn wait<T: Serialize + DeserializeOwned>(context: &Context, job: Job<T>) -> Result<ExitCode> {
-    let result = job.wait(&mut bar())?;
+/// `agentdb namespace fork`.
+pub(super) fn fork(context: &Context, request: Value) -> Result<ExitCode> {
+    let db = context.open(false)?;
+    let Fork { name, to } = decode(request)?;
+    wait(context, db.namespaces().fork(name, to)?, "{msg} {pos} rows")
+}
+
+fn wait<T: Serialize + DeserializeOwned>(context: &Context, job: Job<T>, shown: &str) -> Result<ExitCode> {
+    let result = job.wait(&mut bar(shown))?;
     output::answer(&serde_json::to_value(result).unwrap_or_default(), context.json)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Drawn on standard error, and only if that is a terminal.
-fn bar() -> impl FnMut(&Entry) {
+fn bar(shown: &str) -> impl FnMut(&Entry) {
     let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes} of {total_bytes}") {
+    if let Ok(style) = ProgressStyle::with_template(shown) {
         bar.set_style(style);
     }
     move |entry| {

@@ -29,6 +29,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "log.read" => super::log::read(context, request)?,
         "database.compact" => return super::job::compact(context, request),
         "log.release" => super::backup::release(context, request)?,
+        "namespace.fork" => return super::job::fork(context, request),
         "database.verify" => return super::verify::run(context),
         name if name.starts_with("backup.") => return super::backup::run(context, name, request),
         other => return Err(Error::new(Code::UnknownOperation).with("name", other)),

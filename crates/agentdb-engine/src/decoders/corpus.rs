@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Decoder, all};
 use crate::digest::SetHash;
 use crate::modules::backup::{Backups, DirectoryStore};
-use crate::modules::database::flips::of_every_table;
+use crate::modules::database::flips::{of_every_table, with_a_fork};
 use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb};
 use crate::mutation::{self, Change, put_entry};
@@ -200,7 +200,7 @@ fn every_decoder_survives_mutations_of_its_corpus_and_random_bytes() {
 #[test]
 #[ignore = "it writes into the source tree"]
 fn write_the_corpus() {
-    let db = of_every_table(21);
+    let db = with_a_fork(of_every_table(21));
     let put = |decoder: &str, name: &str, bytes: &[u8]| {
         save(&corpus().join(decoder), &format!("valid-{name}"), bytes);
     };
@@ -222,7 +222,7 @@ fn write_the_corpus() {
                     Table::SessionTally => "session_tally_row",
                     Table::Session => "session_row",
                     Table::Message => "message_row",
-                    Table::Blob => "blob_row",
+                    Table::Blob | Table::ForkBlob => "blob_row",
                     Table::Collection => "collection_row",
                     Table::Record => "record_row",
                     Table::Vector => "vector_row",
@@ -233,6 +233,7 @@ fn write_the_corpus() {
                     Table::ChannelContent => "channel_content_row",
                     Table::ToolCall => "tool_call_row",
                     Table::Job => "job_row",
+                    Table::Fork => "fork_row",
                     Table::Item => "item_row",
                     Table::ItemExpiry => "item_expiry_row",
                     Table::ItemIndex => "item_index_row",

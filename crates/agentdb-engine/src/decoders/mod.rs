@@ -38,6 +38,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("cursor", text::cursor),
         ("entries", log::entries),
         ("filter", text::filter),
+        ("fork_row", rows::fork),
         ("format_file", text::format_file),
         ("frame", frames::frame),
         ("hold_file", backup::hold),

@@ -116,6 +116,11 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             checked::<backup::Release>(request)?;
             engine.release_log().map(drop)
         }
+        "namespace.fork" => {
+            engine.begin_fork(&checked::<modules::namespace::Fork>(request)?)?;
+            while engine.step(crate::Task::Work)? {}
+            Ok(())
+        }
         "database.verify" => {
             checked::<database::Verify>(request)?;
             engine.verify(&mut |_| {}).map(drop)
@@ -476,6 +481,7 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     "change.watch",
                     json!({"from": 2, "nouns": ["state", "message"], "key": ["ann"], "prefix": "k", "values": true, "progress": 2}),
                 ),
+                line("namespace.fork", json!({"name": "team", "to": "forked"})),
                 line("namespace.delete", json!({"name": "team"})),
                 json!({"op": "sweep"}),
                 json!({"op": "state.put", "key": "once", "subject": "ann", "request": state(json!({"value": "x".repeat(200)}))}),

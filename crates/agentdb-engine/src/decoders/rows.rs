@@ -83,6 +83,10 @@ pub(super) fn moments(bytes: &[u8]) -> bool {
     true
 }
 
+pub(super) fn fork(bytes: &[u8]) -> bool {
+    of_json::<namespace::ForkRow>(bytes)
+}
+
 pub(super) fn job(bytes: &[u8]) -> bool {
     of_json::<jobs::Stored>(bytes)
 }

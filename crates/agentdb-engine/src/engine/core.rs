@@ -11,6 +11,7 @@ use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
 
 use super::{Options, Stats, Task};
 use crate::completion::WaitingRoom;
+use crate::forks::Forks;
 use crate::format::Format;
 use crate::history::{self, Moments, Trimmer};
 use crate::key::NamespaceId;
@@ -78,6 +79,7 @@ pub(crate) struct Core {
     pub(crate) trimmer: Trimmer,
     pub(crate) jobs: Jobs,
     pub(crate) retainer: Retainer,
+    pub(crate) forks: Forks,
 }
 
 /// Counts since opening.
@@ -141,6 +143,7 @@ impl Core {
             trimmer: Trimmer::default(),
             jobs: Jobs::default(),
             retainer: Retainer::default(),
+            forks: Forks::default(),
         }
     }
 }
@@ -213,7 +216,8 @@ impl Core {
         self.retainer.changed.note(key, lsn);
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
-        if let Err(err) = self.vectors.apply(key, lsn, body.as_deref()) {
+        let noted = self.forks.note(key, lsn, body.as_ref());
+        if let Err(err) = noted.and_then(|()| self.vectors.apply(key, lsn, body.as_deref())) {
             self.fail(&err);
         }
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{DIR, Files, LOG, backups, expected, open, root, sparse, world_of};
 use crate::modules::job::Compact;
+use crate::modules::namespace::Fork;
 use crate::modules::{blob, state};
 use crate::mutation::{Body, Change, Entry, Mutation, put_entry};
 use crate::{Engine, Key, NamespaceId, Table, Task, WriteOptions, format};
@@ -163,6 +164,11 @@ fn drained(world: &World, engine: &Engine) {
             let delete = blob::Delete { blob: put.unwrap().response.blob };
             engine.write(NamespaceId::DEFAULT, delete, WriteOptions::default()).unwrap().wait().unwrap();
         }
+    }
+    // A fork under way that has put a blob aside.
+    engine.begin_fork(&Fork { name: "default".into(), to: "fork".into() }).unwrap();
+    for _ in 0..2 {
+        engine.step(Task::Work).unwrap();
     }
     engine.begin_compaction(&Compact { trim_log: true }).unwrap();
     crate::modules::transfer::leave_unfinished(engine);

@@ -52,7 +52,7 @@ pub(crate) struct Position {
 pub struct BaseOptions {
     /// Bytes of the cache of blocks.
     pub cache_bytes: usize,
-    /// Bytes that one step of draining or merging writes.
+    /// Bytes that one step of draining, of merging, or of copying for a fork writes.
     pub step_bytes: usize,
     /// Bytes after which a merge begins another run.
     pub run_bytes: u64,

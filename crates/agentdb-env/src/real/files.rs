@@ -91,6 +91,10 @@ impl Files for RealFiles {
         fs::rename(from, to).map_err(|e| error("rename", from, Access::Write, e))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::hard_link(from, to).map_err(|e| error("link", from, Access::Write, e))
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         fs::remove_file(path).map_err(|e| error("removal", path, Access::Write, e))
     }

@@ -113,6 +113,17 @@ impl Disk {
         Ok(())
     }
 
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> Result<(), Refusal> {
+        let id = self.find_file(from)?;
+        let (dir, name) = self.parent(to)?;
+        if self.dir(dir)?.get(&name).is_some() {
+            return Err(EXISTS);
+        }
+        self.file_mut(id)?.links += 1;
+        self.dir_mut(dir)?.change(vec![(name, Some(Entry::File(id)))], None);
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> Result<(), Refusal> {
         let id = self.find_file(path)?;
         let (dir, name) = self.parent(path)?;

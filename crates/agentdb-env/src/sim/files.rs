@@ -85,6 +85,14 @@ impl Files for SimFiles {
         state.change(call, |s| s.disk.rename(from, to).map_err(|r| call.refused(r)))
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        let call = on(from, "link");
+        let mut state = self.shared.state();
+        state.admit(call, 0, 0)?;
+        state.trace.bytes(to.as_os_str().as_encoded_bytes());
+        state.change(call, |s| s.disk.link(from, to).map_err(|r| call.refused(r)))
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         let call = on(path, "removal");
         let mut state = self.shared.state();

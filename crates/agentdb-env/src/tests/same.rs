@@ -18,6 +18,7 @@ enum Op {
     CreateDir(u8),
     List(u8),
     Rename(u8, u8),
+    Link(u8, u8),
     Remove(u8),
     SyncDir(u8),
     Write(u8, u64, u16, u8),
@@ -39,6 +40,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => (2..6u8).prop_map(Op::CreateDir),
         1 => name.clone().prop_map(Op::List),
         2 => (name.clone(), name.clone()).prop_map(|(a, b)| Op::Rename(a, b)),
+        1 => (name.clone(), name.clone()).prop_map(|(a, b)| Op::Link(a, b)),
         1 => name.clone().prop_map(Op::Remove),
         1 => name.clone().prop_map(Op::SyncDir),
         4 => (name.clone(), at.clone(), 0..9_000u16, 0..3u8).prop_map(|(n, o, l, b)| Op::Write(n, o, l, b)),
@@ -64,6 +66,9 @@ fn run(files: &dyn Files, dir: &Path, open: &mut BTreeMap<u8, Arc<dyn File>>, op
         // The real one may also replace an empty directory by another, or refuse to; nobody renames directories so.
         Op::Rename(a, b) if files.list(&path(a)).is_ok() && files.exists(&path(b))? => {}
         Op::Rename(a, b) => files.rename(&path(a), &path(b))?,
+        // Refused, in words of the system's own; nobody links directories.
+        Op::Link(a, _) if files.list(&path(a)).is_ok() => {}
+        Op::Link(a, b) => files.link(&path(a), &path(b))?,
         Op::Remove(n) => files.remove(&path(n))?,
         Op::SyncDir(n) => files.sync_dir(&path(n))?,
         Op::Write(n, at, len, byte) => {

@@ -24,6 +24,9 @@ pub(crate) use self::leftovers::{files, first_moment, rows};
 pub(crate) use self::refusal::of_the_handle;
 use crate::model::{Model, Namespace, Past};
 
+/// How names of forks start, and of nothing else.
+pub(crate) const FORK: &str = "fork-";
+
 /// What a check says: what is wrong, if anything is.
 pub(crate) type Check<T = ()> = std::result::Result<T, String>;
 
@@ -134,11 +137,17 @@ impl View<'_> {
     }
 }
 
-/// Compares the list of namespaces.
+/// Whether a namespace of this name is a fork, which is compared with what its source was, and not with the model.
+fn is_fork(name: &str) -> bool {
+    name.starts_with(FORK)
+}
+
+/// Compares the list of namespaces, but for forks.
 pub(crate) fn namespaces(engine: &Engine, snapshot: &Snapshot, model: &Model) -> Check {
     let list = namespace::List { limit: Some(100), cursor: None };
     let found = engine.read(snapshot, list).map_err(|e| format!("listing namespaces: {e}"))?;
-    let found: Vec<(&str, u64)> = found.items.iter().map(|e| (e.name.as_str(), e.number)).collect();
+    let found: Vec<(&str, u64)> =
+        found.items.iter().map(|e| (e.name.as_str(), e.number)).filter(|(name, _)| !is_fork(name)).collect();
     let mut expected = vec![("default", 1)];
     expected.extend(model.names.iter().map(|(name, number)| (name.as_str(), *number)));
     if found == expected { Ok(()) } else { Err(format!("the namespaces are {found:?}, not {expected:?}")) }

@@ -206,6 +206,12 @@ fn is_live(expires: Option<i64>, now: i64) -> bool {
 }
 
 impl Model {
+    /// A number that no namespace had before.
+    pub(crate) fn allot(&mut self) -> u64 {
+        self.created += 1;
+        1 + self.created
+    }
+
     /// Decides a request; the model moves on only if it changes something.
     pub(crate) fn decide(&mut self, request: &Request, now: i64, ids: &mut Random, past: &Past) -> Answer {
         let (after, answer) = self.attempt(request, now, ids, past)?;
@@ -274,8 +280,7 @@ impl Model {
             if called == "default" || self.names.contains_key(&called) {
                 return Err(Code::NamespaceExists);
             }
-            self.created += 1;
-            let number = 1 + self.created;
+            let number = self.allot();
             self.names.insert(called, number);
             self.namespaces.insert(number, Namespace::default());
             return Ok(json!({"number": number}));

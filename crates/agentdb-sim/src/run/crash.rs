@@ -229,8 +229,8 @@ impl Sim {
     /// Closes in order; nothing may be lost then.
     pub(super) fn finish(&mut self) -> Check {
         self.sequence_all()?;
-        self.settle()?;
         self.finish_jobs()?;
+        self.settle()?;
         for (name, by) in self.world.counters() {
             self.report.count(&format!("disk {name}"), by);
         }

@@ -14,7 +14,7 @@ const STEPS: usize = 20_000;
 
 /// What is wanted of a job, or what came of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wanted {
+pub(super) enum Wanted {
     Active,
     Paused,
     Cancelled,
@@ -26,16 +26,17 @@ enum Wanted {
 /// The jobs of a run.
 #[derive(Default)]
 pub(super) struct Begun {
-    jobs: BTreeMap<u64, Wanted>,
+    pub(super) jobs: BTreeMap<u64, Wanted>,
     /// Whether beginning one failed with a fault: there may be one more.
-    unsure: bool,
+    pub(super) unsure: bool,
 }
 
 impl Sim {
     /// Begins a job, goes on with one, or wants something else of one.
     pub(super) fn jobs(&mut self) -> Check {
         match self.dice.below(10) {
-            0 | 1 => self.begin_job()?,
+            0 | 1 if self.dice.chance(1, 2) => self.begin_job()?,
+            0 | 1 => self.begin_fork()?,
             2..=4 => self.control_job()?,
             _ => {
                 for _ in 0..1 + self.dice.below(4) {
@@ -134,9 +135,13 @@ impl Sim {
                 (None, _) if self.begun.unsure => wanted_of(entry.state),
                 (Some(Wanted::Active), State::Done) => {
                     self.report.count("jobs done", 1);
+                    self.forked(&engine, entry)?;
                     Wanted::Done
                 }
-                (Some(Wanted::Unknown), state) => wanted_of(state),
+                (Some(Wanted::Unknown), state) => {
+                    self.forked(&engine, entry)?;
+                    wanted_of(state)
+                }
                 (Some(wanted), state) if is_wanted(wanted, state) => wanted,
                 _ => return Err(format!("a job that was {known:?} is {entry:?}")),
             };
@@ -172,7 +177,7 @@ impl Sim {
     }
 }
 
-fn ask<R: WriteRequest<Response = Entry>>(engine: &Engine, request: R) -> Result<Entry> {
+pub(super) fn ask<R: WriteRequest<Response = Entry>>(engine: &Engine, request: R) -> Result<Entry> {
     Ok(engine.write(NamespaceId::SYSTEM, request, WriteOptions::default())?.wait()?.response)
 }
 

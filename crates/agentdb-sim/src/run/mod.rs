@@ -2,6 +2,7 @@
 
 mod backup;
 mod crash;
+mod fork;
 mod job;
 mod read;
 mod task;
@@ -98,6 +99,7 @@ struct Sim {
     taken: backup::Taken,
     begun: job::Begun,
     transfers: transfer::Transfers,
+    forks: fork::Forks,
     report: Report,
     trace: Vec<String>,
 }
@@ -169,6 +171,7 @@ impl Sim {
             taken: backup::Taken::default(),
             begun: job::Begun::default(),
             transfers: transfer::Transfers::default(),
+            forks: fork::Forks::default(),
             report: Report::default(),
             trace: Vec::new(),
         }
@@ -199,6 +202,9 @@ impl Sim {
 
     /// One random act; returns how many operations it was.
     fn turn(&mut self) -> Check<u64> {
+        if self.is_forking() && self.dice.chance(1, 6) {
+            return self.go_on_forking().map(|()| 0);
+        }
         match self.dice.below(27) {
             0..=9 => {
                 self.submit()?;

@@ -167,7 +167,9 @@ impl Sim {
         // While a backup is taken, nothing is collected.
         self.give_up_backup();
         self.sequence_all()?;
-        if self.broken || self.advance()?.is_none() {
+        // What it needs of its source stays until it is done.
+        self.cancel_forks()?;
+        if self.broken || self.world.is_off() || self.advance()?.is_none() {
             return Ok(());
         }
         let due = self.log_time;

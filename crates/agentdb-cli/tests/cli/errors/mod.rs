@@ -2,6 +2,7 @@
 
 mod backups;
 mod damage;
+mod forks;
 mod jobs;
 mod machine;
 mod mounts;
@@ -101,6 +102,8 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::MessageExists => requests::message_exists(),
         Code::BlobMismatch => requests::blob_mismatch(),
         Code::ThreadExists => requests::thread_exists(),
+        Code::ForkRunning => forks::running(),
+        Code::ForkBehind => forks::behind(),
         Code::HistoryTrimmed => requests::history_trimmed(),
         Code::NoHistory => requests::no_history(),
         Code::ToolCallRunning => tool_calls::running(),

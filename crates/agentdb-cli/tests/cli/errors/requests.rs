@@ -346,6 +346,10 @@ impl Files for Forgetful {
         self.0.rename(from, to)
     }
 
+    fn link(&self, from: &Path, to: &Path) -> Result<()> {
+        self.0.link(from, to)
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         self.0.remove(path)
     }

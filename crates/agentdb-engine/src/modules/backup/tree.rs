@@ -106,6 +106,10 @@ impl Files for Tree {
         read_only(from)
     }
 
+    fn link(&self, from: &Path, _to: &Path) -> Result<()> {
+        read_only(from)
+    }
+
     fn remove(&self, path: &Path) -> Result<()> {
         read_only(path)
     }

@@ -64,6 +64,10 @@ fn collect(
         return Ok(Vec::new());
     }
     let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
+    // A fork under way may have the row of what was deleted since, and not share its file yet.
+    if core.forks.is_source(namespace) {
+        return Ok(Vec::new());
+    }
     let mut collected = Vec::new();
     for (at, address) in notes {
         if is_uploading(&uploads, namespace, &address) {

@@ -220,11 +220,17 @@ impl Received {
 
 impl Blobs {
     /// Makes the directories that lead to an address, durably.
-    fn ensure_dirs(&self, namespace: NamespaceId, address: &str) -> Result<()> {
+    pub(super) fn ensure_dirs(&self, namespace: NamespaceId, address: &str) -> Result<()> {
         let _one = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let files = &*self.env.files;
         entries::ensure_dir(files, &self.dir, namespace.number().to_string())?;
         entries::ensure_dir(files, &self.namespace_dir(namespace), &address[..2])
+    }
+
+    /// Gives the file of an address a name in another namespace, whose directories are there. Its entry is durable after
+    /// [`Blobs::sync`].
+    pub(super) fn link(&self, from: NamespaceId, to: NamespaceId, address: &str) -> Result<()> {
+        self.env.files.link(&self.path(from, address), &self.path(to, address))
     }
 
     /// Makes the directory entry of an address durable. A failure must poison the handle. None that comes after it is

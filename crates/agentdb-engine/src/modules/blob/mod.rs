@@ -35,6 +35,7 @@ mod list;
 mod put;
 mod reader;
 pub(crate) mod row;
+mod share;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,7 @@ pub use get::Get;
 pub use list::{List, Listed};
 pub use put::{Put, Stored};
 pub use reader::BlobReader;
+pub(crate) use share::share;
 pub use stat::{Entry, Stat};
 pub use transfer::{BlobLine, BytesLine};
 

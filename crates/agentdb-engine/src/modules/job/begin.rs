@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::row::{Lease, Status, later};
-use super::{Failure, Kind, Stored, find, schedule, store};
+use super::{Failure, Kind, Stored, find, give_up, schedule, store};
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -148,6 +148,7 @@ impl WriteRequest for End {
                 }
                 Outcome::Failed(failure) => {
                     stored.failure = Some(failure.clone());
+                    give_up(tx, stored.kind, self.job)?;
                     (Status::Failed, Some(tx.now()))
                 }
                 Outcome::Left => (stored.status, None),

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::Status;
-use super::{Entry, require, require_unended, schedule, store};
+use super::{Entry, give_up, require, require_unended, schedule, store};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -39,6 +39,7 @@ impl WriteRequest for Cancel {
             stored = require_unended(tx, self.job)?;
             stored.status = Status::Cancelled;
             stored.ended = Some(tx.now());
+            give_up(tx, stored.kind, self.job)?;
             schedule(tx, self.job, &stored)?;
         }
         store(tx, self.job, stored)

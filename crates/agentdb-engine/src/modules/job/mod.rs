@@ -29,11 +29,13 @@ pub use pause::Pause;
 pub use resume::Resume;
 pub use row::{Entry, Failure, Kind, State};
 
-pub(crate) use begin::Begin;
+pub(crate) use begin::{Begin, Begun};
 pub(crate) use row::Stored;
-pub(crate) use runner::{Jobs, step};
+pub(crate) use runner::{Jobs, Step, step};
 
 use agentdb_types::{Code, Error, Result};
+
+use serde_json::Value;
 
 use crate::key::{Key, NamespaceId};
 use crate::operation::{Operation, Shape};
@@ -74,6 +76,28 @@ fn require_unended(rows: &dyn Read, job: u64) -> Result<Stored> {
         return Ok(stored);
     }
     Err(Error::new(Code::JobEnded).with("job", job).with("state", stored.state(rows.now()).name()))
+}
+
+/// Whether a job is still to be gone on with.
+pub(crate) fn is_wanted(rows: &dyn Read, job: u64) -> Result<bool> {
+    Ok(find(rows, job)?.is_some_and(|stored| stored.status == row::Status::Active))
+}
+
+/// Ends a job in the batch that does the last of it, after so many units.
+pub(crate) fn complete(tx: &mut Tx<'_>, job: u64, units: u64, result: Value) -> Result<()> {
+    let mut stored = require_unended(tx, job)?;
+    (stored.status, stored.lease, stored.ended) = (row::Status::Done, None, Some(tx.now()));
+    (stored.done, stored.total, stored.result) = (units, units, Some(result));
+    schedule(tx, job, &stored)?;
+    store(tx, job, stored).map(drop)
+}
+
+/// Takes back what a job did of which nobody knows: it failed, or was cancelled.
+fn give_up(tx: &mut Tx<'_>, kind: Kind, job: u64) -> Result<()> {
+    match kind {
+        Kind::Fork => crate::modules::namespace::abandon_fork(tx, job),
+        Kind::Compact | Kind::Backup | Kind::Export | Kind::Import => Ok(()),
+    }
 }
 
 /// Writes a job; the answer is how it stands then.

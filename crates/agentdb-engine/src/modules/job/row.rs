@@ -17,16 +17,18 @@ pub enum Kind {
     Export,
     /// `namespace.import`.
     Import,
+    /// `namespace.fork`.
+    Fork,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import];
+    pub const ALL: [Kind; 5] = [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import, Kind::Fork];
 
     /// Whether the engine does it, and goes on with it after a restart.
     pub fn is_engines(self) -> bool {
         match self {
-            Kind::Compact => true,
+            Kind::Compact | Kind::Fork => true,
             Kind::Backup | Kind::Export | Kind::Import => false,
         }
     }
@@ -181,7 +183,7 @@ pub struct Entry {
     pub request: Value,
     /// How it stands.
     pub state: State,
-    /// How much is done, in units of the kind: bytes. It may be some seconds old.
+    /// How much is done, in units of the kind: bytes, or rows of a fork. It may be some seconds old.
     pub done: u64,
     /// How much there is to do; 0 if that is not known.
     pub total: u64,

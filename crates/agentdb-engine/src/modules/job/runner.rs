@@ -13,6 +13,7 @@ use super::row::Status;
 use super::{Failure, Kind, Stored, find};
 use crate::engine::Core;
 use crate::key::{Key, NamespaceId};
+use crate::modules::namespace::Forking;
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::{Table, row_json};
@@ -60,20 +61,24 @@ struct Running {
 /// What a job does, by its kind.
 enum Work {
     Compaction(Compaction),
+    Forking(Forking),
 }
 
 /// What a step of a job did.
 pub(crate) enum Step {
     /// It waits for other threads, which do the work.
     Waiting,
+    /// A piece of the work.
+    Worked,
     /// The last piece; this came of it.
     Done(Value),
 }
 
 impl Work {
-    fn begin(core: &Arc<Core>, stored: &Stored) -> Result<Work> {
+    fn begin(core: &Arc<Core>, job: u64, stored: &Stored) -> Result<Work> {
         match stored.kind {
             Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
+            Kind::Fork => Forking::begin(core, job, &stored.request).map(Work::Forking),
             Kind::Backup | Kind::Export | Kind::Import => {
                 Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's"))
             }
@@ -83,6 +88,7 @@ impl Work {
     fn step(&mut self, core: &Arc<Core>) -> Result<Step> {
         match self {
             Work::Compaction(work) => work.step(core),
+            Work::Forking(work) => work.step(core),
         }
     }
 
@@ -90,6 +96,7 @@ impl Work {
     fn progress(&self, core: &Core) -> (u64, u64) {
         match self {
             Work::Compaction(work) => work.progress(core),
+            Work::Forking(work) => work.progress(),
         }
     }
 
@@ -97,6 +104,8 @@ impl Work {
     fn withdraw(self, core: &Core) {
         match self {
             Work::Compaction(_) => Compaction::withdraw(core),
+            // What gave it up took its rows along.
+            Work::Forking(_) => {}
         }
     }
 }
@@ -112,48 +121,60 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
         core.jobs.working.store(running.is_some(), Ordering::Release);
         return Ok(running.is_some());
     };
-    let goes_on = current.step(core);
-    if matches!(goes_on, Ok(true)) {
-        return Ok(false);
+    let went = current.step(core);
+    match went {
+        Ok(Goes::On) => return Ok(true),
+        Ok(Goes::Idle) => return Ok(false),
+        Ok(Goes::Away) | Err(_) => {}
     }
     if let Some(last) = running.take() {
         core.jobs.working.store(false, Ordering::Release);
         last.work.withdraw(core);
     }
-    goes_on.map(|_| true)
+    went.map(|_| true)
+}
+
+/// What becomes of a job after a step.
+enum Goes {
+    /// There is more to do.
+    On,
+    /// There is more to do once other threads have done theirs.
+    Idle,
+    /// It has ended, or is somebody else's.
+    Away,
 }
 
 impl Running {
-    /// Returns whether the job goes on.
-    fn step(&mut self, core: &Arc<Core>) -> Result<bool> {
+    fn step(&mut self, core: &Arc<Core>) -> Result<Goes> {
         let stored = find(&core.snapshot(NamespaceId::SYSTEM)?, self.job)?;
         let goes_on = |status| status == Status::Active || planted::is(Bug::CancelledJobGoesOn);
         if !stored.is_some_and(|stored| goes_on(stored.status) && stored.is_held(self.epoch)) {
-            return Ok(false);
+            return Ok(Goes::Away);
         }
-        match self.work.step(core) {
-            Ok(Step::Waiting) => {}
+        let goes = match self.work.step(core) {
+            Ok(Step::Waiting) => Goes::Idle,
+            Ok(Step::Worked) => Goes::On,
             Ok(Step::Done(result)) => {
                 self.report(core)?;
                 self.end(core, Outcome::Done(result))?;
-                return Ok(false);
+                return Ok(Goes::Away);
             }
             // It is the handle that has stopped; the next one goes on.
             Err(err) if core.check_failed().is_err() || err.code().kind() == ErrorKind::Unavailable => {
                 return Err(err);
             }
-            Err(err) if err.code().kind() == ErrorKind::Busy => {}
+            Err(err) if err.code().kind() == ErrorKind::Busy => Goes::Idle,
             Err(err) => {
                 self.end(core, Outcome::Failed(Failure::of(&err)))?;
-                return Ok(false);
+                return Ok(Goes::Away);
             }
-        }
+        };
         let now = core.clock.read();
         if now.micros() - self.reported.micros() >= REPORT_EVERY_US {
             self.reported = now;
             self.report(core)?;
         }
-        Ok(true)
+        Ok(goes)
     }
 
     fn report(&self, core: &Arc<Core>) -> Result<()> {
@@ -188,7 +209,7 @@ fn take(core: &Arc<Core>) -> Result<Option<Running>> {
     };
     let taken = core.decide_internal(NamespaceId::SYSTEM, Take { job })?;
     let Some(epoch) = taken else { return Ok(None) };
-    match Work::begin(core, &stored) {
+    match Work::begin(core, job, &stored) {
         Ok(work) => Ok(Some(Running { job, epoch, work, reported: core.clock.read() })),
         Err(err) => {
             let outcome = Outcome::Failed(Failure::of(&err));

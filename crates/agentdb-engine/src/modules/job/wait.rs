@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Begin, Compact, Entry, Get, Kind, State};
 use crate::Engine;
 use crate::key::NamespaceId;
+use crate::modules::namespace::{BeginFork, Fork};
 use crate::operation::{ReadRequest, encode_json};
 use crate::signal::Signal;
 
@@ -24,6 +25,16 @@ impl Engine {
     /// Those of a write.
     pub fn begin_compaction(&self, request: &Compact) -> Result<u64> {
         self.begin_job(Kind::Compact, None, encode_json(request)?)
+    }
+
+    /// Begins a fork of a namespace; returns the number of its job.
+    ///
+    /// # Errors
+    /// [`Code::NamespaceNotFound`], [`Code::NamespaceExists`], [`Code::ForkRunning`], [`Code::InvalidName`]; those of a write.
+    pub fn begin_fork(&self, request: &Fork) -> Result<u64> {
+        self.core.check_room()?;
+        let begun = self.core.decide_internal(NamespaceId::SYSTEM, BeginFork(request.clone()))?;
+        Ok(begun.job.0)
     }
 
     fn begin_job(&self, kind: Kind, namespace: Option<String>, request: Value) -> Result<u64> {

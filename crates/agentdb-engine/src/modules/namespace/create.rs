@@ -4,7 +4,7 @@ use agentdb_types::{Code, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DEFAULT, FIRST_NUMBER, Head, check_name, head, key};
+use super::{DEFAULT, Head, allot, check_name, head, key};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::row_json;
@@ -49,7 +49,7 @@ impl WriteRequest for Create {
         if self.name == DEFAULT || head(tx, &self.name)?.is_some() {
             return Err(Error::new(Code::NamespaceExists).with("name", &self.name));
         }
-        let number = FIRST_NUMBER - 1 + tx.add(tx.counter("namespaces"), 1)?.unsigned_abs();
+        let number = allot(tx)?;
         let head = Head { number, created: tx.now(), description: self.description.clone() };
         tx.put_bookkeeping(key(&self.name), row_json::encode(&head)?)?;
         Ok(Created { number })

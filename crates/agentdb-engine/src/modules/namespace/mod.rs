@@ -3,11 +3,17 @@
 
 mod create;
 mod delete;
+mod fork;
 mod get;
 mod list;
 
 pub use create::{Create, Created};
 pub use delete::{Delete, Deleted};
+pub(crate) use fork::{
+    BeginFork, Forking, Row as ForkRow, abandon as abandon_fork, completed as fork_completed,
+    rows_aside as fork_rows, translate as fork_key,
+};
+pub use fork::{Fork, Forked};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
 
@@ -15,8 +21,9 @@ use agentdb_types::{Code, Error, Id, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::key::{Key, NamespaceId};
-use crate::operation::Operation;
+use crate::operation::{Operation, Shape};
 use crate::read::{Page, Read};
+use crate::tx::Tx;
 use crate::{Snapshot, Table, row_json};
 
 /// The namespace that always exists.
@@ -35,9 +42,15 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::write::<Create>(),
         Operation::write::<Delete>(),
+        Operation::shaped::<Fork>(Shape::Job),
         Operation::read::<Get>(),
         Operation::read::<List>(),
     ]
+}
+
+/// A number that no namespace had before.
+fn allot(tx: &mut Tx<'_>) -> Result<u64> {
+    Ok(FIRST_NUMBER - 1 + tx.add(tx.counter("namespaces"), 1)?.unsigned_abs())
 }
 
 fn key(name: &str) -> Key {

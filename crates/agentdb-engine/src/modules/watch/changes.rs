@@ -60,7 +60,8 @@ impl<'a> Batch<'a> {
         let sweeps = entry.operation == sweep::OPERATION;
         let expires = sweeps || entry.operation == retain::OPERATION;
         let (mut discarded, mut deleted) = (BTreeSet::new(), BTreeSet::new());
-        for mutation in &entry.mutations {
+        let own = |mutation: &&Mutation| Key::namespace_of(&mutation.key) == Some(namespace);
+        for mutation in entry.mutations.iter().filter(own) {
             match (Key::table_of(&mutation.key).and_then(Table::from_number), is_delete(mutation)) {
                 (Some(Table::Garbage), false) if !planted::is(Bug::DiscardedRowsShown) => {
                     let key = Key::from_bytes(mutation.key.clone());
@@ -148,7 +149,9 @@ impl<'a> Batch<'a> {
             | Table::ChannelVersion
             | Table::ChannelContent
             | Table::ChannelContentCount
-            | Table::Job => return Ok(None),
+            | Table::Job
+            | Table::Fork
+            | Table::ForkBlob => return Ok(None),
         };
         Ok(Some((thing, self.kind(deletes))))
     }

@@ -61,7 +61,8 @@ impl Engine {
         let core = &self.core;
         core.check_failed()?;
         core.check_alive(namespace, core.rows.visible())?;
-        let (from, reader) = begin(core, watch.from.filter(|from| *from != Lsn::ZERO))?;
+        let (from, reader) =
+            begin(core, self.forked(namespace)?, watch.from.filter(|from| *from != Lsn::ZERO))?;
         Ok(Feed {
             core: core.clone(),
             id: core.watchers.id(),
@@ -76,18 +77,30 @@ impl Engine {
             ended: false,
         })
     }
+
+    /// The batch that completed the namespace if it is a fork: what made its rows is no change of it.
+    fn forked(&self, namespace: NamespaceId) -> Result<Lsn> {
+        if namespace == NamespaceId::SYSTEM {
+            return Ok(Lsn::ZERO);
+        }
+        let completed = crate::modules::namespace::fork_completed(&self.core.snapshot(namespace)?)?;
+        Ok(completed.unwrap_or(Lsn::ZERO))
+    }
 }
 
-/// Where to begin, and what reads from there.
-fn begin(core: &Core, from: Option<Lsn>) -> Result<(Lsn, LogReader)> {
+/// Where to begin, behind the batch that completed the namespace if it is a fork, and what reads from there.
+fn begin(core: &Core, forked: Lsn, from: Option<Lsn>) -> Result<(Lsn, LogReader)> {
     let log = &core.lock_sequencer().log;
     let head = log.head().lsn;
     let from = match from {
         Some(from) if from > head.next() => {
             return Err(Error::new(Code::LsnAhead).with("from", from).with("head", head));
         }
+        Some(from) if from <= forked => {
+            return Err(Error::new(Code::LogTrimmed).with("from", from).with("earliest", forked.next()));
+        }
         Some(from) => from,
-        None => log.segment_starts().next().unwrap_or(Lsn(1)),
+        None => log.segment_starts().next().unwrap_or(Lsn(1)).max(forked.next()),
     };
     Ok((from, log.reader_from(from)?))
 }
