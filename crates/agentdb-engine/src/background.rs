@@ -25,33 +25,40 @@ const IDLE: Duration = Duration::from_secs(5);
 pub(crate) struct Background {
     core: Arc<Core>,
     threads: Mutex<Vec<Join>>,
+    /// The thread that commits: the others may wait for it.
+    committer: Mutex<Option<Join>>,
 }
 
 impl Background {
     pub(crate) fn start(core: &Arc<Core>) -> Result<Self> {
-        let background = Background { core: core.clone(), threads: Mutex::default() };
+        let background =
+            Background { core: core.clone(), threads: Mutex::default(), committer: Mutex::default() };
         if core.options.background {
-            background.spawn("agentdb-commit", commit)?;
-            background.spawn("agentdb-drain", drain)?;
-            background.spawn("agentdb-merge", merge)?;
-            background.spawn("agentdb-maintain", maintain)?;
-            background.spawn("agentdb-work", work)?;
+            let committer = background.spawn("agentdb-commit", commit)?;
+            *background.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(committer);
+            let others: [(&str, fn(&Arc<Core>)); 4] = [
+                ("agentdb-drain", drain),
+                ("agentdb-merge", merge),
+                ("agentdb-maintain", maintain),
+                ("agentdb-work", work),
+            ];
+            for (name, body) in others {
+                let thread = background.spawn(name, body)?;
+                background.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+            }
         }
         Ok(background)
     }
 
-    fn spawn(&self, name: &str, body: fn(&Arc<Core>)) -> Result<()> {
+    fn spawn(&self, name: &str, body: fn(&Arc<Core>)) -> Result<Join> {
         let core = self.core.clone();
-        let join = self.core.env.threads.spawn(name, Box::new(move || body(&core)))?;
-        self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(join);
-        Ok(())
+        self.core.env.threads.spawn(name, Box::new(move || body(&core)))
     }
 }
 
 impl Drop for Background {
     fn drop(&mut self) {
         self.core.stop.store(true, Ordering::Release);
-        self.core.driver.set();
         self.core.drainer.set();
         self.core.merger.set();
         self.core.maintenance.set();
@@ -59,6 +66,12 @@ impl Drop for Background {
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             thread.join();
+        }
+        // Nobody waits for an answer any more.
+        self.core.stop_committing.store(true, Ordering::Release);
+        self.core.driver.set();
+        if let Some(committer) = self.committer.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            committer.join();
         }
         // What was queued without waiting is committed if it can be; nothing comes after.
         if self.core.options.background {
@@ -81,6 +94,7 @@ fn stopped(core: &Core) -> bool {
 
 /// Commits what callers do not commit themselves, syncs what was only written, stamps an idle log.
 fn commit(core: &Arc<Core>) {
+    let stopped = |core: &Core| core.stop_committing.load(Ordering::Acquire) || core.check_failed().is_err();
     let mut pause = IDLE;
     while !stopped(core) {
         let woken = core.driver.wait(pause);
@@ -149,5 +163,44 @@ fn work(core: &Arc<Core>) {
             Ok(false) | Err(_) => IDLE,
         };
         core.worker.wait(pause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use agentdb_env::Env;
+    use serde_json::json;
+
+    use crate::modules::job::Compact;
+    use crate::modules::state::Put;
+    use crate::{Engine, NamespaceId, Options, WriteOptions};
+
+    /// A thread that helps may be about to write when the handle is closed: whoever commits for it must outlive it.
+    #[test]
+    fn closing_waits_for_nobody_who_waits_for_a_commit() {
+        let (ended, end) = mpsc::channel();
+        let body = move || {
+            for _ in 0..40 {
+                let dir = tempfile::tempdir().unwrap();
+                let open = || Engine::open(&Env::real(), dir.path(), Options::default()).unwrap();
+                let engine = open();
+                for _ in 0..3 {
+                    engine.begin_compaction(&Compact::default()).unwrap();
+                }
+                drop(engine);
+                for n in 0..3 {
+                    let engine = open();
+                    let put = Put::new("agent", "key", json!(n));
+                    engine.write(NamespaceId::DEFAULT, put, WriteOptions::default()).unwrap().wait().unwrap();
+                }
+            }
+            ended.send(()).unwrap();
+        };
+        let thread = Env::real().threads.spawn("closing", Box::new(body)).unwrap();
+        end.recv_timeout(Duration::from_secs(120)).expect("a handle does not close");
+        thread.join();
     }
 }

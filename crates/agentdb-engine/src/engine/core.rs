@@ -67,7 +67,10 @@ pub(crate) struct Core {
     pub(crate) merger: Signal,
     pub(crate) maintenance: Signal,
     pub(crate) worker: Signal,
+    /// Set when the handle is closed: the threads that only help end.
     pub(crate) stop: AtomicBool,
+    /// Set when they have: the thread that commits ends, for whose answers they may have waited.
+    pub(crate) stop_committing: AtomicBool,
     pub(crate) failed: OnceLock<Error>,
     /// Numbers of namespaces that were deleted, and the LSNs that did it.
     dead: RwLock<HashMap<u64, Lsn>>,
@@ -134,6 +137,7 @@ impl Core {
             maintenance: Signal::default(),
             worker: Signal::default(),
             stop: AtomicBool::new(false),
+            stop_committing: AtomicBool::new(false),
             failed: OnceLock::new(),
             dead: RwLock::default(),
             dead_count: AtomicUsize::new(0),
@@ -442,7 +446,7 @@ impl Core {
         self.step(Task::Stamp)?;
         self.step(Task::Freeze)?;
         while self.step(Task::Drain)? || (self.rows.has_frozen() && self.step(Task::Merge)?) {}
-        Ok(())
+        self.rows.why_not_drained().map_or(Ok(()), Err)
     }
 
     /// The LSN up to which the log is durable.
