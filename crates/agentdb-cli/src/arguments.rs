@@ -10,6 +10,8 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches};
 use serde_json::Map;
 
+use crate::tree;
+
 /// Bytes of JSON that are read at most: twice the largest batch, for what escapes and blanks add.
 pub(crate) const INPUT_BYTES: usize = 2 * limits::BATCH_BYTES;
 
@@ -35,6 +37,20 @@ struct Field {
 }
 
 impl Field {
+    /// The name of the argument within the command: none of the tool's own begin so.
+    fn id(&self) -> String {
+        format!("field.{}", self.name)
+    }
+
+    /// The flag: the name, behind the noun if an option of every command has it already.
+    fn flag(&self, operation: &Operation) -> String {
+        let flag = self.name.trim_end_matches("_us").replace('_', "-");
+        if tree::globals().iter().any(|global| global.get_long() == Some(&flag)) {
+            return format!("{}-{flag}", tree::noun(operation));
+        }
+        flag
+    }
+
     fn value_name(&self) -> String {
         match self.kind {
             Kind::Json => "JSON".to_owned(),
@@ -125,15 +141,14 @@ pub(crate) fn usage(operation: &Operation, command: &str) -> String {
 /// The arguments of an operation: required fields by position, the others as flags.
 pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
     let to_arg = |field: Field| {
-        let arg = Arg::new(field.name.clone()).help(field.help.clone());
+        let arg = Arg::new(field.id()).help(field.help.clone());
         let value_name = field.value_name();
-        let flag = field.name.trim_end_matches("_us").replace('_', "-");
+        let flag = field.flag(operation);
         // Not any hyphen: a flag that stands before a value must stay one.
         let arg = arg.allow_negative_numbers(matches!(field.kind, Kind::Integer | Kind::Json));
         match (field.required && field.kind != Kind::Boolean, field.kind) {
             (true, _) => arg.value_name(value_name).required_unless_present("request"),
             (false, Kind::Boolean) => arg.long(flag).action(ArgAction::SetTrue),
-            // A name that is global already keeps its meaning there.
             (false, _) => arg.long(flag).value_name(value_name),
         }
     };
@@ -143,7 +158,7 @@ pub(crate) fn of(operation: &Operation) -> Vec<Arg> {
 /// The request that the arguments make.
 pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Value> {
     if let Some(whole) = matches.get_one::<String>("request") {
-        let said = |field: &Field| matches.value_source(&field.name) == Some(ValueSource::CommandLine);
+        let said = |field: &Field| matches.value_source(&field.id()) == Some(ValueSource::CommandLine);
         if let Some(field) = fields(operation).into_iter().find(said) {
             let reason =
                 format_args!("--request holds the whole request, and {} is given besides", field.name);
@@ -156,12 +171,12 @@ pub(crate) fn request(operation: &Operation, matches: &ArgMatches) -> Result<Val
         let invalid =
             |reason: String| Error::new(Code::InvalidValue).with("field", &field.name).with("reason", reason);
         if field.kind == Kind::Boolean {
-            if matches.get_flag(&field.name) {
+            if matches.get_flag(&field.id()) {
                 request.insert(field.name, Value::Bool(true));
             }
             continue;
         }
-        let Some(text) = matches.get_one::<String>(&field.name) else { continue };
+        let Some(text) = matches.get_one::<String>(&field.id()) else { continue };
         let value = match field.kind {
             Kind::Text | Kind::Integer if field.clears && text == "null" => Value::Null,
             Kind::Text => Value::String(text.clone()),

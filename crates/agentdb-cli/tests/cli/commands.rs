@@ -12,6 +12,29 @@ use serde_json::json;
 use super::{agentdb, json, refused, run};
 
 #[test]
+fn a_field_with_the_name_of_an_option_has_one_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    json(dir, &["namespace", "create", "team"]);
+    json(dir, &["-n", "team", "checkpoint", "put", "t", "--checkpoint", "c1"]);
+    json(
+        dir,
+        &["-n", "team", "checkpoint", "put", "t", "--checkpoint", "c2", "--checkpoint-namespace", "part"],
+    );
+    let root = json(dir, &["-n", "team", "checkpoint", "get", "t"]);
+    assert_eq!((&root["checkpoint"], &root["namespace"]), (&"c1".into(), &"".into()));
+    let part = json(dir, &["-n", "team", "checkpoint", "get", "t", "--checkpoint-namespace", "part"]);
+    assert_eq!((&part["checkpoint"], &part["namespace"]), (&"c2".into(), &"part".into()));
+    assert_eq!(refused(dir, &["checkpoint", "get", "t"]).1, "checkpoint_not_found");
+    // An option behind the command is the same option.
+    assert_eq!(json(dir, &["checkpoint", "get", "t", "-n", "team"])["checkpoint"], "c1");
+    assert_eq!(
+        json(dir, &["checkpoint", "get", "--request", r#"{"thread":"t"}"#, "-n", "team"])["namespace"],
+        ""
+    );
+}
+
+#[test]
 fn state_sessions_records_and_blobs_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path();
