@@ -24,7 +24,7 @@ use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
 use arc_swap::ArcSwap;
 
 use super::cache::BlockCache;
-use super::compaction::Compaction;
+use super::compaction::{self, Compaction};
 use super::drain::Drain;
 use super::manifest::{Manifest, RunEntry};
 use super::memtable::Version;
@@ -113,6 +113,7 @@ pub(crate) struct Base {
     pub(super) compaction: Mutex<Option<Compaction>>,
     /// The next level to empty, while everything is to be merged into the deepest one.
     pub(super) emptied: Mutex<Option<usize>>,
+    pub(super) failure: Mutex<Option<compaction::Failure>>,
     /// Runs that were merged into others, until nobody reads them any more.
     retired: Mutex<Vec<Arc<Run>>>,
 }
@@ -169,6 +170,7 @@ impl Base {
             drain: Mutex::default(),
             compaction: Mutex::default(),
             emptied: Mutex::default(),
+            failure: Mutex::default(),
             retired: Mutex::default(),
         })
     }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use agentdb_types::Result;
+use agentdb_types::{Code, Error, ErrorKind, Result};
 
 use crate::planted::{self, Bug};
 
@@ -24,6 +24,15 @@ const LEVEL_0_LIMIT: usize = 12;
 /// How much larger each level is than the one above.
 const RATIO: u64 = 10;
 
+/// How long a merge that could not be done is left alone, unless someone asks for it: it would fill a full disk again and again.
+const PAUSE_AFTER_FAILURE_US: u64 = 60_000_000;
+
+/// Why a merge could not be done, and when: nothing was changed.
+pub(super) struct Failure {
+    error: Error,
+    at_us: u64,
+}
+
 /// Rows of runs; a thread may leave the rest of them to another.
 type Source = Box<dyn Iterator<Item = Result<Version>> + Send>;
 
@@ -40,6 +49,8 @@ pub(super) struct Compaction {
     drop_deleted: bool,
     writer: Option<RunWriter>,
     written: Vec<Run>,
+    /// The numbers of all runs that it began to write.
+    begun: Vec<u64>,
 }
 
 /// What to merge: runs of a level, and those of the next one that they overlap.
@@ -60,6 +71,7 @@ impl Base {
     /// Asks for everything that is in the base now to be merged into its deepest level, whatever the levels hold: each key once,
     /// and nothing of what is deleted. [`Base::compact`] does it. Nothing of it is kept across a restart.
     pub(crate) fn compact_wholly(&self) {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.emptied.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(0);
     }
 
@@ -111,8 +123,38 @@ impl Base {
         }
     }
 
+    /// Why the last merge could not be done, if none was done since.
+    pub(crate) fn merge_failure(&self) -> Option<Error> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().map(|failure| failure.error.clone())
+    }
+
+    /// Whether a merge failed a short time ago.
+    fn is_pausing(&self) -> bool {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.as_ref().is_some_and(|failure| {
+            self.env.clock.monotonic_us() < failure.at_us.saturating_add(PAUSE_AFTER_FAILURE_US)
+        })
+    }
+
+    /// Takes back a merge that could not be done: its runs have no name in any manifest.
+    fn give_up(&self, merge: Compaction, error: Error) {
+        for number in merge.begun {
+            // A file that stays is removed when the database is opened.
+            let _ = self.env.files.remove(&self.dir.join(run::file_name(number)));
+        }
+        let at_us = self.env.clock.monotonic_us();
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Failure { error, at_us });
+    }
+
     /// Does a piece of compaction; returns whether there was any. One thread at a time does.
+    ///
+    /// A merge that finds no room, or damage, is given up: nothing needs it at once, and the rows are as they were
+    /// ([`Base::merge_failure`]).
     pub(crate) fn compact(&self) -> Result<bool> {
+        if self.is_pausing() {
+            return Ok(false);
+        }
         let mut slot = self.compaction.lock().unwrap_or_else(PoisonError::into_inner);
         let begun = match slot.take() {
             Some(compaction) => Some(compaction),
@@ -123,17 +165,32 @@ impl Base {
             }
         };
         let Some(mut compaction) = begun else { return Ok(false) };
-        if compaction.step(self)? {
-            let empties = compaction.empties;
-            compaction.finish(self)?;
-            if let Some(level) = empties {
-                self.emptied(level);
+        match compaction.step(self) {
+            Ok(true) => {
+                let empties = compaction.empties;
+                compaction.finish(self)?;
+                self.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(level) = empties {
+                    self.emptied(level);
+                }
+                Ok(true)
             }
-        } else {
-            *slot = Some(compaction);
+            Ok(false) => {
+                *slot = Some(compaction);
+                Ok(true)
+            }
+            Err(err) if is_harmless(&err) => {
+                self.give_up(compaction, err);
+                Ok(false)
+            }
+            Err(err) => Err(err),
         }
-        Ok(true)
     }
+}
+
+/// Whether this failure of a merge says nothing against the disk, nor against what is written elsewhere.
+fn is_harmless(err: &Error) -> bool {
+    err.code() == Code::DiskFull || err.code().kind() == ErrorKind::Corruption
 }
 
 /// What the sizes of the levels call for.
@@ -206,21 +263,26 @@ impl Compaction {
             drop_deleted: !remembered || planted::is(Bug::DeletionMergedAway),
             writer: None,
             written: Vec::new(),
+            begun: Vec::new(),
         }
     }
 
-    /// Merges the next rows; returns whether there are no more.
+    /// Merges the next rows; returns whether there are no more, and everything is written.
     fn step(&mut self, base: &Base) -> Result<bool> {
         let mut bytes = 0;
         while bytes < base.options.step_bytes {
-            let Some(row) = self.rows.next().transpose()? else { return Ok(true) };
+            let Some(row) = self.rows.next().transpose()? else { return self.end_run(base).map(|()| true) };
             bytes += row.0.len() + row.2.as_ref().map_or(0, |b| b.len());
             if row.2.is_none() && self.drop_deleted {
                 continue;
             }
             let writer = match &mut self.writer {
                 Some(writer) => writer,
-                none => none.insert(base.begin_run()?),
+                none => {
+                    let writer = none.insert(base.begin_run()?);
+                    self.begun.push(writer.number());
+                    writer
+                }
             };
             writer.push(row)?;
             if writer.bytes() >= base.options.run_bytes {
@@ -238,8 +300,7 @@ impl Compaction {
     }
 
     /// Puts what was written in the place of what was merged.
-    fn finish(mut self, base: &Base) -> Result<()> {
-        self.end_run(base)?;
+    fn finish(self, base: &Base) -> Result<()> {
         let (inputs, target) = (self.inputs, self.target);
         base.retire(&inputs);
         base.install(|next, generation| {

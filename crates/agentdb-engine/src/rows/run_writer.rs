@@ -66,6 +66,10 @@ impl RunWriter {
         })
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// Bytes so far, about.
     pub(super) fn bytes(&self) -> u64 {
         self.written + (self.buffer.len() + self.block_bytes) as u64

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agentdb_types::{Lsn, Result};
+use agentdb_types::{Error, Lsn, Result};
 use arc_swap::ArcSwap;
 
 use super::base::{BaseSnapshot, Position};
@@ -185,6 +185,16 @@ impl Rows {
         drop(drained);
         drop(free);
         self.base.free_retired();
+    }
+
+    /// Why the last merge could not be done, if none was done since.
+    pub(crate) fn merge_failure(&self) -> Option<Error> {
+        self.base.merge_failure()
+    }
+
+    /// Why frozen tables are not drained, if it is that they wait for a merge which cannot be done.
+    pub(crate) fn why_not_drained(&self) -> Option<Error> {
+        self.base.is_crowded().then(|| self.base.merge_failure()).flatten()
     }
 
     /// Does a piece of compacting the base; returns whether there was any. One thread compacts.

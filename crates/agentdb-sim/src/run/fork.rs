@@ -168,7 +168,7 @@ impl Sim {
 
     /// Gives up the forks under way.
     pub(super) fn cancel_forks(&mut self) -> Check {
-        let unended = |wanted: &Wanted| !matches!(wanted, Wanted::Done | Wanted::Cancelled);
+        let unended = |wanted: &Wanted| !matches!(wanted, Wanted::Done | Wanted::Failed | Wanted::Cancelled);
         let jobs: Vec<u64> =
             self.begun.jobs.iter().filter(|(_, wanted)| unended(wanted)).map(|(job, _)| *job).collect();
         for job in jobs {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use agentdb_engine::modules::job::{Cancel, Compact, Entry, List, Pause, Resume, State};
+use agentdb_engine::modules::job::{Cancel, Compact, Entry, Kind, List, Pause, Resume, State};
 use agentdb_engine::{Engine, NamespaceId, Task, WriteOptions, WriteRequest};
 use agentdb_types::{Code, Result};
 
@@ -19,6 +19,8 @@ pub(super) enum Wanted {
     Paused,
     Cancelled,
     Done,
+    /// A compaction found no room.
+    Failed,
     /// A request about it failed with a fault: either may be so.
     Unknown,
 }
@@ -106,7 +108,7 @@ impl Sim {
         let right = match (before, answer) {
             (Some(Wanted::Unknown), _) => true,
             (None, Err(code)) => code == Code::JobNotFound,
-            (Some(Wanted::Done), Err(code)) => code == Code::JobEnded,
+            (Some(Wanted::Done | Wanted::Failed), Err(code)) => code == Code::JobEnded,
             (Some(Wanted::Cancelled), Err(code)) => code == Code::JobEnded && verb != "cancel",
             (Some(Wanted::Cancelled), Ok(state)) => state == State::Cancelled && verb == "cancel",
             (Some(Wanted::Active | Wanted::Paused), Ok(state)) => is_wanted(wanted, state),
@@ -125,13 +127,26 @@ impl Sim {
         Ok(())
     }
 
+    /// Whether a job may have failed: the disk was full once.
+    fn found_no_room(&self, entry: &Entry) -> bool {
+        let full = entry.failure.as_ref().is_some_and(|failure| failure.code == Code::DiskFull.number());
+        entry.kind == Kind::Compact && full && self.world.counters().contains_key("disk_full")
+    }
+
     /// Everything that is listed is known, and stands as it should.
     pub(super) fn check_jobs(&mut self) -> Check {
         let engine = self.engine()?;
         let listed = list(&engine).map_err(|err| format!("listing jobs: {err}"))?;
         for entry in &listed {
             let known = self.begun.jobs.get(&entry.job).copied();
+            if entry.state == State::Failed && !self.found_no_room(entry) {
+                return Err(format!("a job failed: {entry:?}"));
+            }
             let learnt = match (known, entry.state) {
+                (Some(Wanted::Active), State::Failed) => {
+                    self.report.count("jobs failed for want of room", 1);
+                    Wanted::Failed
+                }
                 (None, _) if self.begun.unsure => wanted_of(entry.state),
                 (Some(Wanted::Active), State::Done) => {
                     self.report.count("jobs done", 1);
@@ -192,6 +207,7 @@ fn is_wanted(wanted: Wanted, state: State) -> bool {
         Wanted::Paused => state == State::Paused,
         Wanted::Cancelled => state == State::Cancelled,
         Wanted::Done => state == State::Done,
+        Wanted::Failed => state == State::Failed,
         Wanted::Unknown => true,
     }
 }
@@ -201,6 +217,7 @@ fn wanted_of(state: State) -> Wanted {
         State::Paused => Wanted::Paused,
         State::Cancelled => Wanted::Cancelled,
         State::Done => Wanted::Done,
-        State::Waiting | State::Running | State::Interrupted | State::Failed => Wanted::Active,
+        State::Failed => Wanted::Failed,
+        State::Waiting | State::Running | State::Interrupted => Wanted::Active,
     }
 }

@@ -180,6 +180,7 @@ impl BackupJob {
             // A table is drained when the log is synced up to its end and readers have been told.
             core.step(Task::Sequence)?;
             core.step(Task::Sync)?;
+            return core.rows.why_not_drained().map_or(Ok(()), Err);
         }
         Ok(())
     }

@@ -81,6 +81,9 @@ impl Compaction {
     pub(super) fn step(&mut self, core: &Arc<Core>) -> Result<Step> {
         if let Some(target) = self.target {
             if !core.rows.is_drained_to(target) {
+                if let Some(err) = core.rows.why_not_drained() {
+                    return Ok(Step::Failed(err));
+                }
                 core.signal_drain();
                 return Ok(Step::Waiting);
             }
@@ -90,6 +93,9 @@ impl Compaction {
             core.merger.set();
         }
         if core.rows.is_compacting_wholly() {
+            if let Some(err) = core.rows.merge_failure() {
+                return Ok(Step::Failed(err));
+            }
             return Ok(Step::Waiting);
         }
         if self.request.trim_log {

@@ -72,6 +72,8 @@ pub(crate) enum Step {
     Worked,
     /// The last piece; this came of it.
     Done(Value),
+    /// It cannot be done.
+    Failed(Error),
 }
 
 impl Work {
@@ -157,6 +159,10 @@ impl Running {
             Ok(Step::Done(result)) => {
                 self.report(core)?;
                 self.end(core, Outcome::Done(result))?;
+                return Ok(Goes::Away);
+            }
+            Ok(Step::Failed(err)) => {
+                self.end(core, Outcome::Failed(Failure::of(&err)))?;
                 return Ok(Goes::Away);
             }
             // It is the handle that has stopped; the next one goes on.

@@ -133,6 +133,70 @@ fn jobs_are_done_in_their_order_and_a_cancelled_one_never() {
     assert_eq!(db.rows(Table::Job), 0);
 }
 
+/// Drives a job to its end, and writes meanwhile.
+fn end_while_writing(db: &TestDb, job: u64) -> Entry {
+    for n in 0..100 {
+        for task in [Task::Work, Task::Drain, Task::Merge] {
+            db.engine().step(task).unwrap();
+        }
+        db.write(Put::new("agent", "meanwhile", json!(n))).unwrap();
+        let entry = db.read(Get { job }).unwrap();
+        if entry.ended.is_some() {
+            return entry;
+        }
+    }
+    panic!("{job} does not end: {:?}", db.read(Get { job }));
+}
+
+#[test]
+fn a_compaction_that_finds_no_room_fails_and_stops_nobody() {
+    let mut db = TestDb::new(8);
+    for round in 0..3 {
+        fill(&db, round);
+    }
+    let job = db.engine().begin_compaction(&Compact::default()).unwrap();
+    db.engine().step(Task::Work).unwrap();
+    db.drain();
+    let used: u64 = db.world.list_all().iter().map(|p| db.world.read_file(p).unwrap().len() as u64).sum();
+    db.world.faults().set_capacity(Some(used + 100));
+    let entry = end_while_writing(&db, job);
+    assert_eq!((entry.state, &*entry.failure.unwrap().name), (State::Failed, "disk_full"));
+    let runs =
+        |db: &TestDb| db.world.list_all().iter().filter(|p| p.extension() == Some("run".as_ref())).count();
+    assert_eq!(runs(&db) as u64, db.engine().stats().unwrap().base_runs, "nothing is left of it");
+    // Once there is room, it is done when it is asked for, at once.
+    db.world.faults().set_capacity(None);
+    let job = db.engine().begin_compaction(&Compact::default()).unwrap();
+    assert_eq!(end_while_writing(&db, job).state, State::Done);
+    db.reopen().unwrap();
+    assert_eq!(db.rows(Table::State), 51);
+    assert!(db.engine().verify(&mut |_| {}).unwrap().problems.is_empty());
+}
+
+#[test]
+fn a_compaction_that_meets_damage_fails_and_stops_nobody() {
+    let mut db = TestDb::new(9);
+    for n in 10..50 {
+        db.write(Put::new("agent", format!("key-{n}"), json!(format!("{n}").repeat(1_000)))).unwrap();
+    }
+    db.drain();
+    fill(&db, 0);
+    let runs = db.world.list_all().into_iter().filter(|p| p.extension() == Some("run".as_ref()));
+    let run = runs.min().unwrap();
+    let bytes = db.world.read_file(&run).unwrap();
+    let at = bytes.windows(10).position(|window| window == b"2525252525").unwrap();
+    db.world.flip_bit(&run, at as u64, 3).unwrap();
+    // Nothing is cached any more.
+    db.reopen().unwrap();
+    let job = db.engine().begin_compaction(&Compact::default()).unwrap();
+    let entry = end_while_writing(&db, job);
+    assert_eq!((entry.state, &*entry.failure.unwrap().name), (State::Failed, "rows_corrupt"));
+    // The threads that merge do not read the same again and again.
+    assert!(!db.engine().step(Task::Merge).unwrap());
+    db.world.advance_us(120_000_000);
+    assert_eq!(db.write(Put::new("agent", "later", json!(1))).unwrap().response.version, db.engine().lsn());
+}
+
 #[test]
 fn a_callers_job_is_seen_paused_and_cancelled() {
     let db = TestDb::new(5);
