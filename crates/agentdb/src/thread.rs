@@ -248,7 +248,23 @@ impl Thread {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn copy(&self, to: impl Into<String>) -> Write<thread::Copy> {
-        self.namespace.write(thread::Copy { thread: self.thread.clone(), to: to.into() })
+        self.namespace.write(thread::Copy { thread: self.thread.clone(), to: to.into(), at: None })
+    }
+
+    /// Copies the thread as it was at a checkpoint: without those, of any part, whose ids come behind it.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.thread("t1").put().id("1").wait()?;
+    /// ns.thread("t1").put().id("2").parent("1").wait()?;
+    /// ns.thread("t1").copy_at("1", "t2").wait()?;
+    /// assert_eq!(ns.thread("t2").latest()?.unwrap().checkpoint, "1");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn copy_at(&self, checkpoint: impl Into<String>, to: impl Into<String>) -> Write<thread::Copy> {
+        let (thread, to, at) = (self.thread.clone(), to.into(), Some(checkpoint.into()));
+        self.namespace.write(thread::Copy { thread, to, at })
     }
 
     /// Deletes the thread with all its parts, checkpoints and writes, at once.

@@ -235,7 +235,7 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     json!({"thread": "t", "namespace": "", "before": "2", "filter": {"run_id": "r"}, "limit": 3, "brief": true}),
                 ),
                 line("checkpoint.history", json!({"thread": "t", "channels": ["c", "a"]})),
-                line("thread.copy", json!({"thread": "t", "to": "u"})),
+                line("thread.copy", json!({"thread": "t", "to": "u", "at": "1"})),
                 line("thread.list", json!({"prefix": "", "limit": 1, "reverse": true})),
                 line(
                     "thread.prune",

@@ -35,7 +35,11 @@ pub(super) fn operation(dice: &mut Random, namespace: &Namespace) -> (&'static s
         0 => ("thread.delete", json!({"thread": thread})),
         1 | 2 => {
             let to = if dice.chance(1, 20) { bad_id(dice) } else { pick(dice, &THREADS).to_owned() };
-            ("thread.copy", json!({"thread": thread, "to": to}))
+            let mut fields = json!({"thread": thread, "to": to});
+            if dice.chance(1, 3) {
+                fields["at"] = json!(checkpoint(dice));
+            }
+            ("thread.copy", fields)
         }
         3 => prune(dice, thread),
         4 => {

@@ -179,6 +179,20 @@ impl Thread {
         self.writes.remove(place);
     }
 
+    /// Leaves what a copy up to a checkpoint has.
+    fn keep_up_to(&mut self, at: &str) {
+        let mut needed = BTreeSet::new();
+        for place in self.checkpoints.keys().filter(|(_, id)| id.as_str() <= at) {
+            needed.extend(self.needed(place));
+        }
+        self.checkpoints.retain(|place, _| needed.contains(place));
+        self.writes.retain(|place, _| needed.contains(place));
+        self.written.retain(|(place, _), _| needed.contains(place));
+        let used: BTreeSet<_> =
+            self.checkpoints.iter().flat_map(|(place, found)| Self::named(found, &place.0)).collect();
+        self.versions.retain(|key, _| used.contains(key));
+    }
+
     /// How many checkpoints go.
     fn prune(&mut self) -> u64 {
         let parts: BTreeMap<String, String> = self.checkpoints.keys().cloned().collect();
@@ -323,6 +337,12 @@ impl Namespace {
                     return Err(Code::ThreadExists);
                 }
                 let mut copy = Thread { created: moment.now, born: moment.lsn, ..Thread::clone(&from) };
+                if let Some(at) = given_text(fields, "at") {
+                    if !copy.checkpoints.keys().any(|(_, id)| *id == at) {
+                        return Err(Code::CheckpointNotFound);
+                    }
+                    copy.keep_up_to(&at);
+                }
                 copy.written.values_mut().for_each(|version| *version = moment.lsn);
                 copy.checkpoints.values_mut().for_each(|found| found.version = moment.lsn);
                 let count = copy.checkpoints.len();

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::content::{self, Content, Hash};
 use super::get::{Entry, PendingWrite};
+use super::history;
 use super::thread::{self, Thread};
 use crate::key::Key;
 use crate::planted::{self, Bug};
@@ -313,15 +314,61 @@ pub(crate) fn forget(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     }
 }
 
-/// Copies everything of a thread to another number.
-pub(super) fn copy(tx: &mut Tx<'_>, from: &Thread, to: u64) -> Result<usize> {
+/// What a copy of a thread has of it.
+pub(super) enum Selection {
+    All,
+    /// Checkpoints with their writes, by part, and the keys of versions of channels.
+    Some {
+        checkpoints: BTreeMap<String, BTreeSet<String>>,
+        versions: BTreeSet<Key>,
+    },
+}
+
+impl Selection {
+    /// The checkpoints whose ids do not come behind `at`, which must be there, and what those need; `None` if it is not.
+    pub(super) fn up_to(rows: &dyn Read, number: u64, at: &str) -> Result<Option<Self>> {
+        let parts = of_thread(rows, number)?;
+        if !parts.values().any(|all| all.contains_key(at)) {
+            return Ok(None);
+        }
+        let (mut checkpoints, mut versions) = (BTreeMap::new(), BTreeSet::new());
+        for (namespace, all) in &parts {
+            let place = Place { number, namespace, checkpoint: at };
+            let before = all.keys().filter(|checkpoint| checkpoint.as_str() <= at);
+            let needed = history::needed(rows, place, all, before)?;
+            for (_, head) in all.iter().filter(|(checkpoint, _)| needed.contains(checkpoint)) {
+                versions.extend(self::versions(rows, place, head));
+            }
+            checkpoints.insert(namespace.clone(), needed.into_iter().cloned().collect());
+        }
+        Ok(Some(Selection::Some { checkpoints, versions }))
+    }
+
+    /// Whether the copy has a row of the thread.
+    fn has(&self, table: Table, key: &Key) -> Result<bool> {
+        Ok(match self {
+            Selection::All => true,
+            Selection::Some { versions, .. } if table == Table::ChannelVersion => versions.contains(key),
+            Selection::Some { checkpoints, .. } => {
+                let (namespace, checkpoint) = parts(key)?;
+                checkpoints.get(&namespace).is_some_and(|of| of.contains(&checkpoint))
+            }
+        })
+    }
+}
+
+/// Copies rows of a thread to another number.
+pub(super) fn copy(tx: &mut Tx<'_>, from: &Thread, to: u64, selected: &Selection) -> Result<usize> {
     let mut rows = Vec::new();
     for table in [Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite] {
         tx.scan_prefix(&tx.key(table).u64(from.number), Page::Forward, &mut |key, row| {
+            if !selected.has(table, &key)? {
+                return Ok(true);
+            }
             let mut parts = key.components();
             parts.u64()?;
-            let copied = Key::new(tx.namespace(), table).u64(to).raw(parts.rest());
-            rows.push((table, copied, row));
+            let copy = Key::new(tx.namespace(), table).u64(to).raw(parts.rest());
+            rows.push((table, copy, row));
             // The batch refuses more.
             Ok(rows.len() <= limits::BATCH_MUTATIONS)
         })?;

@@ -233,7 +233,7 @@ proptest! {
                 Step::Copy(from, to) => {
                     let (from, to) = (THREADS[from], THREADS[to]);
                     if model.contains_key(from) && !model.contains_key(to) {
-                        db.write(Copy { thread: from.into(), to: to.into() }).unwrap();
+                        db.write(Copy { thread: from.into(), to: to.into(), at: None }).unwrap();
                         model.insert(to, model[from].clone());
                     }
                 }

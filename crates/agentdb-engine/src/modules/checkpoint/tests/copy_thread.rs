@@ -104,3 +104,33 @@ fn test_copy_thread_nonexistent_source() {
     source(&saver, 1, &[""]);
     assert_eq!(saver.copy_thread("src", "src").unwrap_err().code(), Code::ThreadExists);
 }
+
+#[test]
+fn a_copy_at_a_checkpoint_is_what_the_thread_was_then() {
+    let saver = Saver::new();
+    let stored = source(&saver, 2, &["", "child:1"]);
+    saver.put_writes_at(&stored[1], json!([["ch", "written"]]), "task", "path");
+    let at = saver.get(&stored[3]).unwrap().checkpoint;
+    saver.copy_thread("src", "then").unwrap();
+    let later = saver.put(&stored[1], json!({"step": "later"}), json!({"step": 2}), metadata("loop", 2));
+    saver.put(&later, json!({"step": "later still"}), json!({"step": 3}), metadata("loop", 3));
+    assert_eq!(saver.copy_thread_at("src", "dst", Some(at)).unwrap().checkpoints, 4);
+    for part in ["", "child:1"] {
+        let of = |thread| saver.list(&config(thread, part)).into_iter().map(content).collect::<Vec<_>>();
+        assert_eq!(of("dst"), of("then"));
+    }
+    let missing = saver.copy_thread_at("src", "more", Some("none".into())).unwrap_err();
+    assert_eq!(missing.code(), Code::CheckpointNotFound);
+    // Versions that came later are not there, and values are shared.
+    let contents = saver.db.rows(crate::Table::ChannelContent);
+    let versions_after_deleting = |thread| {
+        saver.delete_thread(thread);
+        saver.db.run(crate::Task::Sweep);
+        saver.db.rows(crate::Table::ChannelVersion)
+    };
+    let all = saver.db.rows(crate::Table::ChannelVersion);
+    let without_then = versions_after_deleting("then");
+    assert!(without_then < all);
+    assert_eq!(without_then - versions_after_deleting("dst"), all - without_then);
+    assert_eq!(saver.db.rows(crate::Table::ChannelContent), contents);
+}

@@ -170,7 +170,11 @@ impl Saver {
     }
 
     fn copy_thread(&self, thread: &str, to: &str) -> Result<Copied> {
-        self.db.write(Copy { thread: thread.into(), to: to.into() }).map(|done| done.response)
+        self.copy_thread_at(thread, to, None)
+    }
+
+    fn copy_thread_at(&self, thread: &str, to: &str, at: Option<String>) -> Result<Copied> {
+        self.db.write(Copy { thread: thread.into(), to: to.into(), at }).map(|done| done.response)
     }
 
     fn prune(&self, threads: &[&str], strategy: Strategy) -> Pruned {

@@ -122,7 +122,7 @@ proptest! {
                 }
                 Step::Copy(from, to) => {
                     let (from, to) = (THREADS[usize::from(from)], THREADS[usize::from(to)]);
-                    let copied = db.write(Copy { thread: from.into(), to: to.into() });
+                    let copied = db.write(Copy { thread: from.into(), to: to.into(), at: None });
                     if copied.is_ok() {
                         let rows = model[from].clone();
                         prop_assert!(model.insert(to.to_owned(), rows).is_none());

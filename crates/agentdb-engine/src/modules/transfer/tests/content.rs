@@ -177,7 +177,7 @@ fn threads(db: &TestDb, random: &mut Random) {
     let encoded = || checkpoint::Encoded { r#type: "msgpack".to_owned(), data: vec![0, 255, 7] };
     match random.below(8) {
         0 => drop(db.write(checkpoint::thread::Delete { thread })),
-        1 => drop(db.write(checkpoint::thread::Copy { thread, to: text(random) })),
+        1 => drop(db.write(checkpoint::thread::Copy { thread, to: text(random), at: None })),
         2 => {
             let prune = checkpoint::thread::Prune {
                 threads: vec![thread],
