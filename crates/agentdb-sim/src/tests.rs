@@ -81,7 +81,6 @@ fn every_seed_holds_and_everything_happens() {
         "batches of Work",
         "jobs begun",
         "jobs done",
-        "jobs failed for want of room",
         "done job.cancel",
         "done job.pause",
         "done job.resume",
