@@ -6,6 +6,9 @@
 //! the store. A chunk's name is the BLAKE3 hash of its clear contents; in a sealed store the keyed one, so that nobody
 //! without the key can tell from a name whether contents that they guess are there.
 //!
+//! An object that is being deleted holds [`DELETED`] and nothing else, so that its removal may come undone: an empty one, or
+//! any other that is cut short, is damaged.
+//!
 //! The object `STORE` is made with the first backup: a line of JSON (`agentdb_backups`, the version; `id`; `key_check` if it
 //! is sealed), and the line's CRC-32C.
 
@@ -27,6 +30,8 @@ const OBJECT_VERSION: u8 = 1;
 const CLEAR: u8 = 0;
 const SEALED: u8 = 1;
 const NONCE_BYTES: usize = 24;
+/// What an object holds that is being deleted.
+pub(super) const DELETED: &[u8] = b"deleted from these AgentDB backups\n";
 
 /// The key of a sealed store.
 pub type StoreKey = [u8; 32];
@@ -160,10 +165,10 @@ impl Vault {
         Err(super::busy(self.store.place(), "another process has just used the same name"))
     }
 
-    /// The contents of an object as it was put; `None` if there is none. One of no bytes is being deleted.
+    /// The contents of an object as it was put; `None` if there is none, or it is being deleted.
     pub(crate) fn read(&self, object: &str) -> Result<Option<Vec<u8>>> {
         match self.store.get(object)? {
-            Some(bytes) if !bytes.is_empty() => self.open_object(object, &bytes).map(Some),
+            Some(bytes) if bytes != DELETED => self.open_object(object, &bytes).map(Some),
             _ => Ok(None),
         }
     }
@@ -201,6 +206,7 @@ impl Vault {
                 opened.ok_or_else(|| self.corrupt(object, "it does not open with the store's key"))
             }
             ([OBJECT_VERSION, ..], _) => Err(self.corrupt(object, "its form is not that of the store")),
+            ([], _) => Err(self.corrupt(object, "it is empty")),
             _ => Err(self.corrupt(object, "its version is none that this build writes")),
         }
     }
