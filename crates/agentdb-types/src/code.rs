@@ -565,8 +565,8 @@ codes! {
         "Restore log and rows from the same copy.";
     6006 KeyMissing Corruption "key_missing"
         "{path}, the key of subject {subject}, is missing, and was not destroyed by an erasure"
-        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read."
-        "Restore keys/ from its own copy.";
+        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read. A restore between backups, or from an archive, was given no `keys`, or a directory that does not have it."
+        "Restore keys/ from its own copy. Begin a restore again with `keys`, a directory that has the key.";
     6007 DigestMismatch Corruption "digest_mismatch"
         "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"
         "The rows are not the ones that the log led to."
