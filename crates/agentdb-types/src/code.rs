@@ -280,7 +280,7 @@ codes! {
         "Restore into a new directory; the database may be moved afterwards.";
     1045 BackupPlaceTaken Invalid "backup_place_taken"
         "{path} cannot be used: {reason}"
-        "A database and a store of backups would lie in one another, or a restored database in another one."
+        "A database and a store of backups would lie in one another, or a restored database in another one. A new database in a store is refused, too."
         "Give a directory outside of the database, or outside of the store.";
     1050 LogTrimmed Invalid "log_trimmed"
         "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"

@@ -83,6 +83,7 @@ pub use verify::{Problem, Verified, Verify};
 
 pub(crate) use hold::LogHold;
 pub(crate) use lease::OwnLeases;
+pub(crate) use place::check_new as check_new_database;
 pub(crate) use restore::RESTORING;
 
 use agentdb_types::{Code, Error};

@@ -109,7 +109,7 @@ impl Backups {
         self.vault.check_exists()?;
         let env = &self.vault.env;
         let dir = env.files.absolute(Path::new(&request.dir))?;
-        place::check_restored(env, &dir, self.vault.store.directory())?;
+        place::check_restored(env, &dir)?;
         let chain = self.choose(request, target)?;
         let base = &chain[0];
         let files = self.union(&chain)?;

@@ -12,9 +12,10 @@
 //! The object `STORE` is made with the first backup: a line of JSON (`agentdb_backups`, the version; `id`; `key_check` if it
 //! is sealed), and the line's CRC-32C.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use agentdb_env::Env;
+use agentdb_env::{Env, OpenMode};
 use agentdb_types::{Code, Error, Result};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -25,6 +26,8 @@ use super::{CHUNKS, MANIFESTS, corrupt};
 use crate::format::checksum;
 
 const HEAD: &str = "STORE";
+/// How the contents of `STORE` begin.
+const HEAD_START: &[u8; 18] = b"{\"agentdb_backups\"";
 const VERSION: u32 = 1;
 const OBJECT_VERSION: u8 = 1;
 const CLEAR: u8 = 0;
@@ -230,6 +233,18 @@ pub(crate) fn hex(bytes: &ChunkName) -> String {
 pub(crate) fn parse_hex(text: &str) -> Option<ChunkName> {
     // One spelling alone.
     blake3::Hash::from_hex(text).ok().filter(|hash| hash.to_hex().as_str() == text).map(Into::into)
+}
+
+/// Whether a directory is a store of backups, damaged or not.
+pub(super) fn is_store(env: &Env, dir: &Path) -> Result<bool> {
+    let path = dir.join(HEAD);
+    if !env.files.exists(&path)? {
+        return Ok(false);
+    }
+    // Something else may have this name.
+    let mut start = [0; HEAD_START.len()];
+    let read = env.files.open(&path, OpenMode::Read).and_then(|file| file.read_at(0, &mut start));
+    Ok(read.is_ok() && start == *HEAD_START)
 }
 
 fn read_head(store: &dyn Store, bytes: &[u8]) -> Result<Head> {

@@ -69,7 +69,10 @@ fn a_manifest_that_is_cut_short_is_damaged_even_if_nothing_is_left_of_it() {
         assert_eq!((&listed.damaged[0].name, listed.damaged[0].problem.code), (&names[1], 6008));
         assert_eq!(handle.verify(None, &mut |_| {}).unwrap().problems.len(), 1, "{left} bytes are left");
         let deleted = handle.prune(1).unwrap();
-        assert_eq!((deleted.backups.len(), deleted.chunks, &deleted.damaged), (0, 0, &vec![names[1].clone()]));
+        assert_eq!(
+            (deleted.backups.len(), deleted.chunks, &deleted.damaged),
+            (0, 0, &vec![names[1].clone()])
+        );
         // The next one's segment begins before it.
         let restored = restore(&db.world, &Restore { lsn: Some(digests[2].0), ..to("/r") }).unwrap();
         assert_eq!(restored.backup, taken.name);
@@ -205,6 +208,22 @@ fn a_database_and_its_backups_do_not_lie_in_one_another() {
         let err = restore(&db.world, &to(dir)).unwrap_err();
         assert_eq!(err.code(), Code::BackupPlaceTaken, "{dir}: {err}");
     }
+    // The store in `/` is gone; whatever else is called so is none.
+    env.files.remove(Path::new("/STORE")).unwrap();
     assert_eq!(restore(&db.world, &to("/db")).unwrap_err().code(), Code::RestoreNotEmpty);
+    db.world.write_file(Path::new("/other/STORE"), b"of something else").unwrap();
+    env.files.create_dir_all(Path::new("/third/STORE")).unwrap();
+    let create = |dir: &str| {
+        Engine::open(&env, Path::new(dir), Options { background: false, ..Options::default() }).map(drop)
+    };
+    let before = db.world.list_all();
+    for dir in ["/backups", "/backups/db", "/backups/chunks/ab/db"] {
+        assert_eq!(create(dir).unwrap_err().code(), Code::BackupPlaceTaken, "{dir}");
+    }
+    assert_eq!(db.world.list_all(), before);
+    take(&db);
+    for dir in ["/other", "/third/db", "/beside"] {
+        create(dir).unwrap();
+    }
     assert!(!env.files.exists(Path::new("/db/restored")).unwrap());
 }
