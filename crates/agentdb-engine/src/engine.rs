@@ -160,7 +160,7 @@ impl Engine {
         let (lock, format) = load_directory(env, dir, options)?;
         let (rows, sequencer) = load_views(env, dir, options)?;
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
-        let log_hold = LogHold::open(env, dir)?;
+        let log_hold = LogHold::open(env, dir, &sequencer.log)?;
         let parts = Parts { lock, format, rows, sequencer, blobs, log_hold };
         let core = Arc::new(Core::new(env, dir, options, parts));
         // Nobody is told a time before the log is read.
