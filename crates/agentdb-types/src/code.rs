@@ -471,7 +471,7 @@ codes! {
     3025 ImportExists Conflict "import_exists"
         "{what} is there already"
         "An import came to something of a name that the namespace has already, and was to refuse that."
-        "Import into an empty namespace, or say what to do with what is there: `skip` leaves it as it is, `replace` puts what is imported in its place. The import goes on where it ended.";
+        "Import into an empty namespace, or say what to do with what is there: `skip` leaves it as it is, `replace` puts what is imported in its place. The import goes on where it ended. If there is a value `completed_lsn`, an import with the same first line came to its end before, at that LSN and the time `completed`, and some of what it brought is gone since: `skip` brings back what is gone.";
     3026 ImportMoved Conflict "import_moved"
         "somebody else imports the same: they have come to line {actual}, and this one stands at line {expected}"
         "The same file is imported into the namespace twice at the same time, and the other one was faster."

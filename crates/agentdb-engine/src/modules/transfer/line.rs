@@ -177,6 +177,18 @@ impl Line {
         decoded.ok_or_else(|| not(&format!("{noun:?} is no noun that an import knows")))
     }
 
+    /// Whether it is a part of what an earlier line brings.
+    pub(super) fn belongs(&self) -> bool {
+        matches!(
+            self,
+            Line::Message(_)
+                | Line::Record(_)
+                | Line::ChannelValue(_)
+                | Line::Checkpoint(_)
+                | Line::CheckpointWrite(_)
+        )
+    }
+
     /// About how many rows it becomes.
     pub(super) fn rows(&self) -> usize {
         match self {
