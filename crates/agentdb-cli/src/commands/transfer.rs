@@ -68,6 +68,7 @@ pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()
             let imported = job.step()?;
             show(&bar, job.progress());
             if let Some(imported) = imported {
+                journal.has_done(imported.bytes);
                 return Ok(imported);
             }
             journal.go_on(job.progress().bytes, total.unwrap_or(0), &mut || Ok(()))?;
