@@ -164,8 +164,8 @@ codes! {
         "Correct the spelling. Unknown fields are refused, so that a mistyped option is never silently ignored.";
     1006 MissingField Invalid "missing_field"
         "{operation} needs the field {field}"
-        "A request in JSON form lacks a field that the operation needs."
-        "Add the field; the operation reference lists it.";
+        "A request in JSON form lacks a field that the operation needs, or a line of an import one of its noun."
+        "Add the field; the operation reference lists it, or docs/export.md.";
     1007 InvalidValue Invalid "invalid_value"
         "{field}: {reason}"
         "A field has the wrong type or a value outside its range."
@@ -292,7 +292,7 @@ codes! {
         "Read what there is now, and start at the LSN behind that of the snapshot.";
     1055 ImportLine Invalid "import_line"
         "line {line} of the import: {reason}"
-        "A line of an import is not what docs/export.md describes: no JSON object, of no known noun, of a newer format, or at a place where it cannot stand."
+        "A line of an import is not what docs/export.md describes: no JSON object, of no known noun, or at a place where it cannot stand."
         "Look at the line and put it right. Nothing of its batch was imported; begun again with the same first line, the import goes on from there.";
     1056 ImportDamaged Invalid "import_damaged"
         "what precedes line {line} of the import is not what was exported: {reason}"

@@ -24,6 +24,8 @@ const BATCH_ROWS: usize = 2_000;
 const BATCH_BYTES: usize = 16 << 20;
 /// Bytes that one step passes over of what was imported before.
 const PASSED_BYTES: u64 = 64 << 20;
+/// What some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What an import does with what is there already under a name that it brings. Sessions, collections and threads are taken
 /// whole, with everything in them.
@@ -83,6 +85,7 @@ impl Request for Import {
             Code::ImportChanged,
             Code::ImportExists,
             Code::ImportMoved,
+            Code::FormatTooNew,
             Code::BlobMismatch,
             Code::ToolCallRunning,
             Code::ToolCallUnknown,
@@ -153,7 +156,7 @@ impl Engine {
     /// Begins an import into a namespace that there is.
     ///
     /// # Errors
-    /// [`Code::ImportLine`] for a first line that is none; [`Code::InvalidValue`] for an idempotency key; errors of the source.
+    /// [`Code::ImportLine`] for a first line that is none; [`Code::FormatTooNew`]; [`Code::InvalidValue`] for an idempotency key; errors of the source.
     pub fn begin_import_into<'a>(
         &self,
         namespace: NamespaceId,
@@ -202,11 +205,29 @@ impl Engine {
     }
 }
 
+/// What the first line says in every version of the format.
+#[derive(Deserialize)]
+struct Version {
+    noun: String,
+    format: u64,
+}
+
 /// Reads the first line, and its hash.
 fn first_line<'a>(source: Box<dyn io::Read + 'a>) -> Result<(LineReader<'a>, Header, String)> {
     let not = |reason: &str| Error::new(Code::ImportLine).with("line", 1).with("reason", reason);
     let mut reader = LineReader::new(source);
     let text = reader.next()?.unwrap_or_default();
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err(not("a byte order mark stands before it, which no line of JSON has"));
+    }
+    // Whatever else is new in it.
+    if let Ok(Version { noun, format }) = serde_json::from_slice(text)
+        && noun == "export"
+        && format > FORMAT
+    {
+        let newer = Error::new(Code::FormatTooNew).with("path", "the export").with("actual", format);
+        return Err(newer.with("supported", FORMAT).at_import_line(1));
+    }
     let (line, hash) = (Line::parse(1, text), blake3::hash(text).to_hex().to_string());
     if !reader.has_ended() {
         return Err(truncated(0));
