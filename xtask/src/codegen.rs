@@ -96,7 +96,7 @@ fn reference() -> String {
             Shape::Unary => "",
             Shape::Stream => ", a stream",
             Shape::Upload => ", an upload",
-            Shape::Job => ", a job",
+            Shape::Long => ", long",
         };
         let effect = format!("{:?}", about.effect).to_lowercase();
         let _ = write!(

@@ -277,15 +277,20 @@ pub(crate) fn open(path: &Path) -> Result<Arc<dyn File>> {
     files.open(path, OpenMode::Read)
 }
 
-/// A new file that the command line names.
-pub(crate) fn create(path: &Path) -> Result<Arc<dyn File>> {
-    let files = Env::real().files;
-    if files.exists(path)? {
+/// Refuses a file to write if there is one.
+pub(crate) fn check_new(path: &Path) -> Result<()> {
+    if Env::real().files.exists(path)? {
         return Err(Error::new(Code::InvalidValue)
             .with("field", path.display())
             .with("reason", "it exists already, and is not written over"));
     }
-    files.open(path, OpenMode::CreateNew)
+    Ok(())
+}
+
+/// A new file that the command line names.
+pub(crate) fn create(path: &Path) -> Result<Arc<dyn File>> {
+    check_new(path)?;
+    Env::real().files.open(path, OpenMode::CreateNew)
 }
 
 /// All of a file that the command line names.

@@ -109,7 +109,7 @@ fn operation(noun: &str, operation: &'static Operation) -> Command {
         }
         Shape::Upload => command
             .arg(Arg::new("file").value_name("FILE").required(true).help("The bytes; - for standard input")),
-        Shape::Unary | Shape::Stream | Shape::Job => command,
+        Shape::Unary | Shape::Stream | Shape::Long => command,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::background::Background;
 use crate::format::Format;
 use crate::history::Point;
 use crate::key::{Key, NamespaceId};
-use crate::modules::backup::{LogHold, RESTORING};
+use crate::modules::backup::{LogHold, RESTORING, check_new_database};
 use crate::modules::blob::Blobs;
 use crate::read::Read;
 use crate::rows::{Base, BaseOptions, Rows};
@@ -152,6 +152,7 @@ impl Engine {
     ///
     /// # Errors
     /// [`Code::DatabaseNotFound`], [`Code::Locked`], [`Code::FormatTooNew`], [`Code::ReadOnly`], [`Code::DiskFull`];
+    /// [`Code::BackupPlaceTaken`] for a new database in a store of backups;
     /// every kind of damage: [`Code::FormatCorrupt`], [`Code::LogCorrupt`], [`Code::RowsCorrupt`], [`Code::ViewAhead`],
     /// [`Code::KeyMissing`].
     pub fn open(env: &Env, dir: &Path, options: Options) -> Result<Self> {
@@ -159,7 +160,7 @@ impl Engine {
         let (lock, format) = load_directory(env, dir, options)?;
         let (rows, sequencer) = load_views(env, dir, options)?;
         let blobs = Blobs::open(env, &dir.join("blobs"))?;
-        let log_hold = LogHold::open(env, dir)?;
+        let log_hold = LogHold::open(env, dir, &sequencer.log)?;
         let parts = Parts { lock, format, rows, sequencer, blobs, log_hold };
         let core = Arc::new(Core::new(env, dir, options, parts));
         // Nobody is told a time before the log is read.
@@ -266,8 +267,11 @@ fn load_directory(env: &Env, dir: &Path, options: Options) -> Result<(Lock, Form
     let (files, log) = (&env.files, dir.join("log"));
     let not_found = || Err(Error::new(Code::DatabaseNotFound).with("path", dir.display()));
     check_restored(env, dir)?;
-    if !options.create && !files.exists(&dir.join("FORMAT"))? && !LocalLog::exists(env, &log)? {
-        return not_found();
+    if !files.exists(&dir.join("FORMAT"))? && !LocalLog::exists(env, &log)? {
+        if !options.create {
+            return not_found();
+        }
+        check_new_database(env, dir)?;
     }
     create_dir_durably(env, dir)?;
     let lock = files.lock(&dir.join("LOCK"))?;

@@ -22,8 +22,8 @@ pub enum Shape {
     Stream,
     /// A request and bytes, then a response.
     Upload,
-    /// A request, then progress, then a response.
-    Job,
+    /// A request, then progress, then a response. Some of these have a row that tells of them: those are jobs.
+    Long,
 }
 
 /// What an operation does to the database.
@@ -369,7 +369,7 @@ impl Operation {
             Shape::Unary => return Ok(()),
             Shape::Stream => "it answers with one thing after another",
             Shape::Upload => "it takes bytes besides",
-            Shape::Job => "it tells how far it is before it answers",
+            Shape::Long => "it tells how far it is before it answers",
         };
         Err(Error::new(Code::NotUnary).with("operation", self.about.name).with("reason", reason))
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 
-use crate::frame;
+use crate::frame::{self, Frame};
 use crate::reader::{self, Kept};
 use crate::recover::{self, SegmentStart, Tail};
 use crate::segment::{self, DATA_START, NewSegment, Segment};
@@ -182,6 +182,28 @@ impl LocalLog {
     /// The first LSN of each segment, oldest first; the last one is being written.
     pub fn segment_starts(&self) -> impl Iterator<Item = Lsn> + '_ {
         self.segments.iter().map(|s| s.first_lsn)
+    }
+
+    /// The chain hash at an LSN; `None` if the log does not tell it: it was let go of, lies ahead, or no group ends there.
+    ///
+    /// # Errors
+    /// Errors of files.
+    pub fn chain_at(&self, lsn: Lsn) -> Result<Option<ChainHash>> {
+        if lsn == self.head.lsn {
+            return Ok(Some(self.head.chain));
+        }
+        let Some(start) = self.segments.iter().rfind(|s| s.first_lsn <= lsn.next()) else { return Ok(None) };
+        let segment = Segment::open(&self.env, &self.dir, start.number, OpenMode::Read)?;
+        let mut offset = DATA_START;
+        while let Ok(Frame { group, previous, bytes, .. }) = segment.frame_at(offset)? {
+            if group.count > 0 && group.last_lsn() >= lsn {
+                let is_behind = group.first_lsn == lsn.next();
+                let ends_there = (group.last_lsn() == lsn).then_some(group.chain);
+                return Ok(if is_behind { Some(previous) } else { ends_there });
+            }
+            offset += bytes as u64;
+        }
+        Ok(None)
     }
 
     /// Reads every group that holds an LSN of at least `from`, which the log must still hold.

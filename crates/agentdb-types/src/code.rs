@@ -164,8 +164,8 @@ codes! {
         "Correct the spelling. Unknown fields are refused, so that a mistyped option is never silently ignored.";
     1006 MissingField Invalid "missing_field"
         "{operation} needs the field {field}"
-        "A request in JSON form lacks a field that the operation needs."
-        "Add the field; the operation reference lists it.";
+        "A request in JSON form lacks a field that the operation needs, or a line of an import one of its noun."
+        "Add the field; the operation reference lists it, or docs/export.md.";
     1007 InvalidValue Invalid "invalid_value"
         "{field}: {reason}"
         "A field has the wrong type or a value outside its range."
@@ -280,7 +280,7 @@ codes! {
         "Restore into a new directory; the database may be moved afterwards.";
     1045 BackupPlaceTaken Invalid "backup_place_taken"
         "{path} cannot be used: {reason}"
-        "A database and a store of backups would lie in one another, or a restored database in another one."
+        "A database and a store of backups would lie in one another, or a restored database in another one. A new database in a store is refused, too."
         "Give a directory outside of the database, or outside of the store.";
     1050 LogTrimmed Invalid "log_trimmed"
         "the log cannot be read from LSN {from} on: it begins at LSN {earliest}, what was before is trimmed"
@@ -292,7 +292,7 @@ codes! {
         "Read what there is now, and start at the LSN behind that of the snapshot.";
     1055 ImportLine Invalid "import_line"
         "line {line} of the import: {reason}"
-        "A line of an import is not what docs/export.md describes: no JSON object, of no known noun, of a newer format, or at a place where it cannot stand."
+        "A line of an import is not what docs/export.md describes: no JSON object, of no known noun, or at a place where it cannot stand."
         "Look at the line and put it right. Nothing of its batch was imported; begun again with the same first line, the import goes on from there.";
     1056 ImportDamaged Invalid "import_damaged"
         "what precedes line {line} of the import is not what was exported: {reason}"
@@ -471,7 +471,7 @@ codes! {
     3025 ImportExists Conflict "import_exists"
         "{what} is there already"
         "An import came to something of a name that the namespace has already, and was to refuse that."
-        "Import into an empty namespace, or say what to do with what is there: `skip` leaves it as it is, `replace` puts what is imported in its place. The import goes on where it ended.";
+        "Import into an empty namespace, or say what to do with what is there: `skip` leaves it as it is, `replace` puts what is imported in its place. The import goes on where it ended. If there is a value `completed_lsn`, an import with the same first line came to its end before, at that LSN and the time `completed`, and some of what it brought is gone since: `skip` brings back what is gone.";
     3026 ImportMoved Conflict "import_moved"
         "somebody else imports the same: they have come to line {actual}, and this one stands at line {expected}"
         "The same file is imported into the namespace twice at the same time, and the other one was faster."
@@ -565,8 +565,8 @@ codes! {
         "Restore log and rows from the same copy.";
     6006 KeyMissing Corruption "key_missing"
         "{path}, the key of subject {subject}, is missing, and was not destroyed by an erasure"
-        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read."
-        "Restore keys/ from its own copy.";
+        "A file under keys/ is gone: what the log seals with it, and the rows do not hold yet, cannot be read. A restore between backups, or from an archive, was given no `keys`, or a directory that does not have it."
+        "Restore keys/ from its own copy. Begin a restore again with `keys`, a directory that has the key.";
     6007 DigestMismatch Corruption "digest_mismatch"
         "namespace {namespace}: the rows' digest is {actual}, the stored one {expected}"
         "The rows are not the ones that the log led to."

@@ -61,7 +61,7 @@ fn of(operation: &Operation) -> Vec<&'static str> {
     match (operation.shape, operation.about.effect) {
         (Shape::Unary, Effect::Read) => accepted.extend(READ),
         (Shape::Unary | Shape::Upload, _) => accepted.extend(WRITE),
-        (Shape::Stream | Shape::Job, _) => {}
+        (Shape::Stream | Shape::Long, _) => {}
     }
     accepted
 }

@@ -1,11 +1,13 @@
 //! `agentdb namespace export` and `agentdb namespace import`.
 
 use std::io::{BufWriter, ErrorKind, IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use agentdb::modules::job::{Journal, Kind};
 use agentdb::modules::transfer::{Export, Exported, Import, Progress};
 use agentdb::{Code, Engine, Error, Result, Value, decode};
+use agentdb_env::{Env, File};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::blob::FileReader;
@@ -68,6 +70,7 @@ pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()
             let imported = job.step()?;
             show(&bar, job.progress());
             if let Some(imported) = imported {
+                journal.has_done(imported.bytes);
                 return Ok(imported);
             }
             journal.go_on(job.progress().bytes, total.unwrap_or(0), &mut || Ok(()))?;
@@ -98,7 +101,52 @@ fn show(bar: &ProgressBar, Progress { lines, bytes }: Progress) {
 /// Where the lines go.
 enum Output {
     Standard(BufWriter<std::io::Stdout>),
-    File { file: std::sync::Arc<dyn agentdb_env::File>, at: u64 },
+    File(NewFile),
+}
+
+/// A new file, which has its name when all of it is there.
+struct NewFile {
+    file: Arc<dyn File>,
+    at: u64,
+    path: PathBuf,
+    /// Its name until then.
+    partial: PathBuf,
+    is_whole: bool,
+}
+
+impl NewFile {
+    fn create(path: &Path) -> Result<Self> {
+        arguments::check_new(path)?;
+        let mut partial = path.as_os_str().to_owned();
+        partial.push(format!(".{}.partial", std::process::id()));
+        let (path, partial) = (path.to_owned(), PathBuf::from(partial));
+        Ok(NewFile { file: arguments::create(&partial)?, at: 0, path, partial, is_whole: false })
+    }
+
+    fn write(&mut self, piece: &[u8]) -> Result<()> {
+        self.file.write_at(self.at, piece)?;
+        self.at += piece.len() as u64;
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<()> {
+        let files = Env::real().files;
+        self.file.sync_data()?;
+        arguments::check_new(&self.path)?;
+        files.rename(&self.partial, &self.path)?;
+        self.is_whole = true;
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        files.sync_dir(dir.unwrap_or(Path::new(".")))
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.is_whole {
+            // What stopped it tells more.
+            let _ = Env::real().files.remove(&self.partial);
+        }
+    }
 }
 
 impl Output {
@@ -106,7 +154,7 @@ impl Output {
         if path == "-" {
             return Ok(Output::Standard(BufWriter::new(std::io::stdout())));
         }
-        Ok(Output::File { file: arguments::create(Path::new(path))?, at: 0 })
+        NewFile::create(Path::new(path)).map(Output::File)
     }
 
     fn is_terminal(&self) -> bool {
@@ -116,11 +164,7 @@ impl Output {
     /// Whether anybody still reads.
     fn write(&mut self, piece: &[u8]) -> Result<bool> {
         match self {
-            Output::File { file, at } => {
-                file.write_at(*at, piece)?;
-                *at += piece.len() as u64;
-                Ok(true)
-            }
+            Output::File(file) => file.write(piece).map(|()| true),
             Output::Standard(out) => is_read(out.write_all(piece)),
         }
     }
@@ -128,7 +172,7 @@ impl Output {
     /// Whether standard output is free for an answer.
     fn finish(self) -> Result<bool> {
         match self {
-            Output::File { file, .. } => file.sync_data().map(|()| true),
+            Output::File(file) => file.finish().map(|()| true),
             Output::Standard(mut out) => is_read(out.flush()).map(|_| false),
         }
     }

@@ -124,7 +124,7 @@ fn an_import_that_is_killed_goes_on_without_gap_or_repeat() {
     let file = dir.path().join("lines.jsonl");
     let file = file.to_str().unwrap();
     json(dir.path(), &["namespace", "export", "default", file]);
-    // Long before its end: nothing remembers an import that has ended.
+    // Long before its end.
     for after in [40, 80, 120, 160].map(Duration::from_millis) {
         let mut child = agentdb(other.path())
             .args(["--json", "namespace", "import", "copy", file])
@@ -146,6 +146,46 @@ fn an_import_that_is_killed_goes_on_without_gap_or_repeat() {
     nouns(&copied).into_iter().for_each(|line| *times.entry(line).or_default() += 1);
     assert!(times.values().all(|count| *count == 1));
     assert_eq!(json(other.path(), &["verify"])["problems"], serde_json::json!([]));
+    // Killed behind its last batch, it could not answer.
+    let mut again = json(other.path(), &["namespace", "import", "copy", file]);
+    assert_eq!(again["resumed_behind"], imported["lines"]);
+    again["resumed_behind"] = imported["resumed_behind"].clone();
+    assert_eq!(again, imported);
+}
+
+#[test]
+fn an_export_to_a_file_is_there_as_a_whole_or_not_at_all() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(dir.path(), 20_000);
+    let whole = nouns(&export(dir.path(), "default")).len();
+    for (number, after) in [15, 30, 60, 120].map(Duration::from_millis).into_iter().enumerate() {
+        let file = dir.path().join(format!("{number}.jsonl"));
+        let mut child = agentdb(dir.path())
+            .args(["namespace", "export", "default", file.to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if !file.exists() {
+            json(dir.path(), &["namespace", "export", "default", file.to_str().unwrap()]);
+        }
+        assert_eq!(nouns(&std::fs::read(&file).unwrap()).len(), whole);
+    }
+    let names = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>()
+    };
+    // One that is refused leaves nothing.
+    let new = tempfile::tempdir().unwrap();
+    let file = new.path().join("file.jsonl");
+    json(dir.path(), &["namespace", "export", "default", file.to_str().unwrap()]);
+    assert_eq!(names(new.path()), ["file.jsonl"]);
+    let job = &json(dir.path(), &["job", "list", "--reverse"])["items"][0];
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    assert_eq!((&job["done"], &job["total"]), (&bytes.into(), &bytes.into()), "{job}");
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub(super) fn import_line() -> Vec<Value> {
     vec![
         importing(dir.path(), b"[1]\n", &[("line", "1"), ("reason", "not a JSON object")]),
         importing(dir.path(), b"{\"noun\":\"end\"}\n", &[("line", "1"), ("reason", "first line")]),
-        importing(dir.path(), b"{\"noun\":\"export\",\"format\":7}\n", &[("reason", "format 7")]),
+        importing(dir.path(), b"{\"noun\":\"export\",\"format\":0}\n", &[("reason", "format 0")]),
         importing(dir.path(), &behind, &[("line", "4"), ("reason", "behind the last")]),
     ]
 }

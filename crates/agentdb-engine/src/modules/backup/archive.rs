@@ -1,6 +1,6 @@
 //! `backup.archive`: sending the log from the last backup or archive on, between backups, as often as one likes.
 
-use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
+use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +77,8 @@ pub struct ArchiveJob {
     upload: Upload,
     hold: bool,
     archive: Archived,
+    /// The chain hash of the log at its end.
+    chain: ChainHash,
     /// What the manifest will say; none if there is nothing new.
     manifest: Option<Backup>,
 }
@@ -106,7 +108,7 @@ impl Engine {
             sent_bytes: 0,
             missing_blobs: Vec::new(),
         };
-        let mut job = ArchiveJob { upload, hold, archive, manifest: None };
+        let mut job = ArchiveJob { upload, hold, archive, chain: end.chain, manifest: None };
         if job.archive.new {
             job.plan(continued)?;
         }
@@ -158,7 +160,7 @@ impl ArchiveJob {
         if self.hold {
             core.log_hold.hold(&vault)?;
         }
-        core.log_hold.note(&vault, self.archive.lsn);
+        core.log_hold.note(&vault, self.archive.lsn, &self.chain.to_string());
         self.archive.missing_blobs = std::mem::take(&mut self.upload.missing);
         Ok(Some(self.archive.clone()))
     }

@@ -124,11 +124,14 @@ impl Engine {
     ) -> Result<Backup> {
         let request = Create { store: backups.place().to_owned(), key_file: None, full };
         self.journaled(job::Kind::Backup, None, &request, |journal| {
-            let backup = self.begin_backup(backups, full)?.finish(&mut |job| {
+            let mut job = self.begin_backup(backups, full)?;
+            let backup = job.finish(&mut |job| {
                 let now = job.progress();
                 progress(now);
                 journal.go_on(now.done, now.total, &mut || job.upload.keep())
             })?;
+            journal.has_done(job.progress().done);
+            drop(job);
             self.core.trim_what_was_held();
             Ok(backup)
         })

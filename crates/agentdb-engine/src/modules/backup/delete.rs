@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::lease::{Holder, Lease};
 use super::manifest::{Kind, Manifest};
 use super::survey::{Survey, is_unreadable};
-use super::vault::{ChunkName, parse_chunk_object, parse_hex};
+use super::vault::{ChunkName, DELETED, parse_chunk_object, parse_hex};
 use super::{Backups, CHUNKS, not_found};
 use crate::operation::{About, Effect, Request, Scope};
 use crate::planted::{self, Bug};
@@ -143,8 +143,8 @@ impl Backups {
         let backups = choose(&survey)?;
         for name in &backups {
             let object = Manifest::object(name);
-            // Emptied first: if its removal comes undone, it is no manifest of chunks that are gone.
-            store.put(&object, Vec::new())?;
+            // Overwritten first: if its removal comes undone, it is no manifest of chunks that are gone.
+            store.put(&object, DELETED.to_vec())?;
             store.flush()?;
             store.delete(&[object])?;
         }

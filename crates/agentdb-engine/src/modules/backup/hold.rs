@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agentdb_env::{Env, OpenMode, entries};
+use agentdb_log::LocalLog;
 use agentdb_types::{Code, Error, Lsn, Result};
 use serde::{Deserialize, Serialize};
 
@@ -36,7 +37,8 @@ impl Drop for Pause {
     }
 }
 
-/// The file `HOLD`, format version 1: for which store the log is held. A line of JSON, and its CRC-32C.
+/// The file `HOLD`, format version 1: for which store the log is held, and up to where it was sent there. A line of JSON, and
+/// its CRC-32C.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) agentdb_hold: u32,
@@ -44,6 +46,12 @@ pub(crate) struct Held {
     pub(crate) store: String,
     /// Where it was, for people.
     pub(crate) place: String,
+    /// Up to which LSN the log was sent there.
+    #[serde(default)]
+    pub(crate) archived: Lsn,
+    /// The chain hash at that LSN: what is sent belongs to no other log.
+    #[serde(default)]
+    pub(crate) chain: String,
 }
 
 impl Held {
@@ -61,57 +69,72 @@ impl Held {
 
 /// The log held for an archive: no segment goes that was not sent there.
 ///
-/// Up to where it was sent is not written down beside the log. It is zero when the database is opened, so that nothing
-/// goes, until an archive or a backup has found its predecessor in the store and has sent what lies behind.
+/// Up to where it was sent is written down when the archive, or the backup, is there as a whole, and believed by a later
+/// handle if the log has that chain hash there: a directory that was copied file by file while it was used may have a `HOLD` of
+/// another course of things. Otherwise it is zero, so that nothing goes, until an archive or a backup has found its
+/// predecessor in the store and has sent what lies behind.
 pub(crate) struct LogHold {
     env: Env,
     dir: PathBuf,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    held: Option<Held>,
-    archived: Lsn,
+    held: Mutex<Option<Held>>,
 }
 
 impl LogHold {
-    pub(crate) fn open(env: &Env, dir: &Path) -> Result<Self> {
-        let state = State { held: read(env, &dir.join(FILE))?, archived: Lsn::ZERO };
-        Ok(LogHold { env: env.clone(), dir: dir.to_owned(), state: Mutex::new(state) })
+    pub(crate) fn open(env: &Env, dir: &Path, log: &LocalLog) -> Result<Self> {
+        let mut held = read(env, &dir.join(FILE))?;
+        if let Some(held) = &mut held
+            && log.chain_at(held.archived)?.is_none_or(|chain| chain.to_string() != held.chain)
+        {
+            held.archived = Lsn::ZERO;
+        }
+        Ok(LogHold { env: env.clone(), dir: dir.to_owned(), held: Mutex::new(held) })
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Option<Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Up to which LSN the log may be trimmed as far as the archive is concerned; `None` if it is not held.
     pub(crate) fn archived(&self) -> Option<Lsn> {
-        let state = self.state();
-        state.held.as_ref().map(|_| state.archived)
+        self.held().as_ref().map(|held| held.archived)
     }
 
     /// The place that the log is held for.
     pub(crate) fn place(&self) -> Option<String> {
-        self.state().held.as_ref().map(|held| held.place.clone())
+        self.held().as_ref().map(|held| held.place.clone())
     }
 
-    /// Takes note that the store holds the log up to an LSN, from its predecessor there on.
-    pub(super) fn note(&self, vault: &Vault, lsn: Lsn) {
-        let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| held.store == vault.id) {
-            state.archived = state.archived.max(lsn);
-        }
+    /// Takes note that the store holds the log up to an LSN, where it has this chain hash, from its predecessor there on.
+    pub(super) fn note(&self, vault: &Vault, lsn: Lsn, chain: &str) {
+        let mut held = self.held();
+        let Some(held) = held.as_mut().filter(|held| held.store == vault.id && held.archived < lsn) else {
+            return;
+        };
+        (held.archived, held.chain) = (lsn, chain.to_owned());
+        // If it cannot be written down, later handles keep the log until they have sent more.
+        let _ = self.write(held);
     }
 
     /// Holds the log for a store from now on, durably.
     pub(super) fn hold(&self, vault: &Vault) -> Result<()> {
-        let mut state = self.state();
-        if state.held.as_ref().is_some_and(|held| held.store == vault.id) {
+        let mut held = self.held();
+        if held.as_ref().is_some_and(|held| held.store == vault.id) {
             return Ok(());
         }
         let place = vault.store.place().to_owned();
-        let held = Held { agentdb_hold: VERSION, store: vault.id.clone(), place };
+        let new = Held {
+            agentdb_hold: VERSION,
+            store: vault.id.clone(),
+            place,
+            archived: Lsn::ZERO,
+            chain: String::new(),
+        };
+        self.write(&new)?;
+        *held = Some(new);
+        Ok(())
+    }
+
+    fn write(&self, held: &Held) -> Result<()> {
         let (files, new, path) = (&*self.env.files, self.dir.join("HOLD.new"), self.dir.join(FILE));
         if files.exists(&new)? {
             files.remove(&new)?;
@@ -119,20 +142,18 @@ impl LogHold {
         let file = files.open(&new, OpenMode::CreateNew)?;
         file.write_at(0, held.encode().as_bytes())?;
         file.sync_data()?;
-        entries::make(files, &self.dir, FILE, || files.rename(&new, &path))?;
-        *state = State { held: Some(held), archived: Lsn::ZERO };
-        Ok(())
+        entries::make(files, &self.dir, FILE, || files.rename(&new, &path))
     }
 
     /// Lets the log go, durably; returns the place that it was held for.
     fn release(&self) -> Result<Option<String>> {
-        let mut state = self.state();
+        let mut held = self.held();
         let path = self.dir.join(FILE);
         if self.env.files.exists(&path)? {
             self.env.files.remove(&path)?;
             self.env.files.sync_dir(&self.dir)?;
         }
-        Ok(std::mem::take(&mut *state).held.map(|held| held.place))
+        Ok(held.take().map(|held| held.place))
     }
 }
 

@@ -83,6 +83,7 @@ pub use verify::{Problem, Verified, Verify};
 
 pub(crate) use hold::LogHold;
 pub(crate) use lease::OwnLeases;
+pub(crate) use place::check_new as check_new_database;
 pub(crate) use restore::RESTORING;
 
 use agentdb_types::{Code, Error};
@@ -95,14 +96,14 @@ const LEASES: &str = "leases/";
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::shaped::<Archive>(Shape::Job),
-        Operation::shaped::<Create>(Shape::Job),
-        Operation::shaped::<Delete>(Shape::Job),
-        Operation::shaped::<List>(Shape::Job),
-        Operation::shaped::<Prune>(Shape::Job),
-        Operation::shaped::<Release>(Shape::Job),
-        Operation::shaped::<Restore>(Shape::Job),
-        Operation::shaped::<Verify>(Shape::Job),
+        Operation::shaped::<Archive>(Shape::Long),
+        Operation::shaped::<Create>(Shape::Long),
+        Operation::shaped::<Delete>(Shape::Long),
+        Operation::shaped::<List>(Shape::Long),
+        Operation::shaped::<Prune>(Shape::Long),
+        Operation::shaped::<Release>(Shape::Long),
+        Operation::shaped::<Restore>(Shape::Long),
+        Operation::shaped::<Verify>(Shape::Long),
     ]
 }
 

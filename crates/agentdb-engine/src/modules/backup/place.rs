@@ -6,6 +6,7 @@ use agentdb_env::Env;
 use agentdb_types::{Code, Error, Result};
 
 use super::directory;
+use super::vault;
 
 fn taken(path: &Path, reason: impl std::fmt::Display) -> Error {
     Error::new(Code::BackupPlaceTaken).with("path", path.display()).with("reason", reason)
@@ -31,16 +32,24 @@ pub(crate) fn check_store(env: &Env, store: &Path, database: &Path) -> Result<()
     }
 }
 
-/// Refuses a directory for a restored database that lies in another one, or in the store that it is restored from.
-pub(crate) fn check_restored(env: &Env, dir: &Path, store: Option<&Path>) -> Result<()> {
-    if let Some(store) = store.filter(|store| dir.starts_with(store)) {
-        let reason = format_args!("it lies in the store of backups {}", store.display());
-        return Err(taken(dir, reason));
-    }
+/// Refuses a directory for a restored database that lies in another one, or in a store of backups.
+pub(crate) fn check_restored(env: &Env, dir: &Path) -> Result<()> {
+    check_new(env, dir)?;
     match dir.parent().map(|parent| database_above(env, parent)).transpose()?.flatten() {
         Some(other) => Err(taken(dir, format_args!("it lies in the database {}", other.display()))),
         None => Ok(()),
     }
+}
+
+/// Refuses a directory for a new database that is a store of backups, or lies in one.
+pub(crate) fn check_new(env: &Env, dir: &Path) -> Result<()> {
+    for above in dir.ancestors() {
+        if vault::is_store(env, above)? {
+            let reason = format_args!("it lies in the store of backups {}", above.display());
+            return Err(taken(dir, reason));
+        }
+    }
+    Ok(())
 }
 
 /// The database that a directory is, or lies in.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use agentdb_env::{Env, File, OpenMode, entries};
-use agentdb_log::{Bound, Group, chain_at, cut};
+use agentdb_log::{Bound, Group, chain_at, cut, verify as read_log};
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ use super::{Backups, place};
 use crate::codec::{Reader, put_bytes};
 use crate::engine::create_dir_durably;
 use crate::format::Format;
+use crate::keyring::Keyring;
+use crate::mutation;
 use crate::operation::{About, Effect, Request, Scope};
 
 /// The file that stands in a directory until its restore is finished.
@@ -89,6 +91,7 @@ impl Request for Restore {
             Code::RestorePointNotFound,
             Code::BackupStore,
             Code::BackupCorrupt,
+            Code::KeyMissing,
         ],
     };
 }
@@ -98,14 +101,15 @@ impl Backups {
     ///
     /// # Errors
     /// [`Code::BackupNotFound`], [`Code::BackupStoreNotFound`], [`Code::RestorePointNotFound`], [`Code::RestoreNotEmpty`],
-    /// [`Code::BackupPlaceTaken`]; [`Code::BackupCorrupt`], also if a damaged manifest may be what leads to the target; those
-    /// of files and of the store. What was written so far stays, and no handle opens it; the same restore may be begun again.
+    /// [`Code::BackupPlaceTaken`]; [`Code::BackupCorrupt`], also if a damaged manifest may be what leads to the target;
+    /// [`Code::KeyMissing`], and what is wrong with a key, for a subject whose writes are to be replayed; those of files and
+    /// of the store. What was written so far stays, and no handle opens it; the same restore may be begun again.
     pub fn restore(&self, request: &Restore, progress: &mut dyn FnMut(Progress)) -> Result<Restored> {
         let target = Target::of(request)?;
         self.vault.check_exists()?;
         let env = &self.vault.env;
         let dir = env.files.absolute(Path::new(&request.dir))?;
-        place::check_restored(env, &dir, self.vault.store.directory())?;
+        place::check_restored(env, &dir)?;
         let chain = self.choose(request, target)?;
         let base = &chain[0];
         let files = self.union(&chain)?;
@@ -131,6 +135,7 @@ impl Backups {
         if chain_at(env, &log, base.backup.lsn)?.is_none_or(|chain| chain.to_string() != base.backup.chain) {
             return wrong("the log that was restored does not go on from its rows");
         }
+        check_keys(env, &dir, base.backup.lsn)?;
         let format = Format::create(env, &dir)?;
         env.files.remove(&dir.join(RESTORING))?;
         env.files.sync_dir(&dir)?;
@@ -262,6 +267,24 @@ impl Writer<'_> {
         }
         file.sync_data()
     }
+}
+
+/// Refuses what could not be opened: whatever is replayed behind the rows must open with the keys that are there.
+fn check_keys(env: &Env, dir: &Path, rows: Lsn) -> Result<()> {
+    let keys = Keyring::new(env, &dir.join("keys"));
+    let checked = read_log(env, &dir.join("log"), &mut |group| {
+        if group.last_lsn() <= rows {
+            return Ok(());
+        }
+        let entries = mutation::entries(&group.body, group.count, group.first_lsn)?;
+        for (lsn, entry) in (group.first_lsn.0..).map(Lsn).zip(entries) {
+            for mutation in &entry.mutations {
+                mutation.change(entry.subject.as_deref(), &keys).map_err(|err| err.with("lsn", lsn))?;
+            }
+        }
+        Ok(())
+    });
+    checked.map(drop)
 }
 
 /// Copies the keys of subjects.

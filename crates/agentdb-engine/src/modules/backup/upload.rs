@@ -255,7 +255,7 @@ impl Upload {
             self.vault.store.delete(&[object])?;
             return Err(err);
         }
-        self.core.log_hold.note(&self.vault, backup.lsn);
+        self.core.log_hold.note(&self.vault, backup.lsn, &backup.chain);
         self.release()?;
         Ok(backup)
     }

@@ -6,12 +6,16 @@
 //! the store. A chunk's name is the BLAKE3 hash of its clear contents; in a sealed store the keyed one, so that nobody
 //! without the key can tell from a name whether contents that they guess are there.
 //!
+//! An object that is being deleted holds [`DELETED`] and nothing else, so that its removal may come undone: an empty one, or
+//! any other that is cut short, is damaged.
+//!
 //! The object `STORE` is made with the first backup: a line of JSON (`agentdb_backups`, the version; `id`; `key_check` if it
 //! is sealed), and the line's CRC-32C.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use agentdb_env::Env;
+use agentdb_env::{Env, OpenMode};
 use agentdb_types::{Code, Error, Result};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
@@ -22,11 +26,15 @@ use super::{CHUNKS, MANIFESTS, corrupt};
 use crate::format::checksum;
 
 const HEAD: &str = "STORE";
+/// How the contents of `STORE` begin.
+const HEAD_START: &[u8; 18] = b"{\"agentdb_backups\"";
 const VERSION: u32 = 1;
 const OBJECT_VERSION: u8 = 1;
 const CLEAR: u8 = 0;
 const SEALED: u8 = 1;
 const NONCE_BYTES: usize = 24;
+/// What an object holds that is being deleted.
+pub(super) const DELETED: &[u8] = b"deleted from these AgentDB backups\n";
 
 /// The key of a sealed store.
 pub type StoreKey = [u8; 32];
@@ -160,10 +168,10 @@ impl Vault {
         Err(super::busy(self.store.place(), "another process has just used the same name"))
     }
 
-    /// The contents of an object as it was put; `None` if there is none. One of no bytes is being deleted.
+    /// The contents of an object as it was put; `None` if there is none, or it is being deleted.
     pub(crate) fn read(&self, object: &str) -> Result<Option<Vec<u8>>> {
         match self.store.get(object)? {
-            Some(bytes) if !bytes.is_empty() => self.open_object(object, &bytes).map(Some),
+            Some(bytes) if bytes != DELETED => self.open_object(object, &bytes).map(Some),
             _ => Ok(None),
         }
     }
@@ -201,6 +209,7 @@ impl Vault {
                 opened.ok_or_else(|| self.corrupt(object, "it does not open with the store's key"))
             }
             ([OBJECT_VERSION, ..], _) => Err(self.corrupt(object, "its form is not that of the store")),
+            ([], _) => Err(self.corrupt(object, "it is empty")),
             _ => Err(self.corrupt(object, "its version is none that this build writes")),
         }
     }
@@ -224,6 +233,18 @@ pub(crate) fn hex(bytes: &ChunkName) -> String {
 pub(crate) fn parse_hex(text: &str) -> Option<ChunkName> {
     // One spelling alone.
     blake3::Hash::from_hex(text).ok().filter(|hash| hash.to_hex().as_str() == text).map(Into::into)
+}
+
+/// Whether a directory is a store of backups, damaged or not.
+pub(super) fn is_store(env: &Env, dir: &Path) -> Result<bool> {
+    let path = dir.join(HEAD);
+    if !env.files.exists(&path)? {
+        return Ok(false);
+    }
+    // Something else may have this name.
+    let mut start = [0; HEAD_START.len()];
+    let read = env.files.open(&path, OpenMode::Read).and_then(|file| file.read_at(0, &mut start));
+    Ok(read.is_ok() && start == *HEAD_START)
 }
 
 fn read_head(store: &dyn Store, bytes: &[u8]) -> Result<Head> {

@@ -23,6 +23,6 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read::<Digest>(),
         Operation::read::<Info>(),
         Operation::shaped::<ReadLog>(Shape::Stream),
-        Operation::shaped::<Verify>(Shape::Job),
+        Operation::shaped::<Verify>(Shape::Long),
     ]
 }

@@ -119,6 +119,8 @@ impl WriteRequest for Report {
 pub(super) struct End {
     pub(super) job: u64,
     pub(super) epoch: Lsn,
+    /// How much whoever did it has done.
+    pub(super) done: u64,
     pub(super) outcome: Outcome,
 }
 
@@ -139,11 +141,13 @@ impl WriteRequest for End {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<()> {
         let Some(mut stored) = held(tx, self.job, self.epoch)? else { return Ok(()) };
         stored.lease = None;
+        stored.done = stored.done.max(self.done);
         if stored.ended.is_none() || planted::is(Bug::CancelledJobGoesOn) {
             let (status, ended) = match &self.outcome {
                 Outcome::Done(result) => {
                     stored.result = Some(result.clone());
-                    stored.done = stored.total;
+                    stored.done = stored.done.max(stored.total);
+                    stored.total = stored.done;
                     (Status::Done, Some(tx.now()))
                 }
                 Outcome::Failed(failure) => {

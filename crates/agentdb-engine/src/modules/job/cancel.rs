@@ -41,7 +41,8 @@ impl WriteRequest for Cancel {
             stored.ended = Some(tx.now());
             give_up(tx, stored.kind, self.job)?;
             schedule(tx, self.job, &stored)?;
+            return store(tx, self.job, stored);
         }
-        store(tx, self.job, stored)
+        Ok(Entry::new(self.job, stored, tx.now()))
     }
 }

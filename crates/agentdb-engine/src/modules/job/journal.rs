@@ -37,6 +37,8 @@ pub struct Journal {
     job: u64,
     epoch: Lsn,
     reported: Timestamp,
+    /// How much is done.
+    done: u64,
     ended: bool,
 }
 
@@ -75,7 +77,8 @@ impl Journal {
     ) -> Result<Journal> {
         let begin = Begin { kind, namespace: namespace.map(str::to_owned), request };
         let Begun { job } = core.decide_internal(NamespaceId::SYSTEM, begin)?;
-        Ok(Journal { core: core.clone(), job: job.0, epoch: job, reported: core.clock.read(), ended: false })
+        let reported = core.clock.read();
+        Ok(Journal { core: core.clone(), job: job.0, epoch: job, reported, done: 0, ended: false })
     }
 
     /// Tells how far the job is, now and then, and asks what is wanted.
@@ -83,6 +86,7 @@ impl Journal {
     /// # Errors
     /// [`Code::JobCancelled`].
     pub(super) fn report(&mut self, done: u64, total: u64) -> Result<Control> {
+        self.has_done(done);
         let now = self.core.clock.read();
         if now.micros() - self.reported.micros() >= REPORT_EVERY_US {
             self.reported = now;
@@ -95,6 +99,11 @@ impl Journal {
             Some(Status::Paused) => Ok(Control::Rest),
             _ => Err(Error::new(Code::JobCancelled).with("job", self.job)),
         }
+    }
+
+    /// Notes how far the job is, for when it ends.
+    pub fn has_done(&mut self, done: u64) {
+        self.done = done;
     }
 
     /// Tells how far the job is, in bytes, and waits as long as it is to rest; `keep` is called now and then meanwhile.
@@ -120,7 +129,7 @@ impl Journal {
     }
 
     fn leave(&self, outcome: Outcome) -> Result<()> {
-        let end = End { job: self.job, epoch: self.epoch, outcome };
+        let end = End { job: self.job, epoch: self.epoch, done: self.done, outcome };
         self.core.decide_internal(NamespaceId::SYSTEM, end)
     }
 }

@@ -50,7 +50,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read::<List>(),
         Operation::write::<Pause>(),
         Operation::write::<Resume>(),
-        Operation::shaped::<Compact>(Shape::Job),
+        Operation::shaped::<Compact>(Shape::Long),
     ]
 }
 
@@ -98,6 +98,15 @@ fn give_up(tx: &mut Tx<'_>, kind: Kind, job: u64) -> Result<()> {
         Kind::Fork => crate::modules::namespace::abandon_fork(tx, job),
         Kind::Compact | Kind::Backup | Kind::Export | Kind::Import => Ok(()),
     }
+}
+
+/// Writes a job of another status, if it is another one; the answer is how it stands then.
+fn set_status(tx: &mut Tx<'_>, job: u64, mut stored: Stored, status: row::Status) -> Result<Entry> {
+    if stored.status == status {
+        return Ok(Entry::new(job, stored, tx.now()));
+    }
+    stored.status = status;
+    store(tx, job, stored)
 }
 
 /// Writes a job; the answer is how it stands then.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::row::Status;
-use super::{Entry, require_unended, store};
+use super::{Entry, require_unended, set_status};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
@@ -33,8 +33,7 @@ impl Request for Pause {
 
 impl WriteRequest for Pause {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Entry> {
-        let mut stored = require_unended(tx, self.job)?;
-        stored.status = Status::Paused;
-        store(tx, self.job, stored)
+        let stored = require_unended(tx, self.job)?;
+        set_status(tx, self.job, stored, Status::Paused)
     }
 }

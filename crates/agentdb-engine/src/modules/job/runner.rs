@@ -190,7 +190,7 @@ impl Running {
     }
 
     fn end(&self, core: &Arc<Core>, outcome: Outcome) -> Result<()> {
-        let end = End { job: self.job, epoch: self.epoch, outcome };
+        let end = End { job: self.job, epoch: self.epoch, done: 0, outcome };
         core.decide_internal(NamespaceId::SYSTEM, end)
     }
 }
@@ -219,7 +219,7 @@ fn take(core: &Arc<Core>) -> Result<Option<Running>> {
         Ok(work) => Ok(Some(Running { job, epoch, work, reported: core.clock.read() })),
         Err(err) => {
             let outcome = Outcome::Failed(Failure::of(&err));
-            core.decide_internal(NamespaceId::SYSTEM, End { job, epoch, outcome })?;
+            core.decide_internal(NamespaceId::SYSTEM, End { job, epoch, done: 0, outcome })?;
             Ok(None)
         }
     }

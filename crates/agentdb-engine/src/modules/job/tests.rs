@@ -84,6 +84,9 @@ fn the_engines_jobs_rest_go_on_and_outlive_a_handle() {
     db.engine().step(Task::Work).unwrap();
     assert_eq!(state_of(&db, job), State::Running);
     assert_eq!(db.write(Pause { job }).unwrap().response.state, State::Paused);
+    let before = db.engine().lsn();
+    assert_eq!(db.write(Pause { job }).unwrap().response.state, State::Paused);
+    assert_eq!(db.engine().lsn(), before, "nothing is written");
     for _ in 0..100 {
         db.engine().step(Task::Work).unwrap();
         db.engine().step(Task::Merge).unwrap();
@@ -114,7 +117,9 @@ fn jobs_are_done_in_their_order_and_a_cancelled_one_never() {
     db.engine().step(Task::Work).unwrap();
     let cancel = |job: u64| db.write(Cancel { job }).unwrap().response.state;
     assert_eq!((cancel(jobs[0]), cancel(jobs[1])), (State::Cancelled, State::Cancelled));
+    let before = db.engine().lsn();
     assert_eq!(cancel(jobs[1]), State::Cancelled);
+    assert_eq!(db.engine().lsn(), before, "nothing is written");
     finish(&db, jobs[2]);
     let listed = |list: List| -> Vec<u64> {
         db.read(list).unwrap().items.into_iter().map(|entry| entry.job).collect()
@@ -226,6 +231,19 @@ fn a_callers_job_is_seen_paused_and_cancelled() {
     let waited: Result<Value> = db.engine().wait_for_job(job, &mut |_| {});
     assert_eq!(waited.unwrap_err().code(), Code::JobFailed);
     assert_eq!(db.read(Get { job }).unwrap().failure.unwrap().name, "closed");
+}
+
+#[test]
+fn a_callers_job_that_has_ended_tells_what_was_done() {
+    let db = TestDb::new(8);
+    for (outcome, told) in [(Ok(json!(1)), (7, 7)), (Err(Error::new(Code::Closed)), (7, 0))] {
+        let mut journal = Journal::begin(&db.engine().core, Kind::Export, None, json!({})).unwrap();
+        assert_eq!(journal.report(3, 0).unwrap(), Control::GoOn);
+        journal.has_done(7);
+        journal.end(outcome.as_ref().cloned()).unwrap();
+        let entry = db.read(List { reverse: true, ..List::default() }).unwrap().items.remove(0);
+        assert_eq!((entry.done, entry.total), told);
+    }
 }
 
 #[test]

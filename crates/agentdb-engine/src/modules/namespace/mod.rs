@@ -42,7 +42,7 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::write::<Create>(),
         Operation::write::<Delete>(),
-        Operation::shaped::<Fork>(Shape::Job),
+        Operation::shaped::<Fork>(Shape::Long),
         Operation::read::<Get>(),
         Operation::read::<List>(),
     ]

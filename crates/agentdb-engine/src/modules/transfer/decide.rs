@@ -14,11 +14,13 @@ use crate::sweep;
 use crate::tx::Tx;
 
 /// Lines on their way to the sequencer.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Lines {
     /// The hash of the first line of the import.
     pub(super) import: String,
     pub(super) existing: Existing,
+    /// Whether the import is done, and these lines only ask if what they bring is still there.
+    pub(super) again: bool,
     /// How many lines precede these.
     pub(super) after: u64,
     pub(super) lines: Vec<NumberedLine>,
@@ -34,7 +36,7 @@ pub(super) struct Lines {
 }
 
 /// A line, and which it is, from 1.
-#[derive(Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub(super) struct NumberedLine {
     pub(super) number: u64,
     pub(super) line: Line,
@@ -54,6 +56,13 @@ impl Request for Lines {
 impl WriteRequest for Lines {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Decided> {
         let mut mark = Mark::find(tx, &self.import)?.unwrap_or_default();
+        if self.again && mark.done.is_some() {
+            self.check_there(tx)?;
+            return Ok(Decided { counts: mark.counts });
+        }
+        if mark.done.is_some() {
+            mark = Mark::default();
+        }
         if mark.line != self.after {
             return Err(Error::new(Code::ImportMoved).with("actual", mark.line).with("expected", self.after));
         }
@@ -64,10 +73,8 @@ impl WriteRequest for Lines {
             mark.counts.entry(line.noun().to_owned()).or_default().add(fate);
         }
         (mark.line, mark.hash, mark.updated) = (self.line, self.hash.clone(), tx.now());
-        let key = Mark::key(tx, &self.import);
-        if self.last {
-            tx.delete_bookkeeping(key)?;
-        } else if self.lines.is_empty() || !planted::is(Bug::ImportMarkedApart) {
+        mark.done = self.last.then(|| tx.lsn());
+        if self.last || self.lines.is_empty() || !planted::is(Bug::ImportMarkedApart) {
             mark.store(tx, &self.import)?;
         }
         Ok(Decided { counts: mark.counts })
@@ -79,10 +86,22 @@ impl WriteRequest for Lines {
 }
 
 impl Lines {
-    /// How far the import has come, and nothing of what was imported: a mistake that can be planted.
+    /// How far the import has come, and nothing of what was imported.
     pub(super) fn without_lines(&self) -> Self {
         let (import, hash) = (self.import.clone(), self.hash.clone());
         Lines { import, hash, lines: Vec::new(), sums: Vec::new(), ..*self }
+    }
+
+    /// Refuses if what these lines bring is not there any more. What belongs to something is taken to be there with it.
+    fn check_there(&self, tx: &mut Tx<'_>) -> Result<()> {
+        let asking = Lines { existing: Existing::Skip, ..self.without_lines() };
+        for NumberedLine { number, line } in self.lines.iter().filter(|line| !line.line.belongs()) {
+            if asking.import(tx, *number, line, &mut None)?.stores() {
+                let what = format_args!("what precedes line {number}, which is not there any more itself,");
+                return Err(Error::new(Code::ImportExists).with("what", what).at_import_line(*number));
+            }
+        }
+        Ok(())
     }
 
     fn import(&self, tx: &mut Tx<'_>, number: u64, line: &Line, parent: &mut Option<Parent>) -> Result<Fate> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ const BATCH_ROWS: usize = 2_000;
 const BATCH_BYTES: usize = 16 << 20;
 /// Bytes that one step passes over of what was imported before.
 const PASSED_BYTES: u64 = 64 << 20;
+/// What some programs write before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What an import does with what is there already under a name that it brings. Sessions, collections and threads are taken
 /// whole, with everything in them.
@@ -83,6 +85,7 @@ impl Request for Import {
             Code::ImportChanged,
             Code::ImportExists,
             Code::ImportMoved,
+            Code::FormatTooNew,
             Code::BlobMismatch,
             Code::ToolCallRunning,
             Code::ToolCallUnknown,
@@ -105,6 +108,10 @@ pub struct ImportJob<'a> {
     /// The lines that were committed before, until they are passed.
     before: Option<Mark>,
     resumed_behind: Option<u64>,
+    /// What an import with the same first line has brought to its end, as long as it is all there.
+    again: Option<Mark>,
+    /// When and at which LSN that was.
+    completed: Option<(Timestamp, Lsn)>,
     /// Lines that are committed.
     after: u64,
     batch: Batch,
@@ -149,7 +156,7 @@ impl Engine {
     /// Begins an import into a namespace that there is.
     ///
     /// # Errors
-    /// [`Code::ImportLine`] for a first line that is none; [`Code::InvalidValue`] for an idempotency key; errors of the source.
+    /// [`Code::ImportLine`] for a first line that is none; [`Code::FormatTooNew`]; [`Code::InvalidValue`] for an idempotency key; errors of the source.
     pub fn begin_import_into<'a>(
         &self,
         namespace: NamespaceId,
@@ -170,8 +177,16 @@ impl Engine {
         if options.idempotency_key.is_some() {
             return Err(super::unfit("idempotency_key", "an import is many batches, and goes on by itself"));
         }
-        let before = Mark::find(&self.snapshot(namespace)?, &import)?;
+        let found = Mark::find(&self.snapshot(namespace)?, &import)?;
+        let (again, before) = match found {
+            Some(mark) if mark.done.is_some() => (Some(mark), None),
+            found => (None, found),
+        };
+        // Any other word on what is there holds for what the import has brought itself, too.
+        let again = again.filter(|_| existing == Existing::Refuse);
         Ok(ImportJob {
+            completed: again.as_ref().and_then(|mark| Some((mark.updated, mark.done?))),
+            again,
             engine: self.clone(),
             namespace,
             existing,
@@ -190,11 +205,29 @@ impl Engine {
     }
 }
 
+/// What the first line says in every version of the format.
+#[derive(Deserialize)]
+struct Version {
+    noun: String,
+    format: u64,
+}
+
 /// Reads the first line, and its hash.
 fn first_line<'a>(source: Box<dyn io::Read + 'a>) -> Result<(LineReader<'a>, Header, String)> {
     let not = |reason: &str| Error::new(Code::ImportLine).with("line", 1).with("reason", reason);
     let mut reader = LineReader::new(source);
     let text = reader.next()?.unwrap_or_default();
+    if text.starts_with(BYTE_ORDER_MARK) {
+        return Err(not("a byte order mark stands before it, which no line of JSON has"));
+    }
+    // Whatever else is new in it.
+    if let Ok(Version { noun, format }) = serde_json::from_slice(text)
+        && noun == "export"
+        && format > FORMAT
+    {
+        let newer = Error::new(Code::FormatTooNew).with("path", "the export").with("actual", format);
+        return Err(newer.with("supported", FORMAT).at_import_line(1));
+    }
     let (line, hash) = (Line::parse(1, text), blake3::hash(text).to_hex().to_string());
     if !reader.has_ended() {
         return Err(truncated(0));
@@ -349,7 +382,7 @@ impl ImportJob<'_> {
         Ok(())
     }
 
-    /// Commits the lines that wait, and that they are.
+    /// Commits the lines that wait, and that they are; if the import was done before, looks whether what they bring is there.
     fn commit(&mut self, sums: Vec<u32>, last: bool) -> Result<Lsn> {
         let Batch { lines, bytes, .. } = std::mem::take(&mut self.batch);
         // A line that was read ahead belongs to the next batch.
@@ -358,15 +391,46 @@ impl ImportJob<'_> {
             None => (self.progress().lines, self.reader.hash_through()),
         };
         let (import, existing) = (self.import.clone(), self.existing);
-        let lines = Lines { import, existing, after: self.after, lines, sums, line, hash, last, bytes };
+        let (after, again) = (self.after, false);
+        let lines = Lines { import, existing, again, after, lines, sums, line, hash, last, bytes };
+        if let Some(lsn) = self.is_there(&lines)? {
+            self.after = line;
+            return Ok(lsn);
+        }
         let mark_alone = planted::is(Bug::ImportMarkedApart).then(|| lines.without_lines());
-        let mut committed = self.engine.write(self.namespace, lines, self.options.clone())?.wait()?;
+        let committed = self.engine.write(self.namespace, lines, self.options.clone())?.wait();
+        let mut committed = committed.map_err(|err| self.say_completed(err))?;
         if let Some(mark) = mark_alone {
             committed = self.engine.write(self.namespace, mark, self.options.clone())?.wait()?;
         }
         self.counts = committed.response.counts;
         self.after = line;
         Ok(committed.lsn)
+    }
+
+    /// Whether the import was done before and what these lines bring is there; the LSN at which it was done then. If the first
+    /// ones bring what is not, it is imported anew.
+    fn is_there(&mut self, lines: &Lines) -> Result<Option<Lsn>> {
+        let Some(lsn) = self.again.as_ref().and_then(|mark| mark.done) else { return Ok(None) };
+        let asking = Lines { again: true, ..lines.clone() };
+        match self.engine.write(self.namespace, asking, self.options.clone())?.wait() {
+            Ok(_) => Ok(Some(lsn)),
+            Err(err) if err.code() == Code::ImportExists && self.after == 0 => {
+                self.again = None;
+                Ok(None)
+            }
+            Err(err) => Err(self.say_completed(err)),
+        }
+    }
+
+    /// Adds when the import was done before to what it refuses now.
+    fn say_completed(&self, err: Error) -> Error {
+        match self.completed {
+            Some((time, lsn)) if err.code() == Code::ImportExists => {
+                err.with("completed", time).with("completed_lsn", lsn)
+            }
+            _ => err,
+        }
     }
 
     /// Imports a blob, which is a batch of its own: its bytes are in their place before its row is committed.
@@ -394,8 +458,16 @@ impl ImportJob<'_> {
     }
 
     fn finish(&mut self) -> Result<Imported> {
+        let hash = self.reader.hash_through();
         let lsn = self.commit(Vec::new(), true)?;
         let Progress { lines, bytes } = self.progress();
+        if let Some(done) = self.again.take() {
+            if (lines, &hash) != (done.line, &done.hash) {
+                let what = "what these lines bring, which are others behind the same first line,";
+                return Err(Error::new(Code::ImportExists).with("what", what));
+            }
+            return Ok(Imported { lsn, lines, bytes, resumed_behind: Some(lines), counts: done.counts });
+        }
         let (resumed_behind, counts) = (self.resumed_behind, std::mem::take(&mut self.counts));
         Ok(Imported { lsn, lines, bytes, resumed_behind, counts })
     }

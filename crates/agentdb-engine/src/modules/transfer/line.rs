@@ -104,7 +104,7 @@ macro_rules! lines {
 
             fn decode(noun: &str, fields: Map<String, Value>) -> Result<Option<Self>> {
                 Ok(Some(match noun {
-                    $($noun => Line::$name(decode(fields)?),)*
+                    $($noun => Line::$name(decode(noun, fields)?),)*
                     _ => return Ok(None),
                 }))
             }
@@ -151,10 +151,17 @@ lines! {
     ToolCall(tool_call::ToolCallLine) = "tool_call",
 }
 
-fn decode<T: DeserializeOwned>(fields: Map<String, Value>) -> Result<T> {
+fn decode<T: DeserializeOwned>(noun: &str, fields: Map<String, Value>) -> Result<T> {
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|err| {
         let path = err.path().to_string();
-        Error::new(Code::InvalidValue).with("field", path).with("reason", err.into_inner())
+        let reason = err.into_inner().to_string();
+        let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+        match missing {
+            Some(field) => Error::new(Code::MissingField)
+                .with("operation", format_args!("a line of the noun `{noun}`"))
+                .with("field", if path == "." { field.to_owned() } else { format!("{path}.{field}") }),
+            None => Error::new(Code::InvalidValue).with("field", path).with("reason", reason),
+        }
     })
 }
 
@@ -162,8 +169,8 @@ impl Line {
     /// Reads a line.
     ///
     /// # Errors
-    /// [`Code::ImportLine`] for what is no line of an export; [`Code::InvalidValue`] for a field that is unknown, missing or
-    /// of another type; [`Code::InvalidJson`], [`Code::InvalidUtf8`], [`Code::DepthExceeded`]. They name the line.
+    /// [`Code::ImportLine`] for what is no line of an export; [`Code::MissingField`]; [`Code::InvalidValue`] for a field that
+    /// is unknown or of another type; [`Code::InvalidJson`], [`Code::InvalidUtf8`], [`Code::DepthExceeded`]. They name the line.
     pub fn parse(line: u64, text: &[u8]) -> Result<Self> {
         let not = |reason: &str| Error::new(Code::ImportLine).with("line", line).with("reason", reason);
         let parsed = json::parse_around("line", text, ENVELOPE);
@@ -175,6 +182,18 @@ impl Line {
         };
         let decoded = Line::decode(&noun, fields).map_err(|err| err.at_import_line(line))?;
         decoded.ok_or_else(|| not(&format!("{noun:?} is no noun that an import knows")))
+    }
+
+    /// Whether it is a part of what an earlier line brings.
+    pub(super) fn belongs(&self) -> bool {
+        matches!(
+            self,
+            Line::Message(_)
+                | Line::Record(_)
+                | Line::ChannelValue(_)
+                | Line::Checkpoint(_)
+                | Line::CheckpointWrite(_)
+        )
     }
 
     /// About how many rows it becomes.

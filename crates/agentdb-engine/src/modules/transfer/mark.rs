@@ -2,7 +2,7 @@
 //!
 //! Row of table Import (hash of the first line), format version 1: version byte and JSON.
 
-use agentdb_types::{Code, Error, Result, Timestamp, limits};
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,9 @@ pub(crate) struct Mark {
     pub(super) counts: Counts,
     /// When it was written.
     pub(super) updated: Timestamp,
+    /// The LSN of the last batch, if the import has come to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) done: Option<Lsn>,
 }
 
 /// A session, collection or thread whose parts are being imported.
@@ -80,7 +83,7 @@ impl Mark {
     }
 }
 
-/// Deletes the mark of an import that nobody has gone on with for long, or notes when to look again.
+/// Deletes the mark of an import that is done, or that nobody has gone on with, for long, or notes when to look again.
 pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let Some(row) = tx.get(key)? else { return Ok(()) };
     match row_json::decode::<Mark>(&row)?.ends()? {

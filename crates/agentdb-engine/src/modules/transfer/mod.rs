@@ -12,7 +12,12 @@
 //! **Resuming.** How far an import has come is a row of the namespace, under the hash of the first line, written in the
 //! batch of the rows that it tells of: line, hash of all lines up to there, and the parent that the next lines may belong
 //! to. An import that begins with the same line goes on behind it, once the hash of what it passes over is the same. The
-//! last batch deletes the row; one that nobody goes on with expires.
+//! last batch says that it is done; a row that nobody goes on with, or that is done, expires.
+//!
+//! **Begun again when it was done** (its answer was lost, or somebody wants back what they have deleted since), an import that is
+//! to refuse what is there looks batch by batch whether everything is there. If so, and the lines are the same to the last,
+//! it answers what it answered. If what the first batch brings is not all there, it is imported as if for the first time; if
+//! that of a later one is not, it is refused.
 //!
 //! Each noun says in a file `transfer.rs` of its own what its lines are and how rows become lines and lines rows.
 

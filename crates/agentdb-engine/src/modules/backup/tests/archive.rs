@@ -139,9 +139,9 @@ fn a_log_that_is_held_waits_for_the_archive_whoever_opens_it_until_it_is_release
     assert_eq!(held_for(&engine), Some((STORE.to_owned(), first.lsn)));
     fill(&engine);
     drop(engine);
-    // Another handle knows nothing of what was sent, and keeps everything.
+    // Another handle knows what was sent, and keeps what was not.
     let engine = open_small(&world);
-    assert_eq!(held_for(&engine), Some((STORE.to_owned(), Lsn(0))));
+    assert_eq!(held_for(&engine), Some((STORE.to_owned(), first.lsn)));
     let mut bytes = engine.stats().unwrap().log_bytes;
     for _ in 0..3 {
         fill(&engine);
@@ -169,6 +169,64 @@ fn a_log_that_is_held_waits_for_the_archive_whoever_opens_it_until_it_is_release
     assert_eq!(code(engine.archive(&handle, false, &mut |_| {})), Code::ArchiveGap);
     drop(engine);
     assert_eq!(held_for(&open_small(&world)), None);
+}
+
+#[test]
+fn what_was_archived_is_known_to_later_handles() {
+    let world = World::new(47);
+    let handle = backups(&world, None).unwrap();
+    open_small(&world).backup(&handle, false, &mut |_| {}).unwrap();
+    open_small(&world).archive(&handle, true, &mut |_| {}).unwrap();
+    for round in 0..4 {
+        // One handle writes, one archives, one lets go, as commands do.
+        fill(&open_small(&world));
+        let archived = open_small(&world).archive(&handle, false, &mut |_| {}).unwrap();
+        let engine = open_small(&world);
+        assert_eq!(engine.stats().unwrap().held_for, Some((STORE.to_owned(), archived.lsn)));
+        engine.begin_compaction(&crate::modules::job::Compact { trim_log: true }).unwrap();
+        for _ in 0..1_000 {
+            for task in [Task::Work, Task::Sequence, Task::Sync, Task::Drain, Task::Merge] {
+                engine.step(task).unwrap();
+            }
+        }
+        let begins = engine.segments().unwrap()[0].first_lsn.unwrap();
+        assert!(begins > Lsn(60 * round) && begins <= archived.lsn.next(), "{begins} {}", archived.lsn);
+        drop(engine);
+        // Its log begins behind what was archived, or in it.
+        assert_eq!(open_small(&world).stats().unwrap().held_for, Some((STORE.to_owned(), archived.lsn)));
+    }
+    assert_eq!(verified(&world), []);
+    restore(&world, &to("/r")).unwrap();
+}
+
+#[test]
+fn what_another_course_of_the_log_has_archived_is_not_believed() {
+    let world = World::new(48);
+    let handle = backups(&world, None).unwrap();
+    let engine = open_small(&world);
+    engine.backup(&handle, false, &mut |_| {}).unwrap();
+    engine.archive(&handle, true, &mut |_| {}).unwrap();
+    drop(engine);
+    let copied: Vec<_> = world.list_all().into_iter().filter(|path| path.starts_with(DIR)).collect();
+    let copied: Vec<_> = copied.into_iter().map(|path| (world.read_file(&path).unwrap(), path)).collect();
+    let engine = open_small(&world);
+    fill(&engine);
+    engine.archive(&handle, false, &mut |_| {}).unwrap();
+    drop(engine);
+    // Everything is as it was, but for HOLD, which was copied later; then it goes on in another way.
+    for path in world.list_all().into_iter().filter(|path| path.starts_with(DIR) && !path.ends_with("HOLD")) {
+        world.env().files.remove(&path).unwrap();
+    }
+    for (bytes, path) in copied.into_iter().filter(|(_, path)| !path.ends_with("HOLD")) {
+        world.write_file(&path, &bytes).unwrap();
+    }
+    world.advance_us(1_000_000);
+    for _ in 0..3 {
+        let engine = open_small(&world);
+        assert_eq!(engine.stats().unwrap().held_for, Some((STORE.to_owned(), Lsn(0))));
+        fill(&engine);
+        assert_eq!(engine.segments().unwrap()[0].first_lsn, Some(Lsn(1)));
+    }
 }
 
 #[test]

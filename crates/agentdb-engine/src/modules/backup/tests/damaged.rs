@@ -49,6 +49,58 @@ fn a_damaged_manifest_is_named_and_the_others_are_used() {
 }
 
 #[test]
+fn a_manifest_that_is_cut_short_is_damaged_even_if_nothing_is_left_of_it() {
+    for left in [0, 1, 40] {
+        let db = TestDb::new(56);
+        put(&db, 1);
+        let taken = take(&db);
+        let (mut names, mut digests) = (Vec::new(), Vec::new());
+        for n in 0..3 {
+            db.world.advance_us(2_000_000);
+            put(&db, n);
+            digests.push(digest(db.engine()));
+            names.push(archive(&db));
+        }
+        let path = manifest(&db.world, &names[1]);
+        let whole = db.world.read_file(&path).unwrap();
+        db.world.write_file(&path, &whole[..left]).unwrap();
+        let handle = backups(&db.world, None).unwrap();
+        let listed = handle.list().unwrap();
+        assert_eq!((&listed.damaged[0].name, listed.damaged[0].problem.code), (&names[1], 6008));
+        assert_eq!(handle.verify(None, &mut |_| {}).unwrap().problems.len(), 1, "{left} bytes are left");
+        let deleted = handle.prune(1).unwrap();
+        assert_eq!(
+            (deleted.backups.len(), deleted.chunks, &deleted.damaged),
+            (0, 0, &vec![names[1].clone()])
+        );
+        // The next one's segment begins before it.
+        let restored = restore(&db.world, &Restore { lsn: Some(digests[2].0), ..to("/r") }).unwrap();
+        assert_eq!(restored.backup, taken.name);
+        assert_eq!(digest(&open_restored(&db.world, "/r").unwrap()), digests[2]);
+        assert_eq!(handle.delete(&names[1]).unwrap().backups, names[1..2]);
+        assert_eq!(handle.list().unwrap().damaged, []);
+    }
+}
+
+#[test]
+fn a_manifest_whose_removal_came_undone_is_not_there() {
+    let db = TestDb::new(57);
+    put(&db, 1);
+    let gone = take(&db);
+    db.world.advance_us(2_000_000);
+    put(&db, 2);
+    let kept = take(&db);
+    let path = manifest(&db.world, &gone.name);
+    db.world.write_file(&path, crate::modules::backup::vault::DELETED).unwrap();
+    let handle = backups(&db.world, None).unwrap();
+    let listed = handle.list().unwrap();
+    assert_eq!((listed.items, listed.damaged), (vec![kept], vec![]));
+    assert_eq!(verified(&db.world), []);
+    assert!(handle.prune(1).unwrap().chunks > 0, "what it alone needed goes");
+    assert_eq!(verified(&db.world), []);
+}
+
+#[test]
 fn a_restore_goes_around_a_damaged_manifest_where_the_log_proves_that_it_can() {
     let db = TestDb::new(52);
     put(&db, 1);
@@ -156,6 +208,22 @@ fn a_database_and_its_backups_do_not_lie_in_one_another() {
         let err = restore(&db.world, &to(dir)).unwrap_err();
         assert_eq!(err.code(), Code::BackupPlaceTaken, "{dir}: {err}");
     }
+    // The store in `/` is gone; whatever else is called so is none.
+    env.files.remove(Path::new("/STORE")).unwrap();
     assert_eq!(restore(&db.world, &to("/db")).unwrap_err().code(), Code::RestoreNotEmpty);
+    db.world.write_file(Path::new("/other/STORE"), b"of something else").unwrap();
+    env.files.create_dir_all(Path::new("/third/STORE")).unwrap();
+    let create = |dir: &str| {
+        Engine::open(&env, Path::new(dir), Options { background: false, ..Options::default() }).map(drop)
+    };
+    let before = db.world.list_all();
+    for dir in ["/backups", "/backups/db", "/backups/chunks/ab/db"] {
+        assert_eq!(create(dir).unwrap_err().code(), Code::BackupPlaceTaken, "{dir}");
+    }
+    assert_eq!(db.world.list_all(), before);
+    take(&db);
+    for dir in ["/other", "/third/db", "/beside"] {
+        create(dir).unwrap();
+    }
     assert!(!env.files.exists(Path::new("/db/restored")).unwrap());
 }

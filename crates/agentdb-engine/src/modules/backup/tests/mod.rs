@@ -387,12 +387,26 @@ fn a_subjects_writes_between_two_backups_need_its_key() {
     // The rows of a backup need no key.
     restore(&db.world, &to("/r")).unwrap();
     assert_eq!(digest(&open_restored(&db.world, "/r").unwrap()), digest(db.engine()));
-    let target = |dir: &str| Restore { lsn: Some(between), ..to(dir) };
-    restore(&db.world, &target("/without")).unwrap();
-    assert_eq!(open_restored(&db.world, "/without").err().unwrap().code(), Code::KeyMissing);
-    let keys = Some(format!("{DIR}/keys"));
-    restore(&db.world, &Restore { keys, ..target("/with") }).unwrap();
-    assert_eq!(open_restored(&db.world, "/with").unwrap().lsn(), between);
+    let target = |keys: &str| {
+        let keys = (!keys.is_empty()).then(|| keys.to_owned());
+        Restore { lsn: Some(between), keys, ..to("/between") }
+    };
+    // What could not be opened is no restore, whether there are no keys or none of hers.
+    db.world.env().files.create_dir_all(Path::new("/no-keys")).unwrap();
+    for keys in ["", "/no-keys"] {
+        let err = restore(&db.world, &target(keys)).unwrap_err();
+        assert_eq!((err.code(), err.value("subject")), (Code::KeyMissing, Some("ann")), "{keys}");
+        assert_eq!(open_restored(&db.world, "/between").err().unwrap().code(), Code::RestoreUnfinished);
+    }
+    let keys = format!("{DIR}/keys");
+    let name = db.world.env().files.list(Path::new(&keys)).unwrap().remove(0);
+    let path = Path::new(&keys).join(name);
+    let key = db.world.read_file(&path).unwrap();
+    db.world.write_file(&path, &key[..20]).unwrap();
+    assert_eq!(restore(&db.world, &target(&keys)).unwrap_err().code(), Code::FormatCorrupt);
+    db.world.write_file(&path, &key).unwrap();
+    restore(&db.world, &target(&keys)).unwrap();
+    assert_eq!(open_restored(&db.world, "/between").unwrap().lsn(), between);
 }
 
 #[test]

@@ -62,7 +62,10 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &MessageLine, number: Option<u64>) -
     if !(1..=session.tally.sequence).contains(&line.sequence) {
         return Err(unfit("sequence", "it lies outside 1 to the session's `last_sequence`"));
     }
-    if tx.get(&key)?.is_some() || sequence_of(tx, number, &line.message)?.is_some() {
+    if tx.get(&key)?.is_some() {
+        return Err(unfit("sequence", "another message of the session has it already"));
+    }
+    if sequence_of(tx, number, &line.message)?.is_some() {
         return Err(Error::new(Code::MessageExists)
             .with("session", &line.session)
             .with("message", &line.message));

@@ -74,7 +74,7 @@ fn every_bad_line_is_refused_with_its_number_and_leaves_nothing_of_its_batch() {
         (vec![json!({"noun": "stat"})], Code::ImportLine, "reason"),
         (vec![json!({"noun": "export", "format": 1})], Code::ImportLine, "reason"),
         (vec![with(state(), json!({"colour": 1}))], Code::InvalidValue, "field"),
-        (vec![with(state(), json!({"owner": "(absent)"}))], Code::InvalidValue, "field"),
+        (vec![with(state(), json!({"owner": "(absent)"}))], Code::MissingField, "field"),
         (vec![with(state(), json!({"owner": ""}))], Code::IdEmpty, "field"),
         (vec![with(state(), json!({"key": "k".repeat(513)}))], Code::IdTooLong, "field"),
         (vec![with(state(), json!({"created": "yesterday"}))], Code::InvalidValue, "field"),
@@ -86,11 +86,7 @@ fn every_bad_line_is_refused_with_its_number_and_leaves_nothing_of_its_batch() {
         (vec![session(), with(message(), json!({"sequence": 0}))], Code::InvalidValue, "field"),
         (vec![session(), with(message(), json!({"role": ""}))], Code::IdEmpty, "field"),
         (vec![session(), message(), with(message(), json!({"sequence": 2}))], Code::MessageExists, "message"),
-        (
-            vec![session(), message(), with(message(), json!({"message": "n"}))],
-            Code::MessageExists,
-            "message",
-        ),
+        (vec![session(), message(), with(message(), json!({"message": "n"}))], Code::InvalidValue, "field"),
         (vec![with(session(), json!({"ttl_us": 0}))], Code::TtlOutOfRange, "actual"),
         (vec![with(session(), json!({"last_sequence": u64::MAX}))], Code::InvalidValue, "field"),
         (vec![session(), session()], Code::ImportExists, "what"),
@@ -173,13 +169,25 @@ fn every_bad_line_is_refused_with_its_number_and_leaves_nothing_of_its_batch() {
 }
 
 #[test]
+fn a_field_that_is_missing_is_named_with_its_noun() {
+    let db = TestDb::new(1);
+    let err = import(&db, "default", &by_hand(&[with(state(), json!({"created": "(absent)"}))])).unwrap_err();
+    assert_eq!((err.value("field"), err.value("import_line")), (Some("created"), Some("2")));
+    assert_eq!(err.message(), "a line of the noun `state` needs the field created (line 2 of the import)");
+}
+
+#[test]
 fn a_first_line_that_is_none_creates_nothing() {
     let db = TestDb::new(1);
     for (lines, code) in [
         (&b""[..], Code::ImportTruncated),
-        (b"{\"noun\":\"state\"}\n", Code::InvalidValue),
+        (b"{\"noun\":\"state\"}\n", Code::MissingField),
         (b"{\"noun\":\"end\"}\n", Code::ImportLine),
-        (b"{\"noun\":\"export\",\"format\":2}\n", Code::ImportLine),
+        (b"{\"noun\":\"export\",\"format\":0}\n", Code::ImportLine),
+        (b"{\"noun\":\"export\",\"format\":2}\n", Code::FormatTooNew),
+        (b"{\"noun\":\"export\",\"format\":2,\"more\":1}\n", Code::FormatTooNew),
+        (b"{\"noun\":\"export\"}\n", Code::MissingField),
+        (b"\xef\xbb\xbf{\"noun\":\"export\",\"format\":1}\n{\"noun\":\"end\"}\n", Code::ImportLine),
         (b"{\"noun\":\"export\",\"format\":1,\"more\":1}\n", Code::InvalidValue),
         (b"\xff\n", Code::InvalidUtf8),
         (b"{\"noun\":\"export\",\"noun\":\"export\",\"format\":1}\n", Code::InvalidJson),

@@ -1,10 +1,10 @@
 //! An import that was stopped goes on exactly once.
 
 use agentdb_types::{Code, limits};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::content::random_db;
-use super::{Existing, begin, export, import, import_with, nouns};
+use super::{Existing, Imported, begin, by_hand, export, import, import_with, nouns};
 use crate::modules::session;
 use crate::modules::state;
 use crate::modules::testing::TestDb;
@@ -20,6 +20,11 @@ fn source() -> Vec<u8> {
         db.write(append(format!("message {n}"))).unwrap();
     }
     export(&db, "default")
+}
+
+fn state(key: &str) -> Value {
+    let time = "2026-01-31T12:00:00Z";
+    json!({"noun": "state", "owner": "ann", "key": key, "value": 1, "created": time, "updated": time})
 }
 
 #[test]
@@ -59,7 +64,7 @@ fn stopped_at_any_batch_it_goes_on_without_gap_or_repeat() {
             assert!(lost as u64 <= expired, "behind {steps}: {lost} of {expired}");
         }
         db.namespace = db.engine().namespace("copy").unwrap();
-        assert_eq!(db.rows(Table::Import), 0);
+        assert_eq!(db.rows(Table::Import), 1, "it is remembered that it is done");
         steps += 1;
     }
 }
@@ -78,8 +83,69 @@ fn another_content_behind_the_same_first_line_is_refused() {
         assert_eq!(import(&db, "copy", lines).unwrap_err().code(), Code::ImportChanged);
     }
     import(&db, "copy", &whole).unwrap();
-    // It is done, and would begin anew.
-    assert_eq!(import(&db, "copy", &whole).unwrap_err().code(), Code::ImportExists);
+}
+
+#[test]
+fn one_that_is_done_and_begun_again_answers_what_it_answered() {
+    for whole in [source(), by_hand(&[state("a")]), by_hand(&[])] {
+        let mut db = TestDb::new(5);
+        let first = import(&db, "copy", &whole).unwrap();
+        assert_eq!(first.resumed_behind, None);
+        db.namespace = db.engine().namespace("copy").unwrap();
+        let before = db.engine().digest(db.namespace).unwrap();
+        for _ in 0..2 {
+            db.reopen().unwrap();
+            let again = import(&db, "copy", &whole).unwrap();
+            assert_eq!(again, Imported { resumed_behind: Some(first.lines), ..first.clone() });
+            assert_eq!(db.engine().digest(db.namespace).unwrap(), before, "nothing is written");
+        }
+        db.world.advance_us(limits::IMPORT_KEPT_US.unsigned_abs() + 1);
+        db.run(Task::Sweep);
+        assert_eq!(db.rows(Table::Import), 0);
+    }
+}
+
+#[test]
+fn what_was_deleted_since_is_imported_again_and_what_is_there_is_not_passed_over_in_silence() {
+    let keys: Vec<String> = (0..5_000).map(|n| format!("k{n:04}")).collect();
+    let lines: Vec<Value> = keys.iter().map(|key| state(key)).collect();
+    let (few, many) = (by_hand(&lines[..3]), by_hand(&lines));
+    let delete = |db: &TestDb, key: &str| {
+        db.write(state::Delete { owner: "ann".into(), key: key.into(), expected_version: None }).unwrap();
+    };
+    // All of it is gone.
+    let db = TestDb::new(5);
+    let first = import(&db, "default", &few).unwrap();
+    keys[..3].iter().for_each(|key| delete(&db, key));
+    let again = import(&db, "default", &few).unwrap();
+    assert_eq!((&again.counts, again.resumed_behind), (&first.counts, None));
+    assert!(again.lsn > first.lsn);
+    // Some of it is, in the first batch or in a later one.
+    for (lines, key) in [(&few, &keys[0]), (&few, &keys[2]), (&many, &keys[0]), (&many, &keys[4_999])] {
+        let db = TestDb::new(5);
+        let first = import(&db, "default", lines).unwrap();
+        delete(&db, key);
+        let err = import(&db, "default", lines).unwrap_err();
+        assert_eq!(err.code(), Code::ImportExists, "{err}");
+        assert_eq!(err.value("completed_lsn"), Some(&*first.lsn.to_string()), "{err}");
+        let skipped = import_with(&db, "default", Existing::Skip, lines).unwrap();
+        assert_eq!(skipped.counts["state"].put, 1);
+        assert_eq!(import(&db, "default", lines).unwrap().counts, skipped.counts);
+    }
+}
+
+#[test]
+fn other_lines_behind_the_first_line_of_one_that_is_done_are_imported_or_refused() {
+    let db = TestDb::new(5);
+    import(&db, "default", &by_hand(&[state("a"), state("b")])).unwrap();
+    for (lines, expected) in [
+        (by_hand(&[state("c")]), None),
+        (by_hand(&[state("a")]), Some(Code::ImportExists)),
+        (by_hand(&[state("d"), state("a")]), Some(Code::ImportExists)),
+    ] {
+        assert_eq!(import(&db, "default", &lines).err().map(|err| err.code()), expected);
+    }
+    assert!(db.read(state::Get::new("ann", "d")).is_err());
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn random_content_comes_back_as_it_was() {
             },
         )
         .unwrap();
-        assert_eq!(marks, 0, "a finished import leaves no mark");
+        assert_eq!(marks, 1, "a finished import is remembered for some time");
     }
     let nouns = [
         "retention",
