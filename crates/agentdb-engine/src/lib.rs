@@ -20,6 +20,7 @@
 
 mod background;
 mod codec;
+mod common;
 mod commit;
 mod completion;
 mod cursor;

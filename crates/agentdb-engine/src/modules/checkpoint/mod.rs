@@ -25,6 +25,7 @@ pub mod history;
 mod list;
 mod put;
 mod put_writes;
+mod recent;
 mod retain;
 mod rows;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub mod thread;
 pub(crate) mod transfer;
 
 pub use content::Encoded;
+pub(crate) use recent::RecentContents;
 pub use delete_runs::{DeleteRuns, RunsDeleted};
 pub use get::{Entry, Get, PendingWrite};
 pub use history::{ChannelHistory, Histories, History};
