@@ -20,8 +20,8 @@
 
 mod background;
 mod codec;
-mod common;
 mod commit;
+mod common;
 mod completion;
 mod cursor;
 #[doc(hidden)]

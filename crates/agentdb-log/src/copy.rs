@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agentdb_env::{Env, File, OpenMode};
 use agentdb_types::{ChainHash, Error, Lsn, Result, Timestamp};
 
+use crate::body::Packer;
 use crate::local::zero_from;
 use crate::recover::{self, SegmentStart, corrupt};
 use crate::segment::{self, CONTINUED_AT, CONTINUED_BYTES, DATA_START, Segment};
@@ -235,7 +236,9 @@ fn keep_part(
     let mut out = Vec::new();
     // What was synced when the group was written lies before it.
     let synced = whole.synced_lsn.min(expected_head);
-    let chain = frame::encode(&mut out, &kept, &whole.previous, synced, segment.salt, offset);
+    let mut packed = Vec::new();
+    let stored = Packer::default().pack(&kept, &mut packed);
+    let chain = frame::encode(&mut out, &kept, stored, &whole.previous, synced, segment.salt, offset);
     segment.file.write_at(offset, &out)?;
     let lsn = Lsn(expected_head.0 + u64::from(count));
     walk.head = Head { lsn, chain, time: group.time, epoch: group.epoch };

@@ -21,7 +21,7 @@ use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb};
 use crate::mutation::{self, Change, put_entry};
 use crate::read::{Page, Read};
-use crate::rows::decoders::first_block;
+use crate::rows::decoders::blocks;
 use crate::{Key, NamespaceId, Table};
 
 const THREADS: u64 = 2;
@@ -351,7 +351,9 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
     put("manifest", "drained", &db.world.read_file(&rows.join("MANIFEST")).unwrap());
     let run = db.world.read_file(&rows.join("0000000001.run")).unwrap();
     put("run", "drained", &run);
-    put("block", "first", &first_block(&run));
+    let [plain, packed] = blocks(&run);
+    put("block", "first", &plain);
+    put("packed_block", "first", &packed);
 }
 
 fn write_text(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8])) {

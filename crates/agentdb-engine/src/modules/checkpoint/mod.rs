@@ -34,13 +34,13 @@ pub mod thread;
 pub(crate) mod transfer;
 
 pub use content::Encoded;
-pub(crate) use recent::RecentContents;
 pub use delete_runs::{DeleteRuns, RunsDeleted};
 pub use get::{Entry, Get, PendingWrite};
 pub use history::{ChannelHistory, Histories, History};
 pub use list::{List, Listed};
 pub use put::{Put, Stored};
 pub use put_writes::{ChannelWrite, PutWrites, WritesStored};
+pub(crate) use recent::RecentContents;
 pub use transfer::{ChannelValueLine, CheckpointLine, WriteLine};
 
 use crate::operation::Operation;
