@@ -249,6 +249,12 @@ impl LocalLog {
         Ok(self.head)
     }
 
+    /// Bytes of the current segment that are left.
+    #[cfg(test)]
+    pub(crate) fn current_room(&self) -> u64 {
+        self.current.len - self.offset
+    }
+
     /// The next frame goes to this offset of the current segment.
     fn move_to(&mut self, offset: u64) {
         self.offset = offset;

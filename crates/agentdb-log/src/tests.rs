@@ -234,6 +234,40 @@ fn a_packed_group_takes_less_and_comes_back_and_a_lie_about_its_length_is_refuse
     assert_eq!(read(&open(&world, Lsn::ZERO).unwrap())[0].body, body);
 }
 
+/// The end of the segment is no end for a part that takes more than the whole did.
+#[test]
+fn a_part_of_a_packed_group_is_kept_where_the_segment_ends() {
+    let world = World::new(14);
+    let env = world.env();
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    // Two small entries that do not pack, and what makes the whole worth packing.
+    let part = noise(4, 900);
+    let whole = [&part[..], &part.repeat(20)].concat();
+    for n in 0.. {
+        append(&mut log, 1, &noise(n, 500)).unwrap();
+        log.sync().unwrap();
+        if log.current_room() < 1_400 {
+            break;
+        }
+    }
+    assert_eq!(log.segment_starts().count(), 1);
+    append(&mut log, 3, &whole).unwrap();
+    log.sync().unwrap();
+    let lsn = Lsn(log.head().lsn.0 - 1);
+    assert_eq!(log.segment_starts().count(), 1, "the packed group still fits");
+    drop(log);
+    let cut_part = |group: &Group, count: u32| {
+        assert_eq!((count, &group.body), (2, &whole));
+        Ok([&part[..], &noise(9, 124)].concat())
+    };
+    let head = crate::cut(&env, Path::new(DIR), crate::Bound::Lsn(lsn), &cut_part).unwrap();
+    assert_eq!(head.lsn, lsn);
+    let log = open(&world, Lsn::ZERO).unwrap();
+    assert_eq!((log.head().lsn, log.head().chain), (lsn, head.chain));
+    let groups = read(&log);
+    assert_eq!(groups[groups.len() - 1].body, [&part[..], &noise(9, 124)].concat());
+}
+
 #[test]
 fn a_reader_reads_what_was_there_while_the_writer_goes_on() {
     let world = World::new(12);
