@@ -21,6 +21,7 @@
 mod background;
 mod codec;
 mod commit;
+mod common;
 mod completion;
 mod cursor;
 #[doc(hidden)]

@@ -21,6 +21,7 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 use crate::Table;
 use crate::codec::{Reader, put_bytes, put_varint};
+use crate::common;
 
 const OPERATION: u64 = 1;
 const PRINCIPAL: u64 = 2;
@@ -29,6 +30,8 @@ const NAMES: u64 = 4;
 const MUTATION: u64 = 8;
 const SEALED: u8 = 0x80;
 const KEEPS: u8 = 0x40;
+/// What a few lengths and numbers take, at most.
+const LENGTHS: usize = 32;
 
 /// A change of one row, decided: applying it needs the row before and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,9 +136,8 @@ impl Change {
 
 /// The edit from `old` to `new`, which both start at `offset`: what lies between their common start and common end.
 fn edit(old: &[u8], new: &[u8], offset: u64) -> Option<Edit> {
-    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
-    let room = old.len().min(new.len()) - start;
-    let end = old.iter().rev().zip(new.iter().rev()).take(room).take_while(|(a, b)| a == b).count();
+    let start = common::at_start(old, new);
+    let end = common::at_end(&old[start..], &new[start..]);
     let (remove, insert) = (old.len() - end - start, &new[start..new.len() - end]);
     let at = offset + start as u64;
     (remove > 0 || !insert.is_empty()).then(|| Edit { at, remove: remove as u64, insert: insert.to_vec() })
@@ -282,13 +284,20 @@ impl Entry {
         while let Some(before) = unknown.next_if(|field| field.0 < MUTATION) {
             put_field(out, before);
         }
-        let mut bytes = Vec::new();
+        let most = self.mutations.iter().map(Mutation::size).max().unwrap_or_default();
+        let mut bytes = Vec::with_capacity(most);
         for mutation in &self.mutations {
             bytes.clear();
             mutation.encode(&mut bytes);
             put_field(out, (MUTATION, true, &bytes));
         }
         unknown.for_each(|field| put_field(out, field));
+    }
+
+    /// Bytes that it takes, about.
+    fn size(&self) -> usize {
+        let texts = self.operation.len() + self.names.0.len() * 64 + LENGTHS;
+        texts + self.mutations.iter().map(Mutation::size).sum::<usize>()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Entry> {
@@ -368,6 +377,16 @@ impl Mutation {
         }
     }
 
+    /// Bytes that it takes as a field, about.
+    fn size(&self) -> usize {
+        let body = match &self.body {
+            Body::Clear(Change::Put(bytes)) | Body::Sealed(_, bytes) => bytes.len(),
+            Body::Clear(Change::Splice(edits)) => edits.iter().map(|edit| edit.insert.len() + LENGTHS).sum(),
+            Body::Clear(Change::Delete | Change::Add(_)) => 8,
+        };
+        LENGTHS + self.key.len() + body
+    }
+
     fn decode(bytes: &[u8]) -> Result<Mutation> {
         let mut reader = Reader(bytes);
         let key = reader.bytes().ok_or_else(|| malformed("a mutation's key"))?.to_vec();
@@ -385,8 +404,9 @@ impl Mutation {
 
 /// Appends entries to a group's body; each takes one LSN.
 pub(crate) fn put_entry(group: &mut Vec<u8>, entry: &Entry) {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(entry.size());
     entry.encode(&mut bytes);
+    group.reserve(bytes.len() + LENGTHS);
     put_bytes(group, &bytes);
 }
 

@@ -10,20 +10,25 @@ use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
 use crate::forks::Aside;
 use crate::history::{HistoryNoun, Retention};
 use crate::key::{Key, NamespaceId};
+use crate::modules::checkpoint::RecentContents;
 use crate::mutation::{Change, Mutation, Names, Seal};
 use crate::read::{Present, Read};
 use crate::rows::{Direction, Reader, Row};
 use crate::{Page, Table};
 
-/// Where a transaction gets ids from.
-pub(crate) trait IdSource {
+/// What a transaction asks of the engine.
+pub(crate) trait Host {
+    /// Random bytes, for ids.
     fn random(&self, out: &mut [u8]);
+
+    /// Contents of channels that were stored lately.
+    fn recent(&self) -> &RecentContents;
 }
 
 /// The context of a decision.
 pub struct Tx<'a> {
     rows: &'a Reader,
-    ids: &'a dyn IdSource,
+    host: &'a dyn Host,
     namespace: NamespaceId,
     lsn: Lsn,
     now: Timestamp,
@@ -79,14 +84,14 @@ pub(crate) struct Decided {
 impl<'a> Tx<'a> {
     pub(crate) fn new(
         rows: &'a Reader,
-        ids: &'a dyn IdSource,
+        host: &'a dyn Host,
         namespace: NamespaceId,
         lsn: Lsn,
         now: Timestamp,
     ) -> Self {
         Tx {
             rows,
-            ids,
+            host,
             namespace,
             lsn,
             now,
@@ -108,8 +113,12 @@ impl<'a> Tx<'a> {
     /// A fresh id: a UUID version 7 of log time.
     pub fn new_id(&self) -> Id {
         let mut random = [0u8; 10];
-        self.ids.random(&mut random);
+        self.host.random(&mut random);
         Id::uuid7(self.now.millis(), random)
+    }
+
+    pub(crate) fn recent(&self) -> &RecentContents {
+        self.host.recent()
     }
 
     /// Puts a row that holds content: sealed in the log if the write names a subject.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use agentdb_env::{Env, File, OpenMode};
 use agentdb_types::{ChainHash, Error, Lsn, Result, Timestamp};
 
+use crate::body::Packer;
 use crate::local::zero_from;
 use crate::recover::{self, SegmentStart, corrupt};
 use crate::segment::{self, CONTINUED_AT, CONTINUED_BYTES, DATA_START, Segment};
@@ -169,7 +170,7 @@ pub fn cut(
     let mut walk = Walk::default();
     let mut last = None;
     for (index, &number) in numbers.iter().enumerate() {
-        let segment = Segment::open(env, dir, number, OpenMode::Write)?;
+        let mut segment = Segment::open(env, dir, number, OpenMode::Write)?;
         let mut offset = DATA_START;
         let mut beyond = None;
         while let Ok(frame) = segment.frame_at(offset)? {
@@ -181,7 +182,7 @@ pub fn cut(
             offset += frame.bytes as u64;
         }
         if let Some(frame) = &beyond {
-            offset = keep_part(&segment, offset, frame, bound, part, &mut walk)?;
+            offset = keep_part(&mut segment, offset, frame, bound, part, &mut walk)?;
         }
         let ends = beyond.is_some() || index + 1 == numbers.len();
         last = Some((index, segment, offset));
@@ -214,7 +215,7 @@ fn is_beyond(group: &Group, bound: Bound) -> bool {
 
 /// Writes the first entries of a group in the place of all of them; returns where the frame ends.
 fn keep_part(
-    segment: &Segment,
+    segment: &mut Segment,
     offset: u64,
     whole: &Frame,
     bound: Bound,
@@ -235,7 +236,11 @@ fn keep_part(
     let mut out = Vec::new();
     // What was synced when the group was written lies before it.
     let synced = whole.synced_lsn.min(expected_head);
-    let chain = frame::encode(&mut out, &kept, &whole.previous, synced, segment.salt, offset);
+    let mut packed = Vec::new();
+    let stored = Packer::default().pack(&kept, &mut packed);
+    let chain = frame::encode(&mut out, &kept, stored, &whole.previous, synced, segment.salt, offset);
+    // A part may take more than the whole did, if only the whole was packed.
+    segment.lengthen(offset + out.len() as u64)?;
     segment.file.write_at(offset, &out)?;
     let lsn = Lsn(expected_head.0 + u64::from(count));
     walk.head = Head { lsn, chain, time: group.time, epoch: group.epoch };

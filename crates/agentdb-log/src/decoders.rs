@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use crate::NewGroup;
+use crate::body::Packer;
 use crate::frame::{self, HEADER_BYTES};
 use crate::segment::Header;
 
@@ -26,10 +27,11 @@ pub fn reencoded_frame(bytes: &[u8], salt: u64, offset: u64) -> Option<usize> {
     let Ok(Some(frame)) = crate::decode_frame(bytes, salt, offset) else { return None };
     let group = &frame.group;
     assert_eq!(group.last_lsn().next().0, group.first_lsn.0 + u64::from(group.count));
-    assert!(frame.bytes >= HEADER_BYTES + group.body.len());
-    // What this version leaves zero: flags, shard, and the gaps.
+    let stored = crate::frame::body_len(bytes)?;
+    assert!(frame.bytes >= HEADER_BYTES + stored);
+    // What this version leaves zero: flags, shard, and the gaps. A packed body may be packed otherwise than this version does.
     let zero = [6..12, 52..56, 88..92].into_iter().all(|gap| bytes[gap].iter().all(|b| *b == 0));
-    if zero {
+    if zero && !Packer::is_for(group.count, &group.body) {
         let again = NewGroup {
             epoch: group.epoch,
             expected_head: agentdb_types::Lsn(group.first_lsn.0 - 1),
@@ -38,7 +40,9 @@ pub fn reencoded_frame(bytes: &[u8], salt: u64, offset: u64) -> Option<usize> {
             body: &group.body,
         };
         let mut out = Vec::new();
-        let chain = frame::encode(&mut out, &again, &frame.previous, frame.synced_lsn, salt, offset);
+        let (mut packed, synced) = (Vec::new(), frame.synced_lsn);
+        let stored = Packer::default().pack(&again, &mut packed);
+        let chain = frame::encode(&mut out, &again, stored, &frame.previous, synced, salt, offset);
         assert_eq!(chain, group.chain);
         let whole = HEADER_BYTES + group.body.len();
         assert_eq!(out[..whole], bytes[..whole]);

@@ -4,25 +4,27 @@
 //! | --- | --- | --- |
 //! | 0 | 4 | magic `ADBG` |
 //! | 4 | 2 | format version |
-//! | 6 | 2 | flags: an unknown bit among the low eight refuses, among the high eight is ignored |
+//! | 6 | 2 | flags: bit 0 tells that the body is packed; an unknown bit among the low eight refuses, among the high eight is ignored |
 //! | 8 | 4 | shard |
 //! | 12 | 4 | count of entries |
 //! | 16 | 8 | epoch of the writer |
 //! | 24 | 8 | first LSN |
 //! | 32 | 8 | synced LSN: what was durable when this frame was written |
 //! | 40 | 8 | log time, microseconds |
-//! | 48 | 4 | bytes of the body |
-//! | 52 | 4 | zero |
+//! | 48 | 4 | bytes of the body, as it is stored |
+//! | 52 | 4 | bytes of the body unpacked, if it is packed; zero |
 //! | 56 | 32 | chain hash of everything before this frame |
 //! | 88 | 4 | zero |
 //! | 92 | 4 | CRC-32C of the segment's salt, the frame's offset, bytes 0 to 91, and the body |
 //! | 96 |  | the body, then zeros up to a multiple of 8 |
 //!
 //! All integers are little-endian. The CRC covers the segment's random salt and the offset, so that bytes of a frame
-//! that a user stored as a value are never taken for a frame.
+//! that a user stored as a value are never taken for a frame. How a body is packed: [`body`](crate::body). The chain is that
+//! of bodies as they are stored.
 
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
 
+use crate::body::{self, Stored};
 use crate::{Group, NewGroup};
 
 /// The version of frames that this build writes.
@@ -33,6 +35,7 @@ pub const HEADER_BYTES: usize = 96;
 const MAGIC: [u8; 4] = *b"ADBG";
 const ALIGN: usize = 8;
 const CRITICAL_FLAGS: u16 = 0x00ff;
+const PACKED: u16 = 1;
 
 /// A decoded frame: the group, and what only recovery needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,9 +77,11 @@ pub(crate) fn frame_bytes(body: usize) -> usize {
 }
 
 /// Encodes a frame for `offset` of a segment with this `salt` into `out` (cleared first); returns the chain hash after it.
+/// `stored` is the body of the group.
 pub(crate) fn encode(
     out: &mut Vec<u8>,
     group: &NewGroup<'_>,
+    stored: Stored<'_>,
     previous: &ChainHash,
     synced: Lsn,
     salt: u64,
@@ -85,22 +90,22 @@ pub(crate) fn encode(
     out.clear();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&FRAME_VERSION.to_le_bytes());
-    out.extend_from_slice(&0u16.to_le_bytes());
+    out.extend_from_slice(&stored.unpacked.map_or(0, |_| PACKED).to_le_bytes());
     out.extend_from_slice(&0u32.to_le_bytes());
     out.extend_from_slice(&group.count.to_le_bytes());
     out.extend_from_slice(&group.epoch.to_le_bytes());
     out.extend_from_slice(&group.expected_head.next().0.to_le_bytes());
     out.extend_from_slice(&synced.0.to_le_bytes());
     out.extend_from_slice(&group.time.micros().to_le_bytes());
-    out.extend_from_slice(&(group.body.len() as u32).to_le_bytes());
-    out.extend_from_slice(&0u32.to_le_bytes());
+    out.extend_from_slice(&(stored.bytes.len() as u32).to_le_bytes());
+    out.extend_from_slice(&stored.unpacked.unwrap_or_default().to_le_bytes());
     out.extend_from_slice(&previous.0);
     out.extend_from_slice(&0u32.to_le_bytes());
-    let crc = checksum(salt, offset, out, group.body);
+    let crc = checksum(salt, offset, out, stored.bytes);
     out.extend_from_slice(&crc.to_le_bytes());
-    let chain = chain(previous, group.count, out, group.body);
-    out.extend_from_slice(group.body);
-    out.resize(frame_bytes(group.body.len()), 0);
+    let chain = chain(previous, group.count, out, stored.bytes);
+    out.extend_from_slice(stored.bytes);
+    out.resize(frame_bytes(stored.bytes.len()), 0);
     chain
 }
 
@@ -133,7 +138,8 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Result<Fram
             .with("actual", version)
             .with("supported", FRAME_VERSION));
     }
-    let unknown = u16_at(header, 6) & CRITICAL_FLAGS;
+    let flags = u16_at(header, 6);
+    let unknown = flags & CRITICAL_FLAGS & !PACKED;
     if unknown != 0 {
         return Err(Error::new(Code::UnknownCritical)
             .with("what", "a frame of the log")
@@ -149,13 +155,18 @@ pub(crate) fn decode(bytes: &[u8], salt: u64, offset: u64) -> Result<Result<Fram
     if first_lsn == 0 || first_lsn.checked_add(u64::from(count)).is_none() {
         return Ok(Err(NotAFrame::Checksum));
     }
+    let unpacked = match flags & PACKED {
+        0 => Some(body.to_vec()),
+        _ => body::unpack(body, u32_at(header, 52)),
+    };
+    let Some(unpacked) = unpacked else { return Ok(Err(NotAFrame::Checksum)) };
     Ok(Ok(Frame {
         group: Group {
             epoch: u64_at(header, 16),
             first_lsn: Lsn(first_lsn),
             count,
             time,
-            body: body.to_vec(),
+            body: unpacked,
             chain: chain(&previous, count, header, body),
         },
         previous,

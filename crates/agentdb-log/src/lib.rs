@@ -19,6 +19,7 @@
 //! # Ok::<(), agentdb_types::Error>(())
 //! ```
 
+mod body;
 mod copy;
 #[doc(hidden)]
 #[cfg(feature = "decoders")]

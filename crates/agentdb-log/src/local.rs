@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use agentdb_env::{Env, OpenMode, entries};
 use agentdb_types::{ChainHash, Code, Error, Lsn, Result};
 
+use crate::body::{Packer, Stored};
 use crate::frame::{self, Frame};
 use crate::reader::{self, Kept};
 use crate::recover::{self, SegmentStart, Tail};
@@ -16,7 +17,8 @@ use crate::{Head, Log, LogReader, NewGroup, SyncPoint};
 /// How a local log uses its directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Bytes of the first segment; each one is twice as long as the one before, up to `segment_bytes`.
+    /// Bytes of the first segment; every other one is twice as long as the one before, up to `segment_bytes`. What is made
+    /// ahead and not used stays in proportion to the log.
     pub first_segment_bytes: u64,
     /// Bytes of a segment of a grown log. A group that needs more gets a segment of its own size.
     pub segment_bytes: u64,
@@ -33,9 +35,10 @@ impl Options {
         self.first_segment_bytes.min(self.segment_bytes).max(2 * DATA_START)
     }
 
-    /// Bytes of the segment after one of `len` bytes.
-    fn after(&self, len: u64) -> u64 {
-        len.saturating_mul(2).min(self.segment_bytes).max(self.first())
+    /// Bytes of the segment after that of a number, which has `len` bytes.
+    fn after(&self, number: u64, len: u64) -> u64 {
+        let times = if number.is_multiple_of(2) { 2 } else { 1 };
+        len.saturating_mul(times).min(self.segment_bytes).max(self.first())
     }
 }
 
@@ -63,6 +66,8 @@ pub struct LocalLog {
     appends: u64,
     synced_appends: u64,
     frame: Vec<u8>,
+    packer: Packer,
+    packed: Vec<u8>,
     failed: Option<Error>,
     prepared: Arc<Prepared>,
     kept: Arc<Kept>,
@@ -143,7 +148,11 @@ impl LocalLog {
                 (segment, DATA_START)
             }
         };
-        let slot = Slot { next_number: current.number + 1, next_len: options.after(current.len), next: None };
+        let slot = Slot {
+            next_number: current.number + 1,
+            next_len: options.after(current.number, current.len),
+            next: None,
+        };
         let mut log = LocalLog {
             kept: Arc::new(Kept::new(segments[0])),
             env: env.clone(),
@@ -157,6 +166,8 @@ impl LocalLog {
             appends: 0,
             synced_appends: 0,
             frame: Vec::new(),
+            packer: Packer::default(),
+            packed: Vec::new(),
             failed: None,
             prepared: Arc::new(Prepared { slot: Mutex::new(slot), quarters: AtomicU8::new(0) }),
         };
@@ -235,13 +246,21 @@ impl LocalLog {
                 "another writer appended, or this one lost track of head, epoch or log time",
             ));
         }
-        let bytes = frame::frame_bytes(group.body.len()) as u64;
+        let mut packed = std::mem::take(&mut self.packed);
+        let stored = self.packer.pack(group, &mut packed);
+        let written = self.write_stored(group, stored);
+        self.packed = packed;
+        written
+    }
+
+    fn write_stored(&mut self, group: &NewGroup<'_>, stored: Stored<'_>) -> Result<Head> {
+        let bytes = frame::frame_bytes(stored.bytes.len()) as u64;
         if self.offset + bytes > self.current.len {
             self.roll(bytes)?;
         }
         let mut frame = std::mem::take(&mut self.frame);
-        let chain =
-            frame::encode(&mut frame, group, &self.head.chain, self.synced, self.current.salt, self.offset);
+        let place = (self.current.salt, self.offset);
+        let chain = frame::encode(&mut frame, group, stored, &self.head.chain, self.synced, place.0, place.1);
         let written = self.current.file.write_at(self.offset, &frame);
         self.frame = frame;
         written?;
@@ -250,6 +269,12 @@ impl LocalLog {
         let lsn = Lsn(self.head.lsn.0 + u64::from(group.count));
         self.head = Head { lsn, chain, time: group.time, epoch: group.epoch };
         Ok(self.head)
+    }
+
+    /// Bytes of the current segment that are left.
+    #[cfg(test)]
+    pub(crate) fn current_room(&self) -> u64 {
+        self.current.len - self.offset
     }
 
     /// The next frame goes to this offset of the current segment.
@@ -279,7 +304,7 @@ impl LocalLog {
     /// survive while frames of the one before are lost.
     fn go_on_in(&mut self, segment: Segment, slot: &mut Slot) -> Result<()> {
         let (number, len) = (segment.number, segment.len);
-        (slot.next_number, slot.next_len) = (number + 1, self.options.after(len));
+        (slot.next_number, slot.next_len) = (number + 1, self.options.after(number, len));
         self.current.set_continued()?;
         self.current.file.sync_data()?;
         (self.synced, self.synced_appends) = (self.head.lsn, self.appends);

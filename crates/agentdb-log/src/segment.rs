@@ -124,6 +124,17 @@ impl Segment {
         Ok(Segment { number, salt, len, path, file })
     }
 
+    /// Makes room up to here in a copy that nobody has opened.
+    pub(crate) fn lengthen(&mut self, len: u64) -> Result<()> {
+        if len <= self.len {
+            return Ok(());
+        }
+        self.file.set_len(len)?;
+        self.len = len;
+        let Segment { number, salt, .. } = *self;
+        self.file.write_at(0, &Header { number, len, salt }.encode())
+    }
+
     /// Notes that the log goes on in the next segment, which is durable already. This becomes so with the next sync.
     pub(crate) fn set_continued(&self) -> Result<()> {
         self.file.write_at(CONTINUED_AT, &self.continued())

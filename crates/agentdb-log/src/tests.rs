@@ -7,7 +7,7 @@ use agentdb_types::{ChainHash, Code, Lsn, Result, Timestamp};
 use proptest::prelude::*;
 
 use crate::segment::DATA_START;
-use crate::{Group, LocalLog, Log, NewGroup, Options, decode_frame, verify};
+use crate::{Group, HEADER_BYTES, LocalLog, Log, NewGroup, Options, decode_frame, frame, verify};
 
 const DIR: &str = "/log";
 
@@ -26,6 +26,13 @@ fn append(log: &mut LocalLog, count: u32, body: &[u8]) -> Result<()> {
     let head = log.head();
     let group = NewGroup { epoch: 1, expected_head: head.lsn, count, time: Timestamp::default(), body };
     log.append(group).map(drop)
+}
+
+/// Bytes that cannot be packed.
+fn noise(seed: u8, len: usize) -> Vec<u8> {
+    let mut out = vec![0; len];
+    blake3::Hasher::new().update(&[seed]).finalize_xof().fill(&mut out);
+    out
 }
 
 fn read(log: &LocalLog) -> Vec<Group> {
@@ -149,9 +156,11 @@ proptest! {
 fn sample(world: &World) -> (Vec<Group>, ChainHash) {
     let mut log = open(world, Lsn::ZERO).unwrap();
     for number in 0..12u32 {
-        append(&mut log, 1 + number % 3, &vec![number as u8; 700 * (number as usize % 4 + 1)]).unwrap();
+        append(&mut log, 1 + number % 3, &noise(number as u8, 700 * (number as usize % 4 + 1))).unwrap();
         log.sync().unwrap();
     }
+    append(&mut log, 1, &noise(12, 40).repeat(30)).unwrap();
+    log.sync().unwrap();
     append(&mut log, 0, &[]).unwrap();
     log.sync().unwrap();
     (read(&log), log.head().chain)
@@ -191,6 +200,72 @@ fn every_flipped_byte_of_a_frame_is_damage_that_is_named() {
         }
     }
     assert!(reported > 10_000 && harmless > 0, "{reported} reported, {harmless} harmless");
+}
+
+#[test]
+fn a_packed_group_takes_less_and_comes_back_and_a_lie_about_its_length_is_refused() {
+    let world = World::new(13);
+    let body = noise(3, 100).repeat(20);
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    append(&mut log, 2, &body).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    world.process_kill();
+    let path = Path::new("/log/0000000001.log");
+    let segment = world.read_file(path).unwrap();
+    let frame = &segment[4096..];
+    let stored = frame::body_len(frame).unwrap();
+    assert!(stored * 5 < body.len(), "{stored}");
+    let salt = frame::u64_at(&segment, 32);
+    let group = crate::decode_frame(frame, salt, 4096).unwrap().unwrap().group;
+    assert_eq!((group.count, &group.body), (2, &body));
+    let told = |len: u32| {
+        let mut lying = segment.clone();
+        lying[4096 + 52..4096 + 56].copy_from_slice(&len.to_le_bytes());
+        let whole = &lying[4096..4096 + HEADER_BYTES + stored];
+        let crc = frame::checksum(salt, 4096, &whole[..92], &whole[HEADER_BYTES..]);
+        lying[4096 + 92..4096 + 96].copy_from_slice(&crc.to_le_bytes());
+        crate::decode_frame(&lying[4096..], salt, 4096).unwrap()
+    };
+    assert_eq!(told(body.len() as u32).unwrap().group.body, body);
+    for len in [0, body.len() as u32 - 1, body.len() as u32 + 1, 1 << 20, u32::MAX] {
+        assert!(told(len).is_none(), "{len}");
+    }
+    assert_eq!(read(&open(&world, Lsn::ZERO).unwrap())[0].body, body);
+}
+
+/// The end of the segment is no end for a part that takes more than the whole did.
+#[test]
+fn a_part_of_a_packed_group_is_kept_where_the_segment_ends() {
+    let world = World::new(14);
+    let env = world.env();
+    let mut log = open(&world, Lsn::ZERO).unwrap();
+    // Two small entries that do not pack, and what makes the whole worth packing.
+    let part = noise(4, 900);
+    let whole = [&part[..], &part.repeat(20)].concat();
+    for n in 0.. {
+        append(&mut log, 1, &noise(n, 500)).unwrap();
+        log.sync().unwrap();
+        if log.current_room() < 1_400 {
+            break;
+        }
+    }
+    assert_eq!(log.segment_starts().count(), 1);
+    append(&mut log, 3, &whole).unwrap();
+    log.sync().unwrap();
+    let lsn = Lsn(log.head().lsn.0 - 1);
+    assert_eq!(log.segment_starts().count(), 1, "the packed group still fits");
+    drop(log);
+    let cut_part = |group: &Group, count: u32| {
+        assert_eq!((count, &group.body), (2, &whole));
+        Ok([&part[..], &noise(9, 124)].concat())
+    };
+    let head = crate::cut(&env, Path::new(DIR), crate::Bound::Lsn(lsn), &cut_part).unwrap();
+    assert_eq!(head.lsn, lsn);
+    let log = open(&world, Lsn::ZERO).unwrap();
+    assert_eq!((log.head().lsn, log.head().chain), (lsn, head.chain));
+    let groups = read(&log);
+    assert_eq!(groups[groups.len() - 1].body, [&part[..], &noise(9, 124)].concat());
 }
 
 #[test]
@@ -361,7 +436,7 @@ fn a_segment_that_cannot_be_made_ahead_keeps_no_space() {
     let world = World::new(12);
     let mut log = open(&world, Lsn::ZERO).unwrap();
     assert!(!log.preparer().step().unwrap(), "nothing is made ahead for a log that is hardly used");
-    append(&mut log, 1, &[1; 1 << 10]).unwrap();
+    append(&mut log, 1, &noise(1, 1 << 10)).unwrap();
     log.sync().unwrap();
     let before = world.list_all();
     world.faults().set_capacity(Some(12 << 10));

@@ -21,7 +21,7 @@ use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb};
 use crate::mutation::{self, Change, put_entry};
 use crate::read::{Page, Read};
-use crate::rows::decoders::first_block;
+use crate::rows::decoders::blocks;
 use crate::{Key, NamespaceId, Table};
 
 const THREADS: u64 = 2;
@@ -293,12 +293,14 @@ fn write_backups(put: &dyn Fn(&str, &str, &[u8])) {
 fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8])) {
     let segment = db.world.read_file(&Path::new(DIR).join("log/0000000001.log")).unwrap();
     put("segment_header", "first", &segment[..44]);
+    let salt = u64::from_le_bytes(segment[32..40].try_into().unwrap());
     let (mut at, mut number) = (4096, 0);
     while segment[at..at + 4] == *b"ADBG" {
         let body = u32::from_le_bytes(segment[at + 48..at + 52].try_into().unwrap()) as usize;
         number += 1;
         put("frame", &format!("{number}"), &segment[at..at + 96 + body]);
-        put("entries", &format!("{number}"), &segment[at + 96..at + 96 + body]);
+        let frame = agentdb_log::decode_frame(&segment[at..], salt, at as u64).unwrap().unwrap();
+        put("entries", &format!("{number}"), &frame.group.body);
         at += (96 + body).next_multiple_of(8);
     }
     let edit = |at, remove| mutation::Edit { at, remove, insert: b"new".to_vec() };
@@ -352,7 +354,9 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
     put("manifest", "drained", &db.world.read_file(&rows.join("MANIFEST")).unwrap());
     let run = db.world.read_file(&rows.join("0000000001.run")).unwrap();
     put("run", "drained", &run);
-    put("block", "first", &first_block(&run));
+    let [plain, packed] = blocks(&run);
+    put("block", "first", &plain);
+    put("packed_block", "first", &packed);
 }
 
 fn write_text(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8])) {

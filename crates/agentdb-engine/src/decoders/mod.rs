@@ -57,6 +57,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("message_row", rows::message),
         ("moments_row", rows::moments),
         ("namespace_row", rows::namespace),
+        ("packed_block", crate::rows::decoders::packed),
         ("policy_row", rows::policy),
         ("record_row", rows::record),
         ("requests", requests::requests),

@@ -19,6 +19,7 @@ use crate::keyring::Keyring;
 use crate::log_clock::LogClock;
 use crate::modules::backup::{LogHold, OwnLeases};
 use crate::modules::blob::{self, Blobs};
+use crate::modules::checkpoint::RecentContents;
 use crate::modules::job::{self, Jobs};
 use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
@@ -28,7 +29,7 @@ use crate::rows::{Drained, Position, Rows};
 use crate::sequencer::Sequencer;
 use crate::signal::Signal;
 use crate::sweep::Sweeper;
-use crate::tx::IdSource;
+use crate::tx::Host;
 use crate::vectors::Vectors;
 use crate::watchers::Watchers;
 use crate::{Snapshot, TextEncoder, sweep};
@@ -83,6 +84,7 @@ pub(crate) struct Core {
     pub(crate) jobs: Jobs,
     pub(crate) retainer: Retainer,
     pub(crate) forks: Forks,
+    recent: RecentContents,
 }
 
 /// Counts since opening.
@@ -148,6 +150,7 @@ impl Core {
             jobs: Jobs::default(),
             retainer: Retainer::default(),
             forks: Forks::default(),
+            recent: RecentContents::default(),
         }
     }
 }
@@ -242,6 +245,7 @@ impl Core {
     fn bury(&self, number: u64, lsn: Lsn) {
         self.dead.write().unwrap_or_else(PoisonError::into_inner).entry(number).or_insert(lsn);
         self.dead_count.fetch_add(1, Ordering::Release);
+        self.recent.clear();
     }
 
     /// Refuses work in a namespace that was deleted at this LSN or before.
@@ -466,8 +470,12 @@ impl Core {
     }
 }
 
-impl IdSource for Core {
+impl Host for Core {
     fn random(&self, out: &mut [u8]) {
         self.env.entropy.fill(out);
+    }
+
+    fn recent(&self) -> &RecentContents {
+        &self.recent
     }
 }

@@ -1,4 +1,5 @@
-//! A block of a run: some 4 KiB of rows in key order, read and checked as a whole. Format version 1:
+//! A block of a run: some 4 KiB of rows in key order, read and checked as a whole. In the file it may be
+//! [packed](super::packed). Format version 1:
 //!
 //! | part | |
 //! | --- | --- |
@@ -15,6 +16,7 @@ use agentdb_types::Lsn;
 
 use super::memtable::Version;
 use crate::codec::{self, Reader};
+use crate::common;
 
 const DELETED: u8 = 0;
 const ROW: u8 = 1;
@@ -33,34 +35,53 @@ pub(super) struct Block {
 pub(super) struct Entry<'a> {
     pub(super) lsn: Lsn,
     pub(super) body: Option<&'a [u8]>,
-    rest: &'a [u8],
-    checksum: u32,
+    pub(super) rest: &'a [u8],
+    pub(super) checksum: u32,
 }
 
 /// Encodes rows in key order, at least one, as a block.
 pub(super) fn encode(rows: &[Version], out: &mut Vec<u8>) {
     let start = out.len();
-    let (first, last) = match (rows.first(), rows.last()) {
-        (Some((first, ..)), Some((last, ..))) => (first, last),
-        _ => return,
-    };
-    let prefix = first.iter().zip(last).take_while(|(a, b)| a == b).count();
-    codec::put_bytes(out, &first[..prefix]);
-    let mut offsets = Vec::with_capacity(rows.len());
-    for (key, lsn, body) in rows {
-        offsets.push((out.len() - start) as u32);
-        codec::put_bytes(out, &key[prefix..]);
-        out.extend_from_slice(&lsn.0.to_le_bytes());
-        out.extend_from_slice(&row_checksum(key, *lsn, body.as_deref()).to_le_bytes());
-        out.push(if body.is_some() { ROW } else { DELETED });
-        out.extend_from_slice(body.as_deref().unwrap_or_default());
-    }
-    offsets.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
-    out.extend_from_slice(&(offsets.len() as u32).to_le_bytes());
+    let prefix = common_prefix(rows);
+    let entries = rows.iter().map(|(key, lsn, body)| {
+        let (body, rest) = (body.as_deref(), &key[prefix.len()..]);
+        Entry { lsn: *lsn, body, rest, checksum: row_checksum(key, *lsn, body) }
+    });
+    encode_entries(prefix, entries, rows.len(), out);
     out.extend_from_slice(&crc32c::crc32c(&out[start..]).to_le_bytes());
 }
 
-fn row_checksum(key: &[u8], lsn: Lsn, body: Option<&[u8]>) -> u32 {
+/// What the keys of all rows start with.
+pub(super) fn common_prefix(rows: &[Version]) -> &[u8] {
+    match (rows.first(), rows.last()) {
+        (Some((first, ..)), Some((last, ..))) => &first[..common::at_start(first, last)],
+        _ => &[],
+    }
+}
+
+/// Appends a block but for its checksum.
+fn encode_entries<'a>(
+    prefix: &[u8],
+    entries: impl Iterator<Item = Entry<'a>>,
+    count: usize,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    codec::put_bytes(out, prefix);
+    let mut offsets = Vec::with_capacity(count);
+    for entry in entries {
+        offsets.push((out.len() - start) as u32);
+        codec::put_bytes(out, entry.rest);
+        out.extend_from_slice(&entry.lsn.0.to_le_bytes());
+        out.extend_from_slice(&entry.checksum.to_le_bytes());
+        out.push(if entry.body.is_some() { ROW } else { DELETED });
+        out.extend_from_slice(entry.body.unwrap_or_default());
+    }
+    offsets.iter().for_each(|offset| out.extend_from_slice(&offset.to_le_bytes()));
+    out.extend_from_slice(&(offsets.len() as u32).to_le_bytes());
+}
+
+pub(super) fn row_checksum(key: &[u8], lsn: Lsn, body: Option<&[u8]>) -> u32 {
     let crc = crc32c::crc32c_append(crc32c::crc32c(key), &lsn.0.to_le_bytes());
     match body {
         Some(body) => crc32c::crc32c_append(crc, body),
@@ -81,6 +102,20 @@ impl Block {
             return None;
         }
         Self::of(bytes)
+    }
+
+    /// The block of entries in key order, from bytes that were checked as they lay in the file: it has no checksum.
+    pub(super) fn of_entries<'a>(
+        prefix: &[u8],
+        entries: impl Iterator<Item = Entry<'a>>,
+        count: usize,
+        bodies: usize,
+    ) -> Option<Block> {
+        const ABOUT: usize = 48;
+        let mut bytes = Vec::with_capacity(bodies + count * ABOUT + prefix.len() + TRAILER);
+        encode_entries(prefix, entries, count, &mut bytes);
+        bytes.extend_from_slice(&[0; 4]);
+        Self::of(bytes.into())
     }
 
     /// The block that the bytes look like, whether or not their checksum holds: to name what is damaged.

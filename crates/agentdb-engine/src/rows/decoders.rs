@@ -13,6 +13,7 @@ use super::block::{self, Block};
 use super::cache::BlockCache;
 use super::manifest::Manifest;
 use super::memtable::Version;
+use super::packed::{self, Stored};
 use super::run::{FOOTER_BYTES, HEADER_BYTES, Run, file_name};
 use super::run_iter::RunIter;
 use super::run_writer::RunWriter;
@@ -44,6 +45,33 @@ pub(crate) fn block(bytes: &[u8]) -> bool {
         let mut again = Vec::new();
         block::encode(&rows, &mut again);
         let again = Block::decode(again.into()).expect("a block that was encoded decodes");
+        assert_eq!(again.len(), rows.len());
+        true
+    };
+    let raw = decodes(bytes);
+    decodes(&repaired(bytes)) || raw
+}
+
+/// A packed block, as read and with its checksum set right.
+pub(crate) fn packed(bytes: &[u8]) -> bool {
+    let decodes = |bytes: &[u8]| {
+        let stored = Stored { bytes: bytes.into(), packed: true };
+        let named = stored.clone().damaged_keys();
+        let Some(block) = stored.decode() else { return false };
+        let rows: Option<Vec<Version>> = (0..block.len())
+            .map(|index| {
+                let (entry, key) = (block.entry(index)?, block.key_at(index)?);
+                block.is_whole(&entry).then(|| (key, entry.lsn, entry.body.map(Arc::from)))
+            })
+            .collect();
+        assert_eq!(rows.is_none(), !named.is_empty(), "a row that does not hold is named");
+        let Some(rows) = rows.filter(|rows| rows.windows(2).all(|pair| pair[0].0 < pair[1].0)) else {
+            return false;
+        };
+        let mut again = Vec::new();
+        let packed = packed::encode(&rows, &mut again);
+        let again =
+            Stored { bytes: again.into(), packed }.decode().expect("a block that was encoded decodes");
         assert_eq!(again.len(), rows.len());
         true
     };
@@ -125,22 +153,42 @@ pub fn rewrite_run(bytes: &[u8], change: ChangeRow<'_>) -> Option<Vec<u8>> {
     Some(write(rows))
 }
 
-/// Where in a run's file the entry of a key lies, and which part of it is the key's rest behind its length. `None` if the
-/// run does not have the key.
+/// Where in a run's file a key lies. `None` if the run does not have it.
 #[cfg(test)]
-pub(crate) fn place(bytes: &[u8], key: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
+pub(crate) fn place(bytes: &[u8], key: &[u8]) -> Option<Place> {
     let run = open(bytes).ok()?;
     let index = run.blocks_up_to(key).checked_sub(1)?;
-    let start = run.block_start(index) as usize;
-    let block = Block::decode(bytes[start..run.block_start(index + 1) as usize].into())?;
+    let (start, stored) = run.stored(index).ok()?;
+    let moved = |part: Range<usize>| start as usize + part.start..start as usize + part.end;
+    if stored.packed {
+        let [head, rest, bodies] = stored.place(key)?;
+        return Some(Place { entry: moved(head), rest: moved(rest), bodies: Some(moved(bodies)) });
+    }
+    let block = stored.decode()?;
     let (at, found) = block.find(key)?;
     let (entry, rest) = block.place(at).filter(|_| found)?;
-    Some((start + entry.start..start + entry.end, start + rest.start..start + rest.end))
+    Some(Place { entry: moved(entry), rest: moved(rest), bodies: None })
 }
 
-/// The first block of a run, for a corpus.
+/// Where a row lies in a run's file.
 #[cfg(test)]
-pub(crate) fn first_block(bytes: &[u8]) -> Vec<u8> {
+pub(crate) struct Place {
+    /// All of it, or all but its body.
+    pub(crate) entry: Range<usize>,
+    /// The key's rest in it.
+    pub(crate) rest: Range<usize>,
+    /// The bodies of its block, if that is packed.
+    pub(crate) bodies: Option<Range<usize>>,
+}
+
+/// The first block of a run as it is in memory, and the first packed one as it lies in the file, for a corpus.
+#[cfg(test)]
+pub(crate) fn blocks(bytes: &[u8]) -> [Vec<u8>; 2] {
     let run = open(bytes).expect("a run");
-    bytes[run.block_start(0) as usize..run.block_start(1) as usize].to_vec()
+    let stored: Vec<Stored> = (0..run.blocks()).map(|block| run.stored(block).expect("a block").1).collect();
+    let packed = stored.iter().find(|stored| stored.packed).expect("a packed block");
+    let rows: Vec<Version> = rows_of(&run).expect("rows").into_iter().take(4).collect();
+    let mut plain = Vec::new();
+    block::encode(&rows, &mut plain);
+    [plain, packed.bytes.to_vec()]
 }

@@ -14,6 +14,7 @@ mod key_filter;
 mod manifest;
 mod memtable;
 mod merge;
+mod packed;
 mod run;
 mod run_iter;
 mod run_writer;

@@ -3,8 +3,8 @@
 //! | part | |
 //! | --- | --- |
 //! | header | magic `ADBRUN01`, version `u32`, zero `u32` |
-//! | [blocks](super::block) | one after another |
-//! | index | for each block the length of its first key `varint`, that key, and the block's length `varint`; then the run's last key, behind its length |
+//! | [blocks](super::block) | one after another, [packed](super::packed) or as they are |
+//! | index | for each block the length of its first key `varint`, that key, and the block's length times two, plus one if it is packed, `varint`; then the run's last key, behind its length |
 //! | filter | of the keys ([`key_filter`](super::key_filter)) |
 //! | footer | rows `u64`, where the index starts `u64`, where the filter starts `u64`, blocks `u32`, CRC-32C of the index `u32`, of the filter `u32`, of the header and the footer so far `u32`, magic `ADBRUNED` |
 //!
@@ -18,6 +18,7 @@ use agentdb_types::{Code, Error, Result};
 
 use super::block::{Block, Entry};
 use super::cache::BlockCache;
+use super::packed::Stored;
 use super::{Row, key_filter};
 use crate::codec::Reader;
 
@@ -43,6 +44,8 @@ pub(super) struct Run {
     starts: Box<[u32]>,
     /// Where each block starts in the file, and the end.
     offsets: Box<[u64]>,
+    /// Which blocks are packed.
+    packed: Box<[bool]>,
     last_key: Box<[u8]>,
 }
 
@@ -113,8 +116,8 @@ impl Run {
         let index = part(index_at, filter_at, word(28))?;
         let filter = part(filter_at, end, word(32))?.into_boxed_slice();
         let index = parse_index(&index, blocks, index_at).ok_or_else(|| corrupt("its index is malformed"))?;
-        let (keys, starts, offsets, last_key) = index;
-        Ok(Run { number, rows, file_bytes, file, path, filter, keys, starts, offsets, last_key })
+        let Index { keys, starts, offsets, packed, last_key } = index;
+        Ok(Run { number, rows, file_bytes, file, path, filter, keys, starts, offsets, packed, last_key })
     }
 
     pub(super) fn blocks(&self) -> usize {
@@ -149,10 +152,10 @@ impl Run {
         low
     }
 
-    /// Where a block starts in the file; that of the block after the last one is its end.
+    /// Where a block starts in the file, and what lies there.
     #[cfg(test)]
-    pub(super) fn block_start(&self, block: usize) -> u64 {
-        self.offsets[block]
+    pub(super) fn stored(&self, block: usize) -> Result<(u64, Stored)> {
+        Ok((self.offsets[block], self.read_block(block)?))
     }
 
     /// What the run holds of a key whose hash this is.
@@ -175,9 +178,9 @@ impl Run {
         if let Some(block) = cache.get(self.number, index) {
             return Ok(block);
         }
-        let bytes = self.read_block(index)?;
-        let Some(block) = Block::decode(bytes.clone()) else {
-            let damaged = self.damaged_rows(bytes).into_iter().next();
+        let stored = self.read_block(index)?;
+        let Some(block) = stored.clone().decode() else {
+            let damaged = self.damaged_rows(stored).into_iter().next();
             return Err(damaged.unwrap_or_else(|| self.damaged_block(index)));
         };
         let block = Arc::new(block);
@@ -185,11 +188,11 @@ impl Run {
         Ok(block)
     }
 
-    fn read_block(&self, index: usize) -> Result<Box<[u8]>> {
+    fn read_block(&self, index: usize) -> Result<Stored> {
         let (from, to) = (self.offsets[index], self.offsets[index + 1]);
         let mut bytes = vec![0; (to - from) as usize].into_boxed_slice();
         read_exact(&*self.file, &self.path, from, &mut bytes)?;
-        Ok(bytes)
+        Ok(Stored { bytes, packed: self.packed[index] })
     }
 
     pub(super) fn damaged_block(&self, index: usize) -> Error {
@@ -198,11 +201,8 @@ impl Run {
     }
 
     /// The rows of a damaged block that do not hold, as far as they can be told.
-    fn damaged_rows(&self, bytes: Box<[u8]>) -> Vec<Error> {
-        let Some(block) = Block::of(bytes) else { return Vec::new() };
-        let damaged = |at: &usize| !block.entry(*at).is_some_and(|entry| block.is_whole(&entry));
-        let keys = (0..block.len()).filter(damaged).filter_map(|at| block.key_at(at));
-        keys.map(|key| self.damaged_row(&key)).collect()
+    fn damaged_rows(&self, stored: Stored) -> Vec<Error> {
+        stored.damaged_keys().iter().map(|key| self.damaged_row(key)).collect()
     }
 
     pub(super) fn damaged_row(&self, key: &[u8]) -> Error {
@@ -215,9 +215,9 @@ impl Run {
         let mut last: Option<Vec<u8>> = None;
         let (mut rows, mut damaged_blocks) = (0, 0);
         for index in 0..self.blocks() {
-            let bytes = self.read_block(index)?;
-            let Some(block) = Block::decode(bytes.clone()) else {
-                let damaged = self.damaged_rows(bytes);
+            let stored = self.read_block(index)?;
+            let Some(block) = stored.clone().decode() else {
+                let damaged = self.damaged_rows(stored);
                 damaged.iter().cloned().for_each(|err| visit(Err(err)));
                 if damaged.is_empty() {
                     visit(Err(self.damaged_block(index)));
@@ -255,7 +255,7 @@ impl Run {
 
     /// Bytes of memory that it takes beside the cache.
     pub(super) fn resident_bytes(&self) -> u64 {
-        (self.filter.len() + self.keys.len() + 4 * self.starts.len() + 8 * self.offsets.len()) as u64
+        (self.filter.len() + self.keys.len() + 4 * self.starts.len() + 9 * self.offsets.len()) as u64
     }
 
     /// Reads bytes of the file as they are.
@@ -278,19 +278,29 @@ impl Run {
     }
 }
 
-type Index = (Box<[u8]>, Box<[u32]>, Box<[u64]>, Box<[u8]>);
+struct Index {
+    keys: Box<[u8]>,
+    starts: Box<[u32]>,
+    offsets: Box<[u64]>,
+    packed: Box<[bool]>,
+    last_key: Box<[u8]>,
+}
 
 fn parse_index(bytes: &[u8], blocks: usize, end: u64) -> Option<Index> {
     let mut reader = Reader(bytes);
     let (mut keys, mut starts, mut offsets) = (Vec::new(), vec![0], vec![HEADER_BYTES as u64]);
+    let mut packed = Vec::new();
     for _ in 0..blocks {
         keys.extend_from_slice(reader.bytes()?);
         starts.push(u32::try_from(keys.len()).ok()?);
-        offsets.push(offsets.last()?.checked_add(reader.varint()?)?);
+        let length = reader.varint()?;
+        offsets.push(offsets.last()?.checked_add(length >> 1)?);
+        packed.push(length & 1 == 1);
     }
     let last_key = reader.bytes()?.into();
     let whole = reader.is_empty() && blocks > 0 && *offsets.last()? == end;
-    whole.then(|| (keys.into(), starts.into(), offsets.into(), last_key))
+    let (keys, starts, offsets, packed) = (keys.into(), starts.into(), offsets.into(), packed.into());
+    whole.then_some(Index { keys, starts, offsets, packed, last_key })
 }
 
 pub(super) fn damaged(path: &Path, reason: &str) -> Error {

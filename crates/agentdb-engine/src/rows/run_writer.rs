@@ -8,7 +8,7 @@ use agentdb_types::Result;
 
 use super::memtable::Version;
 use super::run::{END_MAGIC, MAGIC, RUN_VERSION, Run, file_name};
-use super::{block, key_filter};
+use super::{key_filter, packed};
 use crate::codec;
 
 /// Bytes of rows after which a block ends.
@@ -88,8 +88,9 @@ impl RunWriter {
         let Some((first, ..)) = self.block.first() else { return Ok(()) };
         codec::put_bytes(&mut self.index, first);
         let before = self.buffer.len();
-        block::encode(&self.block, &mut self.buffer);
-        codec::put_varint(&mut self.index, (self.buffer.len() - before) as u64);
+        let packed = packed::encode(&self.block, &mut self.buffer);
+        let bytes = (self.buffer.len() - before) as u64;
+        codec::put_varint(&mut self.index, bytes << 1 | u64::from(packed));
         if let Some((last, ..)) = self.block.pop() {
             self.last_key = last;
         }

@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::common;
 use crate::key::Key;
 use crate::modules::{check_inline, encode_value};
 use crate::read::Read;
@@ -235,7 +236,7 @@ fn common_start(base: &[u8], new: &[u8]) -> (usize, usize, usize) {
     let mut best = (0, 0, 0);
     for skip in 0..=HEAD.min(base.len()) {
         for head in 0..=HEAD.min(new.len()) {
-            let common = base[skip..].iter().zip(&new[head..]).take_while(|(a, b)| a == b).count();
+            let common = common::at_start(&base[skip..], &new[head..]);
             if common > best.2 {
                 best = (skip, head, common);
             }
@@ -285,11 +286,11 @@ pub(super) fn load(rows: &dyn Read, root: u64, hash: &Hash) -> Result<Content> {
 }
 
 /// Refers to a content once more, storing it if it is new: against the content `base`, if that saves much.
-pub(super) fn store(tx: &mut Tx<'_>, root: u64, content: &Content, base: Option<Hash>) -> Result<Hash> {
+pub(super) fn store(tx: &mut Tx<'_>, root: u64, content: Content, base: Option<Hash>) -> Result<Hash> {
     let hash = content.hash();
     let at = key(tx, root, &hash);
     if tx.get(&at)?.is_none() {
-        let changed = base.map(|base| changed(tx, root, content, base)).transpose()?.flatten();
+        let changed = base.map(|base| changed(tx, root, &content, base)).transpose()?.flatten();
         let body = match changed {
             Some((base, body)) => {
                 tx.add(count_key(tx, root, &base), 1)?;
@@ -302,6 +303,7 @@ pub(super) fn store(tx: &mut Tx<'_>, root: u64, content: &Content, base: Option<
             }
         };
         tx.put(at, body)?;
+        tx.recent().keep((tx.namespace(), root, hash), content.bytes);
     }
     tx.add(count_key(tx, root, &hash), 1)?;
     Ok(hash)
@@ -316,10 +318,12 @@ fn changed(tx: &Tx<'_>, root: u64, content: &Content, base: Hash) -> Result<Opti
         }
         _ => return Ok(None),
     };
-    let (old, new) = (load(tx, root, &base)?.bytes, &content.bytes);
+    let recent = tx.recent().take(&(tx.namespace(), root, base));
+    let old = recent.map_or_else(|| load(tx, root, &base).map(|content| content.bytes), Ok)?;
+    let new = &content.bytes;
     let (start, head, first) = common_start(&old, new);
     let (old_rest, new_rest) = (&old[start + first..], &new[head + first..]);
-    let last = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
+    let last = common::at_end(old_rest, new_rest);
     let middle = &new_rest[..new_rest.len() - last];
     let changes = changes as usize + head + middle.len();
     // Whole now and then: changes never take more than the content, so that what is read stays in proportion to it.
@@ -355,6 +359,7 @@ pub(super) fn release(tx: &mut Tx<'_>, root: u64, hash: Hash) -> Result<()> {
         if let Kept::Changed { change, .. } = decode(&row(tx, root, &hash)?.body)? {
             next = Some(change.base);
         }
+        tx.recent().take(&(tx.namespace(), root, hash));
         tx.delete(count_key(tx, root, &hash))?;
         tx.delete(key(tx, root, &hash))?;
     }

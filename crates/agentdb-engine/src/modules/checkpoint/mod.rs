@@ -25,6 +25,7 @@ pub mod history;
 mod list;
 mod put;
 mod put_writes;
+mod recent;
 mod retain;
 mod rows;
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use history::{ChannelHistory, Histories, History};
 pub use list::{List, Listed};
 pub use put::{Put, Stored};
 pub use put_writes::{ChannelWrite, PutWrites, WritesStored};
+pub(crate) use recent::RecentContents;
 pub use transfer::{ChannelValueLine, CheckpointLine, WriteLine};
 
 use crate::operation::Operation;

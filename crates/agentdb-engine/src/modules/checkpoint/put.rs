@@ -151,12 +151,12 @@ impl WriteRequest for Put {
             created: tx.now(),
             root: thread.root,
         };
-        for (channel, content) in &contents {
+        for (channel, content) in contents {
             let base = match &parent {
                 Some((place, head)) => rows::channel(tx, *place, head, channel)?,
                 None => None,
             };
-            rows::set_channel(tx, place, &mut head, channel, content.as_ref(), base)?;
+            rows::set_channel(tx, place, &mut head, channel, content, base)?;
         }
         if let Some((before, _)) = &before {
             rows::unlink(tx, place, before)?;

@@ -172,7 +172,7 @@ pub(super) fn set_channel(
     place: Place<'_>,
     head: &mut Head,
     channel: &str,
-    value: Option<&Content>,
+    value: Option<Content>,
     base: Option<Hash>,
 ) -> Result<()> {
     let key = head.versions.get(channel).map(|version| place.version_key(tx, channel, version));

@@ -210,7 +210,7 @@ pub(crate) fn import_value(tx: &mut Tx<'_>, line: &ChannelValueLine, number: Opt
         return Ok(Fate::Skipped);
     }
     let base = version_before(tx, place, &line.channel, &key)?;
-    let hash = content::store(tx, thread.root, &content, base)?;
+    let hash = content::store(tx, thread.root, content, base)?;
     tx.put_bookkeeping(key, rows::version_row(thread.root, &hash))?;
     Ok(Fate::Put)
 }
@@ -246,13 +246,13 @@ pub(crate) fn import(
     }
     let parent = put.parent_of(tx, place)?;
     let mut own = BTreeMap::new();
-    for (channel, content) in &contents {
+    for (channel, content) in contents {
         let base = match &parent {
             Some((place, head)) => rows::channel(tx, *place, head, channel)?,
             None => None,
         };
-        let stored = content.as_ref().map(|content| content::store(tx, thread.root, content, base));
-        own.insert((*channel).clone(), stored.transpose()?.map(rows::hash_text));
+        let stored = content.map(|content| content::store(tx, thread.root, content, base));
+        own.insert(channel.clone(), stored.transpose()?.map(rows::hash_text));
     }
     if let Some((before, _)) = &before {
         rows::unlink(tx, place, before)?;

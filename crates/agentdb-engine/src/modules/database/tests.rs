@@ -11,7 +11,9 @@ use crate::modules::blob::Put;
 use crate::modules::session::{self, message::Append};
 use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb, open};
-use crate::{Batch, Engine, NamespaceId, Task, WriteOptions};
+use crate::read::{Page, Read};
+use crate::rows::decoders::place;
+use crate::{Batch, Engine, Key, NamespaceId, Row, Table, Task, WriteOptions};
 
 fn verify(engine: &Engine) -> Report {
     engine.verify(&mut |_| {}).unwrap()
@@ -165,8 +167,15 @@ fn verification_names_the_row_the_blob_and_the_segment_that_are_damaged() {
     let rows = file(&db, ".run");
     let name = blob.file_name().unwrap().to_string_lossy().into_owned();
     db.world.flip_bit(&blob, 2, 1).unwrap();
-    let at = find(&db.world.read_file(&rows).unwrap(), b"message 17");
-    db.world.flip_bit(&rows, at, 0).unwrap();
+    let mut key = None;
+    let snapshot = db.engine().snapshot(db.namespace).unwrap();
+    let visit = &mut |at: Key, row: Row| {
+        key = key.take().or(row.body.windows(10).any(|part| part == b"message 17").then_some(at));
+        Ok(true)
+    };
+    snapshot.scan_prefix(&snapshot.key(Table::Message), Page::Forward, visit).unwrap();
+    let place = place(&db.world.read_file(&rows).unwrap(), key.unwrap().as_bytes()).unwrap();
+    db.world.flip_bit(&rows, place.rest.end as u64, 0).unwrap();
     db.reopen().unwrap();
     let problems = verify(db.engine()).problems;
     assert_eq!(problems.len(), 2, "{problems:?}");

@@ -387,7 +387,9 @@ fn a_feed_that_the_log_left_behind_says_where_it_can_start() {
     };
     let engine = Engine::open(&world.env(), std::path::Path::new("/db"), options).unwrap();
     let put = |n: usize| {
-        let put = state::Put::new("ann", format!("k{n}"), json!("x".repeat(1_000)));
+        // It cannot be packed.
+        let noise: Vec<String> = (0..16u8).map(|i| blake3::hash(&[n as u8, i]).to_string()).collect();
+        let put = state::Put::new("ann", format!("k{n}"), json!(noise.concat()));
         engine.write(NamespaceId::DEFAULT, put, WriteOptions::default()).unwrap().wait().unwrap().lsn
     };
     let watch = Watch::default();
