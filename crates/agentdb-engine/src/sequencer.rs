@@ -131,7 +131,7 @@ impl Sequencer {
             core.note_moment(lsn, time);
         }
         for (key, before) in ended {
-            core.rows.keep(key, lsn, before);
+            core.rows.keep(&key, lsn, &before);
         }
         for (key, body) in changed {
             core.apply(&key, lsn, body);
