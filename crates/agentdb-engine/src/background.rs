@@ -134,8 +134,8 @@ fn maintain(core: &Arc<Core>) {
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Trim), Ok(true)) {}
         // The signal to stop may have been taken by a pause above.
-        if !stopped(core) {
-            core.maintenance.wait(SWEEP_EVERY);
+        if !stopped(core) && !core.maintenance.wait(SWEEP_EVERY) {
+            core.rows.shrink();
         }
     }
 }

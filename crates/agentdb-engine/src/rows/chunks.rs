@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Words of eight bytes: what is allocated is a number of them, and aligned so.
 type Chunk = Vec<u64>;
 
-const FIRST_WORDS: usize = (16 << 10) / 8;
+const FIRST_WORDS: usize = (8 << 10) / 8;
 const FULL_WORDS: usize = (1 << 20) / 8;
 /// Chunks that wait for the next table, at most: about a table of them.
 const MOST_SPARE: usize = 36;
@@ -70,7 +70,7 @@ unsafe impl Send for Arena {}
 
 impl Arena {
     pub(super) fn new(spare: Arc<Spare>) -> Self {
-        Arena { chunks: Vec::new(), next: std::ptr::null_mut(), left: 0, spare }
+        Arena { chunks: Vec::new(), next: std::ptr::dangling_mut(), left: 0, spare }
     }
 
     /// Memory of this many words, uninitialised and nobody else's; it stays where it is for as long as the arena lives.

@@ -7,8 +7,9 @@
 //! store after that of the level below, so a node that is found on one level is on all levels below. Of a node that is
 //! linked nothing changes but its links, which are atomic. Readers borrow the list, and memory is freed with the list.
 //!
-//! A node: its header, as many links as it has levels, the key, the body; a whole number of words. A large body lies
-//! outside, where it is shared with whoever reads it.
+//! A node: its header, as many links as it has levels, the key; a whole number of words. Bodies lie in chunks of their own,
+//! so that the nodes which a search passes lie close together, and so do nodes that were put aside, each before its body.
+//! A large body lies outside, where it is shared with whoever reads it.
 //!
 //! This module and `chunks` are the only ones of the rows with unsafe code.
 
@@ -22,7 +23,7 @@ use super::chunks::{Arena, Spare};
 
 /// A node in four has a second level, a node in sixteen a third: enough for 16 million.
 const MOST_LEVELS: usize = 12;
-/// Bytes of a body up to which it lies in the node, and is copied by whoever reads it.
+/// Bytes of a body up to which it lies in chunks, and is copied by whoever reads it.
 const MOST_INLINE: usize = 4 << 10;
 /// Nodes that were put aside and are linked in one go, between which another thread may take over.
 const AT_ONCE: usize = 16;
@@ -33,11 +34,13 @@ type Link = AtomicPtr<Node>;
 #[repr(C)]
 struct Node {
     lsn: u64,
+    /// Where an inline body lies.
+    body: *const u8,
     key_bytes: u32,
     /// Of a body that lies outside: its number there.
     body_bytes: u32,
     levels: u8,
-    body: Kind,
+    kind: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -88,13 +91,14 @@ pub(super) struct SkipList {
 }
 
 struct Writer {
-    arena: Arena,
+    nodes: Arena,
+    bodies: Arena,
     /// Whole nodes that are not linked yet, from the oldest to the newest, each with its lowest link to the next.
     aside: Option<(NonNull<Node>, NonNull<Node>)>,
     random: u64,
 }
 
-// SAFETY: the pointers lead to nodes in the writer's own arena, which threads may share by the protocol above.
+// SAFETY: the pointers lead to nodes in the writer's own arenas, which threads may share by the protocol above.
 unsafe impl Send for Writer {}
 
 /// A version in the list.
@@ -110,7 +114,8 @@ impl SkipList {
             head: [const { Link::new(std::ptr::null_mut()) }; MOST_LEVELS],
             levels: AtomicUsize::new(1),
             writer: Mutex::new(Writer {
-                arena: Arena::new(spare),
+                nodes: Arena::new(spare.clone()),
+                bodies: Arena::new(spare),
                 aside: None,
                 random: 0x9e37_79b9_7f4a_7c15,
             }),
@@ -122,14 +127,14 @@ impl SkipList {
     /// Adds a version. One that is equal to one that is there comes before it, and so hides it.
     pub(super) fn insert(&self, key: &[&[u8]], lsn: Lsn, body: Body<'_>) {
         let mut writer = self.lock();
-        let node = self.write(&mut writer, key, lsn, body);
+        let node = self.write(&mut writer, key, lsn, body, false);
         self.link(node);
     }
 
     /// Writes a version that is not found before it was linked: that costs little now.
     pub(super) fn put_aside(&self, key: &[&[u8]], lsn: Lsn, body: Body<'_>) {
         let mut writer = self.lock();
-        let node = self.write(&mut writer, key, lsn, body);
+        let node = self.write(&mut writer, key, lsn, body, true);
         writer.aside = match writer.aside {
             None => Some((node, node)),
             Some((first, last)) => {
@@ -159,7 +164,14 @@ impl SkipList {
     }
 
     /// Writes a node, linked to nothing and from nowhere.
-    fn write(&self, writer: &mut Writer, key: &[&[u8]], lsn: Lsn, body: Body<'_>) -> NonNull<Node> {
+    fn write(
+        &self,
+        writer: &mut Writer,
+        key: &[&[u8]],
+        lsn: Lsn,
+        body: Body<'_>,
+        aside: bool,
+    ) -> NonNull<Node> {
         let inline = match &body {
             Body::Parts(parts) => *parts,
             _ => &[],
@@ -177,31 +189,31 @@ impl SkipList {
             }
         };
         let levels = writer.next_levels();
-        let bytes = size_of::<Node>() + levels * size_of::<Link>() + key_bytes + inline_bytes;
-        let (at, cost) = writer.arena.allocate(bytes.div_ceil(8));
-        self.bytes.fetch_add(8 * cost, Ordering::Relaxed);
-        let node = at.cast::<Node>();
+        let bytes = size_of::<Node>() + levels * size_of::<Link>() + key_bytes;
+        let nodes = if aside { &mut writer.bodies } else { &mut writer.nodes };
+        let (at, cost) = nodes.allocate(bytes.div_ceil(8));
+        let (body_at, body_cost) = writer.bodies.allocate(inline_bytes.div_ceil(8));
+        self.bytes.fetch_add(8 * (cost + body_cost), Ordering::Relaxed);
+        let (node, body_at) = (at.cast::<Node>(), body_at.cast::<u8>());
         let header = Node {
             lsn: lsn.0,
+            body: body_at,
             // Both are bounded by what a batch may hold.
             key_bytes: key_bytes as u32,
             body_bytes: body_bytes as u32,
             levels: levels as u8,
-            body: kind,
+            kind,
         };
-        // SAFETY: the arena gave at least the `bytes` that are written here, aligned to eight, to nobody else; they are
-        // header, links, key and body, in this order, and no more.
+        // SAFETY: the arenas gave at least the `bytes` and the `inline_bytes` that are written here, aligned to eight, to
+        // nobody else: header, links and key, in this order, and no more; and the body.
         unsafe {
             node.write(header);
             let links = node.add(1).cast::<Link>();
             for level in 0..levels {
                 links.add(level).write(Link::new(std::ptr::null_mut()));
             }
-            let mut to = links.add(levels).cast::<u8>();
-            for part in key.iter().chain(inline) {
-                to.copy_from_nonoverlapping(part.as_ptr(), part.len());
-                to = to.add(part.len());
-            }
+            copy(key, links.add(levels).cast());
+            copy(inline, body_at);
             NonNull::new_unchecked(node)
         }
     }
@@ -279,6 +291,20 @@ impl SkipList {
     }
 }
 
+/// Puts parts one behind another.
+///
+/// # Safety
+/// As many bytes as they have together may be written from `to` on.
+unsafe fn copy(parts: &[&[u8]], mut to: *mut u8) {
+    for part in parts {
+        // SAFETY: what the caller promises, less what was written; nobody else has a reference to that memory yet.
+        unsafe {
+            to.copy_from_nonoverlapping(part.as_ptr(), part.len());
+            to = to.add(part.len());
+        }
+    }
+}
+
 impl Writer {
     /// How many levels the next node has: by chance, the same for the same writes.
     fn next_levels(&mut self) -> usize {
@@ -302,18 +328,14 @@ impl<'a> Entry<'a> {
         unsafe { std::slice::from_raw_parts(self.node.as_ptr().add(1).cast::<Link>(), levels) }
     }
 
-    fn bytes(self, skipped: usize, bytes: usize) -> &'a [u8] {
-        let levels = usize::from(self.header().levels);
-        // SAFETY: as for the header; behind the links lie key and body, and callers ask for nothing else.
-        unsafe {
-            let start = self.node.as_ptr().add(1).cast::<Link>().add(levels).cast::<u8>();
-            std::slice::from_raw_parts(start.add(skipped), bytes)
-        }
-    }
-
     /// The key of the row.
     pub(super) fn key(self) -> &'a [u8] {
-        self.bytes(0, self.header().key_bytes as usize)
+        let header = self.header();
+        // SAFETY: as for the header; behind the links lies the key.
+        unsafe {
+            let start = self.node.as_ptr().add(1).cast::<Link>().add(usize::from(header.levels));
+            std::slice::from_raw_parts(start.cast::<u8>(), header.key_bytes as usize)
+        }
     }
 
     pub(super) fn lsn(self) -> Lsn {
@@ -323,9 +345,13 @@ impl<'a> Entry<'a> {
     /// The body, unless the row was deleted.
     pub(super) fn body(self) -> Option<Arc<[u8]>> {
         let header = self.header();
-        match header.body {
+        match header.kind {
             Kind::Deleted => None,
-            Kind::Inline => Some(self.bytes(header.key_bytes as usize, header.body_bytes as usize).into()),
+            Kind::Inline => {
+                // SAFETY: as for the header; the body was written before, and lies in the list's chunks, too.
+                let body = unsafe { std::slice::from_raw_parts(header.body, header.body_bytes as usize) };
+                Some(body.into())
+            }
             Kind::Outside => {
                 let outside = self.list.outside.read().unwrap_or_else(PoisonError::into_inner);
                 Some(outside[header.body_bytes as usize].clone())

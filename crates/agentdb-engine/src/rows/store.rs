@@ -190,8 +190,12 @@ impl Rows {
         let free: Vec<_> = drained.extract_if(.., is_free).collect();
         drop(drained);
         drop(free);
-        self.spare.shrink();
         self.base.free_retired();
+    }
+
+    /// Lets go of memory that was kept for the next tables, bit by bit, unless any was taken since the last time.
+    pub(crate) fn shrink(&self) {
+        self.spare.shrink();
     }
 
     /// Does a piece of compacting the base; returns whether there was any. One thread compacts.
