@@ -229,9 +229,9 @@ impl SkipList {
             let next = self.links_behind(path[level])[level].load(Ordering::Relaxed);
             link.store(next, Ordering::Relaxed);
         }
-        for level in 0..links.len() {
+        for (level, before) in path.into_iter().enumerate().take(links.len()) {
             // Here it becomes visible, and all that was written of it with it.
-            self.links_behind(path[level])[level].store(node.as_ptr(), Ordering::Release);
+            self.links_behind(before)[level].store(node.as_ptr(), Ordering::Release);
         }
         self.levels.fetch_max(links.len(), Ordering::Relaxed);
     }
