@@ -36,8 +36,8 @@ impl Background {
         if core.options.background {
             let committer = background.spawn("agentdb-commit", commit)?;
             *background.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(committer);
-            let others: [(&str, fn(&Arc<Core>)); 4] = [
-                ("agentdb-drain", drain),
+            let others = [
+                ("agentdb-drain", drain as fn(&Arc<Core>)),
                 ("agentdb-merge", merge),
                 ("agentdb-maintain", maintain),
                 ("agentdb-work", work),
@@ -148,8 +148,8 @@ fn maintain(core: &Arc<Core>) {
         while !stopped(core) && matches!(core.step(Task::Compact), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Trim), Ok(true)) {}
         // The signal to stop may have been taken by a pause above.
-        if !stopped(core) {
-            core.maintenance.wait(SWEEP_EVERY);
+        if !stopped(core) && !core.maintenance.wait(SWEEP_EVERY) {
+            core.rows.shrink();
         }
     }
 }

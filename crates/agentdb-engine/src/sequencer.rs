@@ -130,8 +130,8 @@ impl Sequencer {
         if self.open.count == 1 {
             core.note_moment(lsn, time);
         }
-        for (key, before) in ended {
-            core.rows.keep(key, lsn, before);
+        for (row, before) in ended {
+            core.rows.keep(&changed[row].0, lsn, &before);
         }
         for (key, body) in changed {
             core.apply(&key, lsn, body);

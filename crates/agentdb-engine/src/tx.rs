@@ -75,8 +75,8 @@ pub(crate) struct Decided {
     pub(crate) names: Names,
     pub(crate) mutations: Vec<Mutation>,
     pub(crate) rows: Vec<ChangedRow>,
-    /// What the rows were that are kept.
-    pub(crate) ended: Vec<(Vec<u8>, Row)>,
+    /// What rows were that are kept, each by its place among `rows`.
+    pub(crate) ended: Vec<(usize, Row)>,
     /// Whether anything was written, be it taken back by the same batch: its answers then name the batch's LSN.
     pub(crate) wrote: bool,
 }
@@ -260,7 +260,7 @@ impl<'a> Tx<'a> {
                 && keeping.of(&key)?
             {
                 mutation.keeps = true;
-                decided.ended.push((key.clone(), before));
+                decided.ended.push((decided.rows.len(), before));
             }
             decided.mutations.push(mutation);
             decided.rows.push((key, write.after));

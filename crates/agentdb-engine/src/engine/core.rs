@@ -185,7 +185,7 @@ impl Core {
                     if let Some(before) = before.filter(|_| mutation.keeps)
                         && !planted::is(Bug::HistoryNotRecovered)
                     {
-                        self.rows.keep(mutation.key.clone(), lsn, before);
+                        self.rows.keep(&mutation.key, lsn, &before);
                     }
                     self.apply(&mutation.key, lsn, after.map(Into::into));
                 }

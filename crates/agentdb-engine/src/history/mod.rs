@@ -54,7 +54,15 @@ pub(crate) fn versions_of(key: &[u8]) -> Option<Key> {
     Some(Key::new(namespace, Table::History).raw(&key[TABLE_AT..]))
 }
 
+/// Gives the row of a version that ended at an LSN: its key and its body, each in parts.
+pub(crate) fn put_aside(key: &[u8], end: Lsn, version: &Row, put: impl FnOnce(&[&[u8]], &[&[u8]])) {
+    let Some((namespace, own)) = key.split_at_checked(TABLE_AT) else { return };
+    let (table, end, lsn) = ([Table::History as u8], end.0.to_be_bytes(), version.lsn.0.to_le_bytes());
+    put(&[namespace, &table, own, &end], &[&[ROW_VERSION], &lsn, &version.body]);
+}
+
 /// The key of the version of a row that ended at an LSN.
+#[cfg(test)]
 pub(crate) fn version_key(key: &[u8], end: Lsn) -> Option<Key> {
     versions_of(key).map(|versions| versions.u64(end.0))
 }
@@ -84,12 +92,9 @@ pub(crate) fn versioned(version: &Key) -> Result<(Key, Lsn)> {
 }
 
 /// A version as its row holds it.
+#[cfg(any(test, feature = "decoders"))]
 pub(crate) fn encode(version: &Row) -> Vec<u8> {
-    let mut body = Vec::with_capacity(9 + version.body.len());
-    body.push(ROW_VERSION);
-    body.extend_from_slice(&version.lsn.0.to_le_bytes());
-    body.extend_from_slice(&version.body);
-    body
+    [&[ROW_VERSION][..], &version.lsn.0.to_le_bytes(), &version.body].concat()
 }
 
 /// The version that a row holds.

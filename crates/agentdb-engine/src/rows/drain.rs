@@ -55,7 +55,9 @@ impl Drain {
                 return Ok(false);
             }
             bytes += key.len() + body.as_ref().map_or(0, |b| b.len());
-            self.after = Some(key.clone());
+            let after = self.after.get_or_insert_default();
+            after.clear();
+            after.extend_from_slice(&key);
             self.row(base, &rows, end, (key, lsn, body))?;
         }
         Ok(true)

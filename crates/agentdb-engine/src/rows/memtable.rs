@@ -1,74 +1,46 @@
 //! A memory table: versions of rows in the order of (key, descending LSN), one writer, lock-free readers.
 //!
 //! Versions that ended come besides ([history](crate::history)), one with each row that is replaced, and few are ever read.
-//! They are put aside as they are, and become rows when someone looks where they belong, or the table is drained.
+//! They are written at once and put in their place only when someone looks where they belong, or the table is drained.
 
-use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use agentdb_types::Lsn;
-use crossbeam_skiplist::SkipMap;
 
 use super::Row;
-use super::ended::{self, Ended};
+use super::chunks::Spare;
 use super::filter::Filter;
+use super::skip_list::{Body, Entry, SkipList};
 use crate::history;
 
-/// What a version costs beside its bytes: the tower of the skip list, two allocations, the counts.
-const OVERHEAD: usize = 128;
-
-/// A key of a row, then the inverted LSN in eight bytes: newer versions come first. Keys are self-delimiting, so the
-/// order of versioned keys is that of keys, then versions.
-type VersionedKey = Box<[u8]>;
-
-#[derive(Default)]
 pub(crate) struct Memtable {
-    versions: SkipMap<VersionedKey, Option<Arc<[u8]>>>,
+    versions: SkipList,
     filter: Filter,
-    ended: Ended,
-    bytes: AtomicUsize,
-}
-
-pub(crate) fn versioned(key: &[u8], lsn: Lsn) -> Vec<u8> {
-    let mut out = Vec::with_capacity(key.len() + 8);
-    out.extend_from_slice(key);
-    out.extend_from_slice(&(!lsn.0).to_be_bytes());
-    out
-}
-
-fn split(versioned: &[u8]) -> (&[u8], Lsn) {
-    match versioned.split_last_chunk() {
-        Some((key, inverted)) => (key, Lsn(!u64::from_be_bytes(*inverted))),
-        None => (versioned, Lsn::ZERO),
-    }
 }
 
 /// A version: key, LSN, and the body unless it is a tombstone.
 pub(crate) type Version = (Vec<u8>, Lsn, Option<Arc<[u8]>>);
 
 impl Memtable {
-    pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
-        let bytes = key.len() + body.as_ref().map_or(0, |b| b.len()) + OVERHEAD;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.place(key, lsn, body);
+    pub(super) fn new(spare: Arc<Spare>) -> Self {
+        Memtable { versions: SkipList::new(spare), filter: Filter::default() }
     }
 
-    fn place(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
-        self.versions.insert(versioned(key, lsn).into(), body);
+    pub(crate) fn insert(&self, key: &[u8], lsn: Lsn, body: Option<Arc<[u8]>>) {
+        self.versions.insert(&[key], lsn, Body::of(&body, &mut [&[]]));
         self.filter.add(key);
     }
 
     /// Puts aside what the row of a key was until `end`.
-    pub(crate) fn keep(&self, key: Vec<u8>, end: Lsn, before: Row) {
-        let bytes = 2 * size_of::<u64>() + key.len() + before.body.len() + OVERHEAD;
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.ended.push(ended::Version { key, end, before });
+    pub(crate) fn keep(&self, key: &[u8], end: Lsn, before: &Row) {
+        history::put_aside(key, end, before, |key, body| {
+            self.versions.put_aside(key, end, Body::joined(body));
+        });
     }
 
     /// Makes rows of some versions that ended; returns whether there were any.
     pub(crate) fn place_ended(&self) -> bool {
-        self.ended.place(|key, lsn, body| self.place(key, lsn, Some(body)))
+        self.versions.link_aside(|key| self.filter.add(key))
     }
 
     /// Before anything from `from` on, below `to`, is read.
@@ -84,10 +56,12 @@ impl Memtable {
         if !self.filter.may_hold(key) {
             return None;
         }
-        let from = versioned(key, at);
-        let entry = self.versions.lower_bound(Bound::Included(&from[..]))?;
-        let (found, lsn) = split(entry.key());
-        (found == key).then(|| entry.value().clone().map(|body| Row { lsn, body }))
+        let found = self.newest(key, at)?;
+        Some(found.body().map(|body| Row { lsn: found.lsn(), body }))
+    }
+
+    fn newest(&self, key: &[u8], at: Lsn) -> Option<Entry<'_>> {
+        self.versions.seek(key, at).filter(|entry| entry.key() == key)
     }
 
     /// The newest version at or before `at` of each key from `from` on, below `to`, ascending.
@@ -98,20 +72,22 @@ impl Memtable {
         at: Lsn,
     ) -> impl Iterator<Item = Version> + 'a {
         self.place_ended_within(from, to);
-        let mut last: Option<Vec<u8>> = None;
-        self.versions
-            .range::<[u8], _>((Bound::Included(from), Bound::Unbounded))
-            // The versions of a key that `from` continues lie behind `from` although the key lies before it.
-            .skip_while(move |e| split(e.key()).0 < from)
-            .take_while(move |e| to.is_none_or(|to| split(e.key()).0 < to))
-            .filter_map(move |entry| {
-                let (key, lsn) = split(entry.key());
-                if lsn > at || last.as_deref() == Some(key) {
-                    return None;
+        let mut last: Option<Entry<'a>> = None;
+        let mut given: Option<&'a [u8]> = None;
+        std::iter::from_fn(move || {
+            loop {
+                let next = match last {
+                    None => self.versions.seek(from, Lsn(u64::MAX)),
+                    Some(last) => last.next(),
+                };
+                let entry = next.filter(|entry| to.is_none_or(|to| entry.key() < to))?;
+                last = Some(entry);
+                if entry.lsn() <= at && given != Some(entry.key()) {
+                    given = Some(entry.key());
+                    return Some(version(entry));
                 }
-                last = Some(key.to_vec());
-                Some((key.to_vec(), lsn, entry.value().clone()))
-            })
+            }
+        })
     }
 
     /// As [`Memtable::scan`], descending.
@@ -122,33 +98,93 @@ impl Memtable {
         at: Lsn,
     ) -> impl Iterator<Item = Version> + 'a {
         self.place_ended_within(from, to);
-        let end = to.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut entries = self.versions.range::<[u8], _>((Bound::Included(from), end)).rev().peekable();
+        let mut end = to;
         std::iter::from_fn(move || {
             loop {
-                // Backwards, the versions of a key come oldest first: the last one at or before `at` counts.
-                let first = entries.next()?;
-                let (key, lsn) = split(first.key());
-                let key = key.to_vec();
-                let mut found = (lsn <= at).then(|| (lsn, first.value().clone()));
-                while let Some(next) = entries.next_if(|e| split(e.key()).0 == key) {
-                    let lsn = split(next.key()).1;
-                    if lsn <= at {
-                        found = Some((lsn, next.value().clone()));
-                    }
+                let key = self.versions.last_before(end)?.key();
+                if key < from {
+                    return None;
                 }
-                if let Some((lsn, body)) = found {
-                    return Some((key, lsn, body));
+                end = Some(key);
+                if let Some(found) = self.newest(key, at) {
+                    return Some(version(found));
                 }
             }
         })
     }
 
+    /// What the versions take in memory, but for the unused rest of one chunk.
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes.load(Ordering::Relaxed)
+        self.versions.bytes()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.versions.is_empty()
+    }
+}
+
+fn version(entry: Entry<'_>) -> Version {
+    (entry.key().to_vec(), entry.lsn(), entry.body())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Key, NamespaceId, Table};
+
+    fn empty() -> Memtable {
+        Memtable::new(Arc::default())
+    }
+
+    fn key(namespace: u64, table: Table) -> Key {
+        Key::new(NamespaceId(namespace), table).text("k")
+    }
+
+    #[test]
+    fn what_was_put_aside_is_found_wherever_it_is_looked_for() {
+        let tables = [Table::State, Table::History, Table::Retention, Table::Moment];
+        let mut bounds: Vec<Key> = Vec::new();
+        for namespace in 0..4 {
+            bounds.push(Key::namespace(NamespaceId(namespace)));
+            bounds.extend(tables.map(|table| key(namespace, table)));
+        }
+        bounds.sort();
+        let (row, end) = (key(1, Table::State), Lsn(9));
+        let before = Row { lsn: Lsn(3), body: b"before"[..].into() };
+        let version = history::version_key(row.as_bytes(), end).unwrap();
+        let ends = || bounds.iter().map(Some).chain([None]);
+        for (from, to) in bounds.iter().flat_map(|from| ends().map(move |to| (from, to))) {
+            let table = empty();
+            table.keep(row.as_bytes(), end, &before);
+            let (from, to) = (from.as_bytes(), to.map(Key::as_bytes));
+            let is_there = from <= version.as_bytes() && to.is_none_or(|to| version.as_bytes() < to);
+            let found: Vec<_> = table.scan(from, to, end).map(|(key, lsn, _)| (key, lsn)).collect();
+            assert_eq!(found.contains(&(version.as_bytes().to_vec(), end)), is_there, "{from:?} {to:?}");
+            let table = empty();
+            table.keep(row.as_bytes(), end, &before);
+            assert_eq!(
+                table.scan_back(from, to, end).count(),
+                usize::from(is_there && to.is_none_or(|to| from < to))
+            );
+        }
+        let table = empty();
+        table.keep(row.as_bytes(), end, &before);
+        assert!(table.get(version.as_bytes(), Lsn(8)).is_none());
+        let found = table.get(version.as_bytes(), end).flatten().unwrap();
+        assert_eq!(history::decode(&found).unwrap(), before);
+    }
+
+    #[test]
+    fn threads_that_look_at_once_all_find_everything() {
+        let table = empty();
+        for n in 0..5_000u64 {
+            let key = Key::new(NamespaceId::DEFAULT, Table::State).u64(n);
+            table.keep(key.as_bytes(), Lsn(n + 1), &Row { lsn: Lsn(n), body: b"x"[..].into() });
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(table.scan(&[], None, Lsn(u64::MAX)).count(), 5_000));
+            }
+        });
     }
 }

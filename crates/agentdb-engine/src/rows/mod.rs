@@ -4,11 +4,11 @@
 mod base;
 mod block;
 mod cache;
+mod chunks;
 mod compaction;
 #[cfg(any(test, feature = "decoders"))]
 pub(crate) mod decoders;
 mod drain;
-mod ended;
 mod filter;
 mod key_filter;
 mod manifest;
@@ -18,6 +18,7 @@ mod packed;
 mod run;
 mod run_iter;
 mod run_writer;
+mod skip_list;
 mod store;
 
 pub(crate) use base::{Base, BaseSnapshot, Position, RunCopy};

@@ -243,7 +243,7 @@ mod tests {
         let mut plain = Vec::new();
         block::encode(&repetitive(), &mut plain);
         assert!(stored.bytes.len() * 2 < plain.len(), "{} {}", stored.bytes.len(), plain.len());
-        let noise: Vec<u8> = blake3::hash(b"noise").as_bytes().repeat(1);
+        let noise: Vec<u8> = blake3::hash(b"noise").as_bytes().to_vec();
         let noise = Arc::from([&noise[..], blake3::hash(&noise).as_bytes()].concat());
         let rows: Vec<Version> = (0..1).map(|n| (vec![n], Lsn(1), Some(Arc::clone(&noise)))).collect();
         assert!(!encode(&rows, &mut Vec::new()));

@@ -8,6 +8,7 @@ use agentdb_types::{Error, Lsn, Result};
 use arc_swap::ArcSwap;
 
 use super::base::{BaseSnapshot, Position};
+use super::chunks::Spare;
 use super::merge::Source;
 use super::{Base, BaseStats, Direction, Memtable, Row, RowIter};
 use crate::digest::SetHash;
@@ -47,6 +48,8 @@ pub(crate) struct Rows {
     draining: Mutex<()>,
     /// Tables that were drained, until nobody reads them any more.
     drained: Mutex<Vec<Arc<Memtable>>>,
+    /// What freed tables leave to the next ones.
+    spare: Arc<Spare>,
 }
 
 /// Rows as of one LSN, for as long as the reader lives.
@@ -60,7 +63,9 @@ impl Rows {
     pub(crate) fn open(base: Base) -> Result<Self> {
         let snapshot = base.snapshot();
         let visible = AtomicU64::new(snapshot.position.lsn.0);
-        let state = State { active: Arc::default(), frozen: Vec::new(), base: snapshot };
+        let spare: Arc<Spare> = Arc::default();
+        let active = Arc::new(Memtable::new(spare.clone()));
+        let state = State { active, frozen: Vec::new(), base: snapshot };
         Ok(Rows {
             base,
             state: ArcSwap::from_pointee(state),
@@ -68,6 +73,7 @@ impl Rows {
             undrained: AtomicU64::new(0),
             draining: Mutex::default(),
             drained: Mutex::default(),
+            spare,
         })
     }
 
@@ -106,7 +112,7 @@ impl Rows {
     }
 
     /// Keeps what the row of a key was until `end`, beside the version that [`Rows::apply`] puts in its place.
-    pub(crate) fn keep(&self, key: Vec<u8>, end: Lsn, before: Row) {
+    pub(crate) fn keep(&self, key: &[u8], end: Lsn, before: &Row) {
         let state = self.state.load();
         let bytes = state.active.bytes();
         state.active.keep(key, end, before);
@@ -131,7 +137,7 @@ impl Rows {
     /// Freezes the active table; `end` is the end of the log, of which the table holds everything. Only the sequencer
     /// does, between groups.
     pub(crate) fn freeze(&self, end: Position) {
-        let fresh: Arc<Memtable> = Arc::default();
+        let fresh = Arc::new(Memtable::new(self.spare.clone()));
         self.state.rcu(|state| {
             if state.active.is_empty() {
                 return state.clone();
@@ -175,9 +181,9 @@ impl Rows {
         Ok(Drained::Table)
     }
 
-    /// Frees the tables that were drained, and the runs that were merged, and that nobody reads any more. Freeing one takes tens of milliseconds: whoever
-    /// decides or reads must not be the last to hold it; and a thread that runs only when nobody else wants to must not be
-    /// the one that frees it, for it would hold the allocator's locks while it waits.
+    /// Frees the tables that were drained, and the runs that were merged, and that nobody reads any more. Closing the file
+    /// of a run takes milliseconds: whoever decides or reads must not be the last to hold it; and a thread that runs only
+    /// when nobody else wants to must not be the one that frees, for it would hold the allocator's locks while it waits.
     pub(crate) fn free_unread(&self) {
         let is_free = |table: &mut Arc<Memtable>| Arc::strong_count(table) == 1;
         let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
@@ -195,6 +201,11 @@ impl Rows {
     /// Why frozen tables are not drained, if it is that they wait for a merge which cannot be done.
     pub(crate) fn why_not_drained(&self) -> Option<Error> {
         self.base.is_crowded().then(|| self.base.merge_failure()).flatten()
+    }
+
+    /// Lets go of memory that was kept for the next tables, bit by bit, unless any was taken since the last time.
+    pub(crate) fn shrink(&self) {
+        self.spare.shrink();
     }
 
     /// Does a piece of compacting the base; returns whether there was any. One thread compacts.

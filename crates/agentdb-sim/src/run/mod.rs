@@ -116,7 +116,7 @@ struct Kept {
 fn options() -> Options {
     Options {
         background: false,
-        memtable_bytes: 6 << 10,
+        memtable_bytes: 4 << 10,
         rows: BaseOptions {
             cache_bytes: 256 << 10,
             step_bytes: 2 << 10,
