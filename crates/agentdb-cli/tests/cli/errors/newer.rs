@@ -104,8 +104,8 @@ fn newer_row() -> Value {
 pub(super) fn unknown_critical() -> Vec<Value> {
     let mut db = Simulated::new();
     vec![
-        db.refuses_to_open(&[("what", "a frame of the log"), ("field", "flags 0x0001")], |w, f| {
-            change_last_frame(w, f, |frame| frame[6] = 1);
+        db.refuses_to_open(&[("what", "a frame of the log"), ("field", "flags 0x0002")], |w, f| {
+            change_last_frame(w, f, |frame| frame[6] = 2);
         }),
         // Field 77, critical, one byte.
         db.refuses_to_open(&[("what", "an entry of the log"), ("field", "77"), ("lsn", "9")], |w, _| {
