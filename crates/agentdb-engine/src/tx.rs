@@ -110,11 +110,11 @@ impl<'a> Tx<'a> {
         self.lsn
     }
 
-    /// A fresh id: a UUID version 7 of log time.
+    /// A fresh id: a UUID version 7 of log time, which sorts behind those of earlier batches.
     pub fn new_id(&self) -> Id {
         let mut random = [0u8; 10];
         self.host.random(&mut random);
-        Id::uuid7(self.now.millis(), random)
+        Id::ordered(self.now.micros().unsigned_abs(), self.lsn.0, random)
     }
 
     pub(crate) fn recent(&self) -> &RecentContents {

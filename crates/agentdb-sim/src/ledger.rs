@@ -15,6 +15,9 @@ use crate::model::Request;
 /// Namespace, owner and key.
 type Place = (u64, String, String);
 
+/// Between the numbers of two notes there is room for others.
+const APART: u64 = 1 << 10;
+
 /// What operations on tool calls were answered, in the order of LSNs; what changed nothing has that of the batch before, and
 /// comes behind it.
 #[derive(Default)]
@@ -71,17 +74,35 @@ impl Ledger {
             // A retry with an idempotency key is answered as the first time, and is not another act.
             let mut same_lsn = self.entries.range((lsn, 0)..=(lsn, u64::MAX));
             if request.idempotency_key.is_none() || !same_lsn.any(|(_, noted)| *noted == entry) {
-                self.noted += 1;
-                self.entries.insert((lsn, self.noted), entry);
+                self.noted += APART;
+                let at = self.replay_before(lsn, &entry).unwrap_or(self.noted);
+                self.entries.insert((lsn, at), entry);
             }
         }
+    }
+
+    /// The number before that of a replay of the outcome that this one tells: whoever wants an answer as soon as it is written
+    /// may hear of it before the one who told it, who waits for the disk.
+    fn replay_before(&self, lsn: u64, telling: &Entry) -> Option<u64> {
+        let told = match telling.operation {
+            "tool_call.complete" => ("result", &telling.fields["result"]),
+            "tool_call.fail" => ("error", &telling.fields["error"]),
+            _ => return None,
+        };
+        let mut same_lsn = self.entries.range((lsn, 0)..=(lsn, u64::MAX));
+        let replay = same_lsn.find(|(_, noted)| {
+            noted.place == telling.place
+                && noted.operation == "tool_call.claim"
+                && noted.response[told.0] == *told.1
+        });
+        replay.map(|((_, number), _)| number - 1)
     }
 
     /// Notes that retention let a call go.
     pub(crate) fn let_go(&mut self, namespace: u64, call: &Value, lsn: u64) {
         let text = |name: &str| call[name].as_str().unwrap_or_default().to_owned();
         let place = (namespace, text("owner"), text("key"));
-        self.noted += 1;
+        self.noted += APART;
         let entry = Entry { place, operation: "internal.retain", fields: Value::Null, response: Value::Null };
         self.entries.insert((lsn, self.noted), entry);
     }

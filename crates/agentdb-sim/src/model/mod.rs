@@ -118,7 +118,7 @@ impl Moment<'_> {
     fn new_id(&mut self) -> String {
         let mut random = [0; 10];
         self.ids.fill(&mut random);
-        Id::uuid7(self.now.unsigned_abs() / 1000, random).into()
+        Id::ordered(self.now.unsigned_abs(), self.lsn, random).into()
     }
 
     /// When something with this field of a request expires.
