@@ -243,9 +243,12 @@ mod tests {
         let mut plain = Vec::new();
         block::encode(&repetitive(), &mut plain);
         assert!(stored.bytes.len() * 2 < plain.len(), "{} {}", stored.bytes.len(), plain.len());
-        let noise: Vec<u8> = blake3::hash(b"noise").as_bytes().to_vec();
-        let noise = Arc::from([&noise[..], blake3::hash(&noise).as_bytes()].concat());
-        let rows: Vec<Version> = (0..1).map(|n| (vec![n], Lsn(1), Some(Arc::clone(&noise)))).collect();
+        let noise = |n: u8| Some(Arc::from(blake3::hash(&[n]).to_hex().as_bytes()));
+        let mut bytes = vec![0; 4 * LEAST];
+        blake3::Hasher::new().finalize_xof().fill(&mut bytes);
+        assert!(!encode(&[(vec![1], Lsn(1), Some(Arc::from(bytes)))], &mut Vec::new()));
+        // What is too little is not tried.
+        let rows: Vec<Version> = (0..3).map(|n| (vec![n], Lsn(1), noise(1))).collect();
         assert!(!encode(&rows, &mut Vec::new()));
     }
 
