@@ -59,7 +59,10 @@ impl Blobs {
         entries::settle(&*env.files, dir)?;
         let mut unseen = VecDeque::new();
         for name in env.files.list(dir)? {
-            unseen.extend(name.parse().ok().map(NamespaceId));
+            let Ok(number) = name.parse() else { continue };
+            unseen.push_back(NamespaceId(number));
+            // What is in doubt may wait until the files are looked at, what cannot be found may not.
+            entries::find_moved(&*env.files, &dir.join(name))?;
         }
         let (env, dir) = (env.clone(), dir.to_owned());
         Ok(Blobs {
