@@ -2,7 +2,7 @@
 //! who does it: a lease with an epoch, the LSN at which it was taken, so that whoever was taken for dead finds out before the
 //! next step.
 //!
-//! *The engine's own* jobs (compaction) are done by whoever has the database open, one after another, and go
+//! *The engine's own* jobs (compaction, forks) are done by whoever has the database open, one after another, and go
 //! on after a restart. *A caller's* jobs (backups, exports, imports) need something that only the caller has, a store or a file:
 //! the row makes them seen, paused and cancelled, and whoever did them starts them again after a crash.
 
