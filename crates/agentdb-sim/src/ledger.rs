@@ -93,6 +93,8 @@ impl Ledger {
         let replay = same_lsn.find(|(_, noted)| {
             noted.place == telling.place
                 && noted.operation == "tool_call.claim"
+                // The claim itself tells no outcome, which is not one that is null.
+                && noted.response["outcome"] != "claimed"
                 && noted.response[told.0] == *told.1
         });
         replay.map(|((_, number), _)| number - 1)
@@ -303,6 +305,14 @@ mod tests {
     fn claimed(lsn: u64, idempotent: bool) -> (u64, &'static str, Value, Value) {
         let response = json!({"outcome": "claimed", "epoch": lsn, "lease_end": "2026-01-01T00:01:00Z"});
         (lsn, "tool_call.claim", json!({"idempotent": idempotent}), response)
+    }
+
+    /// Seed 3298: the claim's own answer, which has no result, was taken for a replay of the null.
+    #[test]
+    fn a_claim_and_its_completion_with_null_may_be_one_batch() {
+        let (lsn, fields) = (7, json!({"epoch": 7, "result": null}));
+        let completed = (lsn, "tool_call.complete", fields, json!({"expires": null}));
+        assert_eq!(says(&[claimed(lsn, false), completed]), Ok(()));
     }
 
     fn told(lsn: u64, epoch: u64, result: &str) -> (u64, &'static str, Value, Value) {
