@@ -338,6 +338,10 @@ codes! {
         "the histogram of {field} has more than {limit} buckets"
         "The interval is small compared with how far apart the values are."
         "Ask for a larger interval, or of fewer records.";
+    1083 FieldNotIndexed Invalid "field_not_indexed"
+        "the field {field} is not indexed: its values can be neither counted nor sorted by"
+        "A facet, a statistic, a histogram or an order was asked for of a field that is declared not to be indexed, or of a part of one or of a point."
+        "Declare the field as indexed, in a new collection if the declaration cannot be changed. Filters work without.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -1,6 +1,6 @@
 //! The declared fields of a collection's payloads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentdb_types::{Code, Error, Result};
 use schemars::JsonSchema;
@@ -70,10 +70,12 @@ impl Fields {
         })
     }
 
-    /// Whether a field is declared beneath this path.
-    pub(super) fn any_below(&self, path: &str) -> bool {
+    /// The names that follow this path in the paths of declared fields.
+    pub(super) fn names_below(&self, path: &str) -> BTreeSet<String> {
         let prefix = format!("{path}.");
-        self.0.range(prefix.clone()..).next().is_some_and(|(p, _)| p.starts_with(&prefix))
+        let below = self.0.range(prefix.clone()..).map(|(p, _)| p.strip_prefix(&prefix));
+        let rest = below.take_while(Option::is_some).flatten();
+        rest.map(|rest| rest.split('.').next().unwrap_or(rest).to_owned()).collect()
     }
 }
 

@@ -18,6 +18,8 @@ mod geo_parse;
 mod index;
 #[cfg(test)]
 mod language_tests;
+#[cfg(test)]
+mod malformed_tests;
 mod operand;
 mod parse;
 

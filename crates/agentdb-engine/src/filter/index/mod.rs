@@ -4,34 +4,46 @@
 //! which values. What it cannot tell by itself (parts of objects, lists as a whole, fields that are declared not to be indexed) it
 //! narrows down to candidates, and the caller looks at their payloads. It reads nothing, takes no locks and knows no time.
 
+#[cfg(test)]
+mod aggregate_tests;
 mod answer;
 mod column;
 mod dictionary;
 mod estimate;
 mod evaluate;
+mod facet;
 mod field_index;
+mod histogram;
 mod number;
+mod order;
 mod ordered;
 mod paths;
 mod plan;
 mod points;
 mod set;
+mod single;
+mod stats;
 #[cfg(test)]
 mod strategies;
 mod term;
 #[cfg(test)]
 mod tests;
 
-use agentdb_types::Result;
+use agentdb_types::{Code, Error, Result};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
 #[allow(unused_imports, reason = "collections are built on them")]
+pub use histogram::Bucket;
+#[allow(unused_imports, reason = "collections are built on them")]
 pub use plan::{How, Plan, PlanTerm};
+#[allow(unused_imports, reason = "collections are built on them")]
+pub use stats::FieldStats;
 
 use self::evaluate::{Answer, Evaluation};
-use self::paths::Node;
+use self::paths::{Known, Node};
 use self::term::Term;
+use super::parse::invalid;
 use super::{Fields, Filter};
 
 /// The index over payloads.
@@ -138,5 +150,18 @@ impl PayloadIndex {
     /// Bytes that it takes, about.
     pub(crate) fn bytes(&self) -> usize {
         size_of::<Self>() + self::set::bitmap_bytes(&self.all) + self.root.bytes()
+    }
+
+    /// The field at a path; none if no record has it.
+    fn field(&self, path: &str) -> Result<Option<&Node>> {
+        let names: Vec<_> = path.split('.').map(str::to_owned).collect();
+        if names.iter().any(String::is_empty) {
+            return Err(invalid("path", "a path has no empty names"));
+        }
+        match self.root.find(&names) {
+            Known::Field(node) if node.indexed => Ok(Some(node)),
+            Known::Nowhere => Ok(None),
+            Known::Field(_) | Known::Within(_) => Err(Error::new(Code::FieldNotIndexed).with("field", path)),
+        }
     }
 }

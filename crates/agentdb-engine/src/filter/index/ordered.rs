@@ -96,16 +96,45 @@ impl Ordered {
         &self.all - gather.finish()
     }
 
-    /// Ordinals with their numbers, in the order of numbers and ordinals, or from the last to the first.
-    pub(super) fn walk(&self, descending: bool) -> Box<dyn Iterator<Item = (Num, u32)> + '_> {
-        let all = self.blocks.iter().flatten().map(|o| (self.key(*o), *o));
-        if descending { Box::new(all.rev()) } else { Box::new(all) }
+    /// Ordinals with their numbers, by number and ordinal, of numbers greater than `after`.
+    pub(super) fn walk(&self, after: Option<Num>) -> impl Iterator<Item = (Num, u32)> + '_ {
+        self.from_place(after.map_or((0, 0), |number| self.seek(|n, _| n <= number)))
     }
 
-    /// The first number of the range, after `from` if that is given.
-    pub(super) fn next(&self, after: Option<Num>) -> Option<Num> {
-        let (block, at) = after.map_or((0, 0), |number| self.seek(|n, _| n <= number));
-        self.blocks.get(block)?.get(at).map(|o| self.key(*o))
+    /// The same, of numbers not less than `from`.
+    pub(super) fn walk_from(&self, from: Option<Num>) -> impl Iterator<Item = (Num, u32)> + '_ {
+        self.from_place(from.map_or((0, 0), |number| self.seek(|n, _| n < number)))
+    }
+
+    /// From the greatest number on, or from `from`, to the least, those of equal numbers by ordinal.
+    pub(super) fn walk_back(&self, from: Option<Num>) -> impl Iterator<Item = (Num, u32)> + '_ {
+        let (block, at) = from.map_or((self.blocks.len(), 0), |number| self.seek(|n, _| n <= number));
+        let part = self.blocks.get(block).map(|b| &b[..at]).unwrap_or_default();
+        let all = self.blocks[..block].iter().flatten().chain(part).rev().map(|o| (self.key(*o), *o));
+        let mut all = all.peekable();
+        let mut equal: Vec<(Num, u32)> = Vec::new();
+        std::iter::from_fn(move || {
+            if equal.is_empty() {
+                equal.push(all.next()?);
+                while let Some(next) = all.next_if(|(n, _)| *n == equal[0].0) {
+                    equal.push(next);
+                }
+            }
+            equal.pop()
+        })
+    }
+
+    /// The numbers of these ordinals, in order, and how many ordinals have each.
+    pub(super) fn runs(&self, within: &RoaringBitmap) -> Vec<(Num, u64)> {
+        let mut numbers: Vec<Num> = if within.len() * 4 < self.all.len() {
+            within.iter().filter_map(|o| self.column.get(o)).collect()
+        } else {
+            self.walk(None).filter(|(_, o)| within.contains(*o)).map(|(n, _)| n).collect()
+        };
+        if !numbers.is_sorted() {
+            numbers.sort_unstable();
+        }
+        numbers.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as u64)).collect()
     }
 
     /// Bytes on the heap.
@@ -137,6 +166,12 @@ impl Ordered {
             Bound::Unbounded => (self.blocks.len(), 0),
         };
         (from, to.max(from))
+    }
+
+    fn from_place(&self, (block, at): Place) -> impl Iterator<Item = (Num, u32)> + '_ {
+        let first = self.blocks.get(block).map(|b| &b[at..]).unwrap_or_default();
+        let rest = self.blocks.get(block + 1..).unwrap_or_default();
+        first.iter().chain(rest.iter().flatten()).map(|o| (self.key(*o), *o))
     }
 
     fn gather(&self, from: Place, to: Place, into: &mut Gather) {

@@ -1,6 +1,6 @@
 //! The paths that occur in payloads, as a tree of names, with what is known of each field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -17,6 +17,8 @@ pub(super) struct Node {
     pub(super) indexed: bool,
     /// Whether every field within is a node of its own.
     whole: bool,
+    /// If not: the names of those that are, since they, or fields within them, are declared.
+    declared: BTreeSet<String>,
     within: BTreeMap<Box<str>, Node>,
 }
 
@@ -86,7 +88,7 @@ impl Node {
         for name in path {
             match node.within.get(name.as_str()) {
                 Some(child) => node = child,
-                None if node.whole => return Known::Nowhere,
+                None if node.whole || node.declared.contains(name) => return Known::Nowhere,
                 None => return Known::Within(node),
             }
         }
@@ -104,13 +106,15 @@ impl Node {
         if !self.within.contains_key(name) {
             let declared = fields.get(path);
             let indexed = declared.map_or(self.whole, |f| f.indexed);
-            if !indexed && declared.is_none() && !fields.any_below(path) {
+            if !indexed && declared.is_none() && !self.declared.contains(name) {
                 return None;
             }
             let kind = declared.map(|f| f.kind);
             // The parts of a point are found by the point.
             let whole = indexed && kind != Some(FieldType::Geo);
-            self.within.insert(name.into(), Node { kind, indexed, whole, ..Node::default() });
+            let below = if whole { BTreeSet::new() } else { fields.names_below(path) };
+            let node = Node { kind, indexed, whole, declared: below, ..Node::default() };
+            self.within.insert(name.into(), node);
         }
         self.within.get_mut(name)
     }

@@ -84,6 +84,24 @@ impl Set {
         }
     }
 
+    /// Whether one of these ordinals is in it.
+    pub(super) fn meets(&self, within: &RoaringBitmap) -> bool {
+        match self {
+            Set::One(one) => within.contains(*one),
+            Set::Few(few) => few.iter().any(|o| within.contains(*o)),
+            Set::Many(many) => !many.is_disjoint(within),
+        }
+    }
+
+    /// The ordinals, ascending.
+    pub(super) fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
+        match self {
+            Set::One(one) => Box::new(std::iter::once(*one)),
+            Set::Few(few) => Box::new(few.iter().copied()),
+            Set::Many(many) => Box::new(many.iter()),
+        }
+    }
+
     /// Bytes on the heap.
     pub(super) fn bytes(&self) -> usize {
         match self {
