@@ -326,6 +326,22 @@ codes! {
         "{operation} cannot be answered as of an earlier point: states, sessions and their messages can be read so, nothing else"
         "An operation of a noun without a history, or one that tells of history itself, was asked as of an earlier point."
         "Ask it without one. Checkpoints have a history of their own, which `checkpoint.list` shows; versions of a value are listed by `state.history`.";
+    1080 FieldTypeMismatch Invalid "field_type_mismatch"
+        "the field {field} is declared as {expected}, and its value is {found}: {value}"
+        "A payload has a value of another type than its field is declared to have."
+        "Give a value of that type, null, or a list of such values; a time is RFC 3339 or an integer of microseconds, a point `{\"lat\": 52.5, \"lon\": 13.4}` in degrees.";
+    1081 FilterTypeMismatch Invalid "filter_type_mismatch"
+        "{field}: the field {path} is declared as {expected} and can never compare so with {value}"
+        "A filter compares a declared field with a value, or by an operator, of another type."
+        "Compare it with a value of its type (docs/filters.md); nothing would ever match.";
+    1082 HistogramBuckets Limit "histogram_buckets"
+        "the histogram of {field} has more than {limit} buckets"
+        "The interval is small compared with how far apart the values are."
+        "Ask for a larger interval, or of fewer records.";
+    1083 FieldNotIndexed Invalid "field_not_indexed"
+        "the field {field} is not indexed: its values can be neither counted nor sorted by"
+        "A facet, a statistic, a histogram or an order was asked for of a field that is declared not to be indexed, or of a part of one or of a point."
+        "Declare the field as indexed, in a new collection if the declaration cannot be changed. Filters work without.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

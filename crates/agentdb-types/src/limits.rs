@@ -40,6 +40,8 @@ pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;
 pub const FILTER_TERMS: usize = 1_024;
 /// Nesting of a filter.
 pub const FILTER_DEPTH: usize = 16;
+/// Buckets of a histogram, those without a value not counted.
+pub const HISTOGRAM_BUCKETS: usize = 10_000;
 /// Microseconds for which a tool call is claimed when the caller does not say: one minute.
 pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;
 /// Segments of the path of an item.
