@@ -41,6 +41,7 @@ impl Background {
                 ("agentdb-merge", merge),
                 ("agentdb-maintain", maintain),
                 ("agentdb-work", work),
+                ("agentdb-index", index),
             ];
             for (name, body) in others {
                 let thread = background.spawn(name, body)?;
@@ -63,6 +64,7 @@ impl Drop for Background {
         self.core.merger.set();
         self.core.maintenance.set();
         self.core.worker.set();
+        self.core.indexer.set();
         let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
         for thread in threads.drain(..) {
             thread.join();
@@ -150,6 +152,16 @@ fn maintain(core: &Arc<Core>) {
         // The signal to stop may have been taken by a pause above.
         if !stopped(core) && !core.maintenance.wait(SWEEP_EVERY) {
             core.rows.shrink();
+        }
+    }
+}
+
+fn index(core: &Arc<Core>) {
+    core.env.threads.yield_to_others();
+    while !stopped(core) {
+        // An error is told to whoever reads from the index.
+        if !matches!(core.step(Task::Index), Ok(true)) {
+            core.indexer.wait(IDLE);
         }
     }
 }

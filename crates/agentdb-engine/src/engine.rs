@@ -80,6 +80,8 @@ pub enum Task {
     Sweep,
     /// Remove files of blobs that nothing refers to any more.
     Collect,
+    /// Take a piece of what was written into the indexes of collections.
+    Index,
     /// Let go of dead entries of a vector index.
     Compact,
     /// Let go of history that is kept long enough.
@@ -92,7 +94,7 @@ pub enum Task {
 
 impl Task {
     /// Every task.
-    pub const ALL: [Task; 14] = [
+    pub const ALL: [Task; 15] = [
         Task::Decide,
         Task::Sequence,
         Task::Sync,
@@ -103,6 +105,7 @@ impl Task {
         Task::PrepareSegment,
         Task::Sweep,
         Task::Collect,
+        Task::Index,
         Task::Compact,
         Task::Trim,
         Task::Work,
@@ -133,6 +136,8 @@ pub struct Stats {
     pub drained: Lsn,
     /// Bytes of rows in memory tables.
     pub memory_bytes: u64,
+    /// Bytes that the payloads of collections take that were filtered or searched, about.
+    pub record_index_bytes: u64,
     /// Bytes of the base of the rows.
     pub base_bytes: u64,
     /// How many runs, the files of the base, there are.

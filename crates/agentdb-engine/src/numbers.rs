@@ -36,6 +36,13 @@ pub(crate) fn allot(tx: &mut Tx<'_>, kind: Remains, counter: &str, name: &str) -
     Ok(number)
 }
 
+/// Gives what has a number another name.
+pub(crate) fn rename(tx: &mut Tx<'_>, kind: Remains, number: u64, name: &str) -> Result<()> {
+    tx.put_bookkeeping(key(tx, kind, number), name.as_bytes().to_vec())?;
+    tell(tx, kind, number, name);
+    Ok(())
+}
+
 /// Takes a number out of use, which had this name.
 pub(crate) fn release(tx: &mut Tx<'_>, kind: Remains, number: u64, name: &str) -> Result<()> {
     tell(tx, kind, number, name);

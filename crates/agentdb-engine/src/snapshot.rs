@@ -60,6 +60,17 @@ impl Snapshot {
         Ok(self.rows.hash(self.namespace)?.digest())
     }
 
+    /// Whether it shows what was, and is not any more.
+    pub(crate) fn shows_past(&self) -> bool {
+        self.past.is_some()
+    }
+
+    /// Everything that was applied, be it published or not.
+    pub(crate) fn latest(&self) -> Snapshot {
+        let rows = self.core.rows.latest().at_most(self.core.vectors.applied());
+        Snapshot { rows, past: None, ..self.clone() }
+    }
+
     /// Refuses an operation that cannot be answered as of an earlier point, if this is one.
     pub(crate) fn check_operation(&self, operation: &str) -> Result<()> {
         if self.past.is_none() || history::has_past(operation) {

@@ -124,6 +124,24 @@ impl Vectors {
         self.applied.store(lsn.0, Ordering::Release);
     }
 
+    /// The LSN of the newest change that was, or is being, applied.
+    pub(crate) fn applied(&self) -> Lsn {
+        Lsn(self.applied.load(Ordering::Acquire))
+    }
+
+    /// The same among the vectors in these slots, about which nothing was changed since the LSN of `rows`. The query's filter
+    /// is not asked. None if something was changed about one of them.
+    pub(crate) fn search_among(
+        &self,
+        query: &Query<'_>,
+        rows: &RowReader,
+        latest: &dyn Fn() -> RowReader,
+        slots: &[u64],
+    ) -> Result<Option<Vec<Hit>>> {
+        let index = self.index(query, latest)?;
+        index.flat.search_among(query.vector, query.limit, rows.at(), slots)
+    }
+
     /// The best hits as of the LSN of `rows`. `latest` gives a reader that sees everything applied.
     pub(crate) fn search(
         &self,

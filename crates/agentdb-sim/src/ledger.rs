@@ -296,6 +296,7 @@ mod tests {
                 written: false,
                 malformed: None,
                 seen: None,
+                found: Vec::new(),
             };
             ledger.note(&request, *lsn, std::slice::from_ref(response));
         }
@@ -362,6 +363,7 @@ mod tests {
                 written: true,
                 malformed,
                 seen: None,
+                found: Vec::new(),
             };
             (request, response)
         };

@@ -259,9 +259,9 @@ codes! {
         "The path of an item is empty, or has more segments than the limit."
         "Give an item a path of 1 to 32 segments.";
     1032 TooManyVectors Limit "too_many_vectors"
-        "the item has {actual} texts or vectors to be found by, the limit is {limit}"
-        "The fields to index select more texts of a value than an item may have vectors."
-        "Index fewer fields, or put the parts as items of their own.";
+        "{actual} texts or vectors were given, the limit is {limit}"
+        "The fields to index select more texts of a value than an item may have vectors, or a collection was to have more named vectors than it may."
+        "Index fewer fields, put the parts as items of their own, or drop named vectors that nobody searches.";
     1035 NotRepeatable Invalid "not_repeatable"
         "{operation} cannot have an idempotency key: its answer gives leave to act once, and a retry would give it again"
         "A request with an idempotency key, or a batch with one, holds an operation whose first answer must not be given twice."
@@ -341,7 +341,15 @@ codes! {
     1083 FieldNotIndexed Invalid "field_not_indexed"
         "the field {field} is not indexed: its values can be neither counted nor sorted by"
         "A facet, a statistic, a histogram or an order was asked for of a field that is declared not to be indexed, or of a part of one or of a point."
-        "Declare the field as indexed, in a new collection if the declaration cannot be changed. Filters work without.";
+        "Index it with collection.alter. Filters work without.";
+    1084 TooManyFields Limit "too_many_fields"
+        "the collection would have {actual} declared fields, the limit is {limit}"
+        "Payloads have had so many different fields that their types are kept for no more, or so many were declared."
+        "Keep what has arbitrary names in a list of `{name, value}` objects, or create the collection with `undeclared: allow`.";
+    1085 FieldUndeclared Invalid "field_undeclared"
+        "the field {field} is not declared, and the collection refuses such fields"
+        "A payload has a field that the collection, which was created with `undeclared: refuse`, does not have."
+        "Correct the name, or declare the field with collection.alter.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"
@@ -415,6 +423,10 @@ codes! {
         "there is no job {job}"
         "The job was never begun, or ended so long ago that it is not kept any more."
         "List the jobs with job.list.";
+    2024 VectorUnknown NotFound "vector_unknown"
+        "the records of collection {collection} have no vectors named {name}"
+        "A vector was given, dropped or searched for under a name that the collection does not have."
+        "collection.get lists the names; collection.alter adds one.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"
@@ -500,6 +512,14 @@ codes! {
         "the batch changes {actual} bytes of rows that a fork of the namespace has not copied yet, the limit is {limit}"
         "While a namespace is forked, whoever changes a row that is not copied yet puts the old one aside, and a batch puts aside so much at most."
         "Write in smaller batches, or once the fork is done.";
+    3031 VectorExists Conflict "vector_exists"
+        "the records of collection {collection} have vectors named {name} already, of another dimension or metric"
+        "collection.alter was to add named vectors under a name that is in use."
+        "Choose another name, or drop the old ones first with null.";
+    3032 FieldDeclared Conflict "field_declared"
+        "the field {field} is a {actual} already, and cannot become a {expected}"
+        "collection.alter was to give a field another type than it was declared to have, or than the first value had."
+        "Keep the type, or write into a field of another name.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

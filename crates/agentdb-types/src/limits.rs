@@ -48,6 +48,12 @@ pub const TOOL_CALL_LEASE_US: i64 = 60 * 1_000_000;
 pub const PATH_SEGMENTS: usize = 32;
 /// Vectors of one item.
 pub const ITEM_VECTORS: usize = 100;
+/// Declared fields of a collection's payloads, those that were learnt included.
+pub const FIELDS: usize = 1_000;
+/// Records that one request deletes by a filter: each takes a row for itself and for each vector.
+pub const DELETE_WHERE: usize = 2_000;
+/// Named vectors of a collection's records.
+pub const NAMED_VECTORS: usize = 64;
 /// How long a job that has ended is kept: seven days, in microseconds.
 pub const JOB_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// How long whoever does a job is believed to do it without a word, in microseconds.

@@ -186,6 +186,33 @@ impl FlatIndex {
         Ok(top.into_hits())
     }
 
+    /// The same among the living vectors of these slots alone, by the latest change: for a caller who knows which slots are
+    /// worth a look, and that nothing was changed about them since `at`. None if one of the slots has none: then something was.
+    ///
+    /// # Errors
+    /// As [`Dimension::check`], for the query.
+    pub fn search_among(&self, query: &[f32], k: usize, at: Lsn, slots: &[Slot]) -> Result<Option<Vec<Hit>>> {
+        let norm = self.dimension.measure(query, self.metric)?;
+        if k == 0 {
+            return Ok(Some(Vec::new()));
+        }
+        let query = Query::new(self.kernel, self.dimension, self.metric, query, norm);
+        let mut top = Top::new(self.metric, k);
+        let writer = self.writer();
+        let places: Option<Vec<(usize, usize)>> =
+            slots.iter().map(|slot| writer.places.get(slot).copied()).collect();
+        let Some(places) = places else { return Ok(None) };
+        let chunks = self.chunks();
+        drop(writer);
+        for (chunk, row) in places {
+            let chunk = &chunks[chunk];
+            if chunk.visible(row, at) {
+                top.offer(Hit { slot: chunk.slot(row), score: query.score(chunk, row) });
+            }
+        }
+        Ok(Some(top.into_hits()))
+    }
+
     /// The vector of a slot at snapshot `at`, bit for bit as it was inserted. The latest one of a slot is found at
     /// once; one that was deleted or replaced since `at`, by a walk over all entries.
     pub fn get(&self, slot: Slot, at: Lsn) -> Option<Vec<f32>> {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use agentdb_engine::Metric;
 use agentdb_engine::modules::{collection, record};
+use agentdb_engine::{Field, FieldType, Metric};
 use agentdb_types::{Code, Lsn, Result};
 use serde_json::Value;
 
@@ -68,13 +68,7 @@ impl Collection {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn create(&self) -> Write<collection::Create> {
-        self.namespace.write(collection::Create {
-            collection: self.collection.clone(),
-            dimension: None,
-            metric: None,
-            encoder: None,
-            description: String::new(),
-        })
+        self.namespace.write(collection::Create::new(self.collection.clone()))
     }
 
     /// What the collection is, and how many records it has; `None` if there is none of this name.
@@ -107,6 +101,55 @@ impl Collection {
     /// ```
     pub fn delete_collection(&self) -> Write<collection::Delete> {
         self.namespace.write(collection::Delete { collection: self.collection.clone() })
+    }
+
+    /// Changes what the collection is: its description, its named vectors.
+    ///
+    /// ```
+    /// # use agentdb::{Metric, Query};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// docs.alter().add_vector("image", 3, Metric::Dot).description("pages").wait()?;
+    /// docs.put("a").vector([0.0, 1.0]).named_vector("image", [1.0, 0.0, 0.5]).wait()?;
+    /// assert_eq!(docs.search(Query::vector([1.0, 0.0, 1.0]).using("image"))?[0].score, 1.5);
+    /// docs.alter().drop_vector("image").wait()?;
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn alter(&self) -> Write<collection::Alter> {
+        self.namespace.write(collection::Alter::new(self.collection.clone()))
+    }
+
+    /// Gives the collection another name, which none may have. This handle names the old one still.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().wait()?;
+    /// ns.collection("docs").put("a").text("kept").wait()?;
+    /// ns.collection("docs").rename("pages").wait()?;
+    /// assert!(ns.collection("docs").info()?.is_none());
+    /// assert!(ns.collection("pages").get("a")?.is_some());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn rename(&self, to: impl Into<String>) -> Write<collection::Rename> {
+        self.namespace.write(collection::Rename { collection: self.collection.clone(), to: to.into() })
+    }
+
+    /// Deletes all records at once, and leaves the collection as it is otherwise.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().wait()?;
+    /// ns.collection("docs").put("a").text("gone").wait()?;
+    /// ns.collection("docs").truncate().wait()?;
+    /// assert_eq!(ns.collection("docs").count(None)?, 0);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn truncate(&self) -> Write<collection::Truncate> {
+        self.namespace.write(collection::Truncate { collection: self.collection.clone() })
     }
 
     /// Stores a record under an id, replacing the one there.
@@ -264,7 +307,7 @@ impl Collection {
         })
     }
 
-    /// How many records match a filter, or how many there are, by reading them.
+    /// How many records match a filter, or how many there are.
     ///
     /// # Errors
     /// [`Code::CollectionNotFound`]; [`Code::InvalidValue`] for a malformed filter.
@@ -282,6 +325,110 @@ impl Collection {
     pub fn count(&self, filter: impl Into<Option<Value>>) -> Result<u64> {
         let count = record::Count { collection: self.collection.clone(), filter: filter.into() };
         Ok(self.namespace.read(count)?.count)
+    }
+
+    /// How many records have which values of a field, the ten most frequent values first. For more, or other ones, ask with
+    /// [`record::Facet`].
+    ///
+    /// # Errors
+    /// [`Code::CollectionNotFound`], [`Code::FieldNotIndexed`], [`Code::FilterTypeMismatch`]; [`Code::InvalidValue`] for a
+    /// malformed filter.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// for kind in ["note", "plan", "note"] {
+    ///     docs.add().payload(json!({"kind": kind})).wait()?;
+    /// }
+    /// let kinds = docs.facet("kind", None)?;
+    /// assert_eq!((&kinds[0].value, kinds[0].count), (&json!("note"), 2));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn facet(
+        &self,
+        field: impl Into<String>,
+        filter: impl Into<Option<Value>>,
+    ) -> Result<Vec<record::ValueCount>> {
+        let (collection, field, filter) = (self.collection.clone(), field.into(), filter.into());
+        Ok(self.namespace.read(record::Facet { collection, field, filter, limit: None })?.values)
+    }
+
+    /// The values that a field has, in their order, behind one of them if it is given: a hundred at most.
+    ///
+    /// # Errors
+    /// Those of [`Collection::facet`].
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.add().payload(json!({"tags": ["b", "a"]})).wait()?;
+    /// assert_eq!(docs.distinct("tags", None, None)?, [json!("a"), json!("b")]);
+    /// assert_eq!(docs.distinct("tags", None, json!("a"))?, [json!("b")]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn distinct(
+        &self,
+        field: impl Into<String>,
+        filter: impl Into<Option<Value>>,
+        after: impl Into<Option<Value>>,
+    ) -> Result<Vec<Value>> {
+        let (collection, field, filter) = (self.collection.clone(), field.into(), filter.into());
+        let distinct = record::Distinct { collection, field, filter, after: after.into(), limit: None };
+        Ok(self.namespace.read(distinct)?.values)
+    }
+
+    /// What the values of a field are like: how many, the least, the greatest, sum and mean. For a histogram, ask with
+    /// [`record::Aggregate`].
+    ///
+    /// # Errors
+    /// Those of [`Collection::facet`].
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// for stars in [1, 2, 6] {
+    ///     docs.add().payload(json!({"stars": stars})).wait()?;
+    /// }
+    /// let stars = docs.stats("stars", json!({"stars": {"$gt": 1}}))?;
+    /// assert_eq!((stars.count, stars.sum, stars.min), (2, Some(json!(8)), Some(json!(2))));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn stats(
+        &self,
+        field: impl Into<String>,
+        filter: impl Into<Option<Value>>,
+    ) -> Result<record::FieldStats> {
+        let (collection, field, filter) = (self.collection.clone(), field.into(), filter.into());
+        let aggregate = record::Aggregate { collection, field, filter, interval: None, offset: None };
+        Ok(self.namespace.read(aggregate)?.stats)
+    }
+
+    /// Deletes records that match a filter, up to 1,000 at once; the answer tells whether there may be more.
+    ///
+    /// ```
+    /// # use agentdb::json;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// for stars in [1, 2, 6] {
+    ///     docs.add().payload(json!({"stars": stars})).wait()?;
+    /// }
+    /// let deleted = docs.delete_where(json!({"stars": {"$gt": 1}})).wait()?.response;
+    /// assert_eq!((deleted.deleted, deleted.more, docs.count(None)?), (2, false, 1));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn delete_where(&self, filter: Value) -> Write<record::DeleteWhere> {
+        self.namespace.write(record::DeleteWhere::new(self.collection.clone(), filter))
     }
 
     /// The records nearest to a vector or to a text, best first: exactly, by comparing all of them. A text needs the encoder
@@ -365,7 +512,137 @@ impl Write<collection::Create> {
     }
 }
 
+impl Write<collection::Create> {
+    /// Gives a field of payloads a type: names joined by dots.
+    ///
+    /// ```
+    /// # use agentdb::{FieldType, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let places = ns.collection("places");
+    /// places.create().field("at", FieldType::Geo).wait()?;
+    /// places.put("gate").payload(json!({"at": {"lat": 52.516, "lon": 13.378}})).wait()?;
+    /// let near = json!({"at": {"$geo_within": {"circle": {"lat": 52.52, "lon": 13.38, "radius_m": 1000}}}});
+    /// assert_eq!(places.count(near)?, 1);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn field(self, path: impl Into<String>, kind: FieldType) -> Self {
+        self.try_with(|create| create.fields.declare(path, Field::new(kind)))
+    }
+
+    /// What becomes of fields that are not declared: their type is inferred from the first value if not said.
+    ///
+    /// ```
+    /// # use agentdb::{FieldType, json};
+    /// # use agentdb::modules::collection::Undeclared;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().field("kind", FieldType::String).undeclared(Undeclared::Refuse).wait()?;
+    /// assert!(docs.put("a").payload(json!({"knid": "note"})).wait().is_err());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn undeclared(self, undeclared: collection::Undeclared) -> Self {
+        self.with(|create| create.undeclared = undeclared)
+    }
+
+    /// A further vector of each record, under a name: its components, and how it is compared.
+    ///
+    /// ```
+    /// # use agentdb::Metric;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().named_vector("image", 3, Metric::Cosine).wait()?;
+    /// assert_eq!(ns.collection("docs").info()?.unwrap().vectors["image"].dimension, 3);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn named_vector(self, name: impl Into<String>, dimension: usize, metric: Metric) -> Self {
+        let settings = collection::VectorSettings { dimension, metric };
+        self.with(|create| create.vectors.extend([(name.into(), settings)]))
+    }
+}
+
+impl Write<collection::Alter> {
+    /// Adds a further vector of each record, under a name: its components, and how it is compared.
+    ///
+    /// ```
+    /// # use agentdb::Metric;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().wait()?;
+    /// ns.collection("docs").alter().add_vector("image", 3, Metric::Cosine).wait()?;
+    /// assert_eq!(ns.collection("docs").info()?.unwrap().vectors["image"].dimension, 3);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn add_vector(self, name: impl Into<String>, dimension: usize, metric: Metric) -> Self {
+        let settings = collection::VectorSettings { dimension, metric };
+        self.with(|alter| alter.vectors.extend([(name.into(), Some(settings))]))
+    }
+
+    /// Drops a named vector from all records.
+    ///
+    /// ```
+    /// # use agentdb::Metric;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().named_vector("image", 3, Metric::Cosine).wait()?;
+    /// ns.collection("docs").alter().drop_vector("image").wait()?;
+    /// assert!(ns.collection("docs").info()?.unwrap().vectors.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn drop_vector(self, name: impl Into<String>) -> Self {
+        self.with(|alter| alter.vectors.extend([(name.into(), None)]))
+    }
+
+    /// Gives a field of payloads a type, and says whether it is indexed.
+    ///
+    /// ```
+    /// # use agentdb::{FieldType, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.alter().field("written", FieldType::Time, true).wait()?;
+    /// docs.put("a").payload(json!({"written": "2026-01-01T12:00:00+01:00"})).wait()?;
+    /// assert_eq!(docs.count(json!({"written": {"$lte": "2026-01-01T11:00:00Z"}}))?, 1);
+    /// assert!(docs.put("b").payload(json!({"written": "today"})).wait().is_err());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn field(self, path: impl Into<String>, kind: FieldType, indexed: bool) -> Self {
+        self.try_with(|alter| alter.fields.declare(path, Field { indexed, ..Field::new(kind) }))
+    }
+
+    /// What it is for.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().wait()?;
+    /// ns.collection("docs").alter().description("passages of manuals").wait()?;
+    /// assert_eq!(ns.collection("docs").info()?.unwrap().description, "passages of manuals");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn description(self, description: impl Into<String>) -> Self {
+        self.with(|alter| alter.description = Some(description.into()))
+    }
+}
+
 impl Write<record::Put> {
+    /// A further vector, under a name that the collection has.
+    ///
+    /// ```
+    /// # use agentdb::Metric;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().named_vector("image", 2, Metric::Cosine).wait()?;
+    /// ns.collection("docs").put("a").named_vector("image", [0.0, 1.0]).wait()?;
+    /// assert_eq!(ns.collection("docs").get_with_vector("a")?.unwrap().vectors["image"], [0.0, 1.0]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn named_vector(self, name: impl Into<String>, vector: impl Into<Vec<f32>>) -> Self {
+        self.with(|put| put.vectors.extend([(name.into(), vector.into())]))
+    }
+
     /// The vector, as many components as the collection has dimensions.
     ///
     /// ```
@@ -452,6 +729,22 @@ impl Write<record::Put> {
 }
 
 impl Write<record::Patch> {
+    /// A named vector to replace or add, or with `None` to remove.
+    ///
+    /// ```
+    /// # use agentdb::Metric;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().named_vector("image", 2, Metric::Cosine).wait()?;
+    /// ns.collection("docs").put("a").named_vector("image", [0.0, 1.0]).wait()?;
+    /// ns.collection("docs").patch("a").named_vector("image", None).wait()?;
+    /// assert!(ns.collection("docs").get_with_vector("a")?.unwrap().vectors.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn named_vector(self, name: impl Into<String>, vector: impl Into<Option<Vec<f32>>>) -> Self {
+        self.with(|patch| patch.vectors.extend([(name.into(), vector.into())]))
+    }
+
     /// A JSON object, merged into the payload (RFC 7396): given fields are replaced, null removes one, the others stay.
     ///
     /// ```

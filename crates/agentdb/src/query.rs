@@ -45,6 +45,24 @@ impl Query {
         Query { search: Search { text: Some(text.into()), ..Search::new(String::new()) } }
     }
 
+    /// Which of the named vectors to compare with, rather than the one without a name.
+    ///
+    /// ```
+    /// # use agentdb::{Metric, Query};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().named_vector("image", 2, Metric::Cosine).wait()?;
+    /// docs.put("a").named_vector("image", [0.0, 1.0]).wait()?;
+    /// assert_eq!(docs.search(Query::vector([0.0, 2.0]).using("image"))?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn using(mut self, name: impl Into<String>) -> Self {
+        self.search.using = Some(name.into());
+        self
+    }
+
     /// How many hits at most; 10 if not said.
     ///
     /// ```

@@ -24,6 +24,7 @@ use crate::modules::job::{self, Jobs};
 use crate::mutation::{self, Mutation};
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
+use crate::record_index::RecordIndexes;
 use crate::retain::{self, Retainer};
 use crate::rows::{Drained, Position, Rows};
 use crate::sequencer::Sequencer;
@@ -59,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) clock: LogClock,
     pub(crate) keyring: Keyring,
     pub(crate) vectors: Vectors,
+    pub(crate) records: RecordIndexes,
     pub(crate) encoder: OnceLock<Arc<dyn TextEncoder>>,
     pub(crate) blobs: Blobs,
     pub(crate) synced: AtomicU64,
@@ -68,6 +70,7 @@ pub(crate) struct Core {
     pub(crate) merger: Signal,
     pub(crate) maintenance: Signal,
     pub(crate) worker: Signal,
+    pub(crate) indexer: Signal,
     /// Set when the handle is closed: the threads that only help end.
     pub(crate) stop: AtomicBool,
     /// Set when they have: the thread that commits ends, for whose answers they may have waited.
@@ -131,6 +134,7 @@ impl Core {
             keyring: Keyring::new(env, &dir.join("keys")),
             blobs,
             vectors: Vectors::default(),
+            records: RecordIndexes::default(),
             encoder: OnceLock::new(),
             counters: Counters::default(),
             driver: Signal::default(),
@@ -138,6 +142,7 @@ impl Core {
             merger: Signal::default(),
             maintenance: Signal::default(),
             worker: Signal::default(),
+            indexer: Signal::default(),
             stop: AtomicBool::new(false),
             stop_committing: AtomicBool::new(false),
             failed: OnceLock::new(),
@@ -224,7 +229,10 @@ impl Core {
         self.vectors.begin(lsn);
         self.rows.apply(key, lsn, body.clone());
         let noted = self.forks.note(key, lsn, body.as_ref());
-        if let Err(err) = noted.and_then(|()| self.vectors.apply(key, lsn, body.as_deref())) {
+        let indexed = noted
+            .and_then(|()| self.vectors.apply(key, lsn, body.as_deref()))
+            .and_then(|()| self.records.apply(self, key, lsn, body.as_ref()));
+        if let Err(err) = indexed {
             self.fail(&err);
         }
     }
@@ -299,6 +307,10 @@ impl Core {
             Task::Trim => self.check_failed().and_then(|()| history::step(self)),
             Task::Work => self.check_failed().and_then(|()| job::step(self)),
             Task::Retain => self.check_failed().and_then(|()| retain::step(self)),
+            Task::Index => {
+                let (visible, least) = (self.rows.visible(), self.options.compact_entries);
+                self.check_failed().and_then(|()| self.records.step(visible, least))
+            }
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()
@@ -434,6 +446,7 @@ impl Core {
             synced: self.synced_lsn(),
             drained: self.rows.persisted().lsn,
             memory_bytes: self.rows.undrained_bytes(),
+            record_index_bytes: self.records.bytes() as u64,
             base_bytes: base.file_bytes,
             base_runs: base.runs,
             log_bytes: self.lock_sequencer().log.bytes(),

@@ -20,6 +20,16 @@ pub struct Field {
     /// filters on it read payloads.
     #[serde(default = "yes")]
     pub indexed: bool,
+    /// Whether the first value told the type, and nobody declared it: what tells no type then fits it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inferred: bool,
+}
+
+impl Field {
+    /// A field of this type that is indexed.
+    pub fn new(kind: FieldType) -> Self {
+        Field { kind, indexed: true, inferred: false }
+    }
 }
 
 fn yes() -> bool {
@@ -49,6 +59,11 @@ impl Fields {
         Err(Error::new(Code::InvalidName).with("field", "path").with("value", path).with("reason", reason))
     }
 
+    /// Whether none is declared.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The field that is declared at this path.
     pub fn get(&self, path: &str) -> Option<Field> {
         self.0.get(path).copied()
@@ -59,15 +74,21 @@ impl Fields {
         self.0.iter().map(|(path, field)| (path.as_str(), *field))
     }
 
-    /// Checks the declared fields that a payload has.
+    /// Checks the declared fields that a payload has; those whose type was inferred are not looked at.
     ///
     /// # Errors
     /// [`Code::FieldTypeMismatch`] for the first that has another type.
     pub fn check(&self, payload: &Value) -> Result<()> {
-        self.iter().try_for_each(|(path, field)| {
+        self.iter().filter(|(_, field)| !field.inferred).try_for_each(|(path, field)| {
             let value = path.split('.').try_fold(payload, |at, name| at.as_object()?.get(name));
             value.map_or(Ok(()), |v| field.kind.check(path, v))
         })
+    }
+
+    /// Whether a field is declared beneath this path.
+    pub(crate) fn any_below(&self, path: &str) -> bool {
+        let prefix = format!("{path}.");
+        self.0.range(prefix.clone()..).next().is_some_and(|(other, _)| other.starts_with(&prefix))
     }
 
     /// The names that follow this path in the paths of declared fields.

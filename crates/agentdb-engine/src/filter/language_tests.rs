@@ -54,7 +54,7 @@ fn typed() -> (Fields, Value) {
         ("place", FieldType::Geo),
         ("places", FieldType::Geo),
     ] {
-        fields.declare(path, Field { kind, indexed: true }).unwrap();
+        fields.declare(path, Field { kind, indexed: true, inferred: false }).unwrap();
     }
     let payload = json!({
         "text": "notebook", "n": 3, "yes": true, "at": "2026-01-01T01:00:00+01:00",
@@ -189,7 +189,7 @@ fn types_of_values() {
 fn declared_fields_as_json() {
     let json = json!({"a.b": {"type": "time", "indexed": false}, "c": {"type": "geo"}});
     let fields: Fields = serde_json::from_value(json).unwrap();
-    assert_eq!(fields.get("c"), Some(Field { kind: FieldType::Geo, indexed: true }));
+    assert_eq!(fields.get("c"), Some(Field { kind: FieldType::Geo, indexed: true, inferred: false }));
     assert_eq!(serde_json::from_value::<Fields>(serde_json::to_value(&fields).unwrap()).unwrap(), fields);
     for wrong in [
         json!({"a..b": {"type": "time"}}),

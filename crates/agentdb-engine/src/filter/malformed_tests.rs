@@ -16,7 +16,7 @@ fn fields() -> Fields {
         ("g", FieldType::Geo),
         ("o.n", FieldType::Number),
     ] {
-        fields.declare(path, Field { kind, indexed: true }).unwrap();
+        fields.declare(path, Field { kind, indexed: true, inferred: false }).unwrap();
     }
     fields
 }

@@ -8,14 +8,11 @@
 //! common and finds the same records without looking at them. Nothing here reads files or clocks, locks or starts threads.
 
 mod compare;
-#[allow(dead_code, reason = "collections are built on it")]
 mod field_type;
-#[allow(dead_code, reason = "collections are built on it")]
 mod fields;
 mod geo;
 mod geo_parse;
-#[allow(dead_code, reason = "collections are built on it")]
-mod index;
+pub(crate) mod index;
 #[cfg(test)]
 mod language_tests;
 #[cfg(test)]
@@ -28,9 +25,7 @@ use std::cmp::Ordering;
 use agentdb_types::Result;
 use serde_json::Value;
 
-#[allow(unused_imports, reason = "collections are built on them")]
 pub use field_type::FieldType;
-#[allow(unused_imports, reason = "collections are built on them")]
 pub use fields::{Field, Fields};
 pub(crate) use geo::{Point, Shape};
 pub(crate) use operand::Operand;

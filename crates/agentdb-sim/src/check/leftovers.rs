@@ -62,7 +62,7 @@ pub(crate) fn rows(
         (Table::Blob, model.blobs.len()),
         (Table::Collection, model.collections.len()),
         (Table::Record, records().count()),
-        (Table::Vector, records().filter(|record| record.vector.is_some()).count() + item_vectors),
+        (Table::Vector, model.collections.values().map(|c| c.vector_rows()).sum::<usize>() + item_vectors),
         (Table::Item, model.items.len()),
         (Table::ItemExpiry, model.items.values().filter(|item| item.expires.is_some()).count()),
         (Table::ItemIndex, usize::from(model.item_index.is_some())),

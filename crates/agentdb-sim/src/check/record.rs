@@ -1,10 +1,12 @@
 //! Reading and searching collections.
 
+use std::collections::BTreeMap;
+
 use agentdb_engine::modules::collection;
-use agentdb_engine::modules::record::{Count, Get, GetMany, List, Search};
+use agentdb_engine::modules::record::{Aggregate, Count, Distinct, Facet, Get, GetMany, List, Search};
 use agentdb_env::sim::Random;
 use agentdb_types::Code;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Check, View};
 use crate::generate;
@@ -63,16 +65,21 @@ impl View<'_> {
         let filter = generate::filter(dice);
         for filter in [&json!({}), &filter] {
             let matching = collection.matching(filter, self.now);
-            let expected: Vec<Value> =
-                matching.iter().map(|(id, record)| record.entry(id, include_vector)).collect();
+            let expected: Vec<Value> = matching
+                .iter()
+                .map(|(id, record)| collection.record_entry(id, record, include_vector))
+                .collect();
             let list = json!({"collection": name, "filter": filter, "include_vector": include_vector});
             self.lists::<List>(&list, &expected, dice)?;
             let count = json!({"collection": name, "filter": filter});
             self.expect::<Count>(&count, &json!({"count": expected.len()}))?;
+            let payloads: Vec<&Map<String, Value>> = matching.iter().map(|(_, r)| r.payload()).collect();
+            self.values(name, filter, &payloads)?;
         }
         for id in ["r1", "r\u{0}"] {
             let request = json!({"collection": name, "record": id, "include_vector": true});
-            let record = collection.records.get(id).filter(|r| r.live(self.now)).map(|r| r.entry(id, true));
+            let live = collection.records.get(id).filter(|r| r.live(self.now));
+            let record = live.map(|record| collection.record_entry(id, record, true));
             let many = json!({"collection": name, "records": [id, "none"], "include_vector": true});
             self.expect::<GetMany>(&many, &json!({"items": [record, Value::Null]}))?;
             match record {
@@ -81,6 +88,56 @@ impl View<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the values of fields are, by looking at each payload.
+    fn values(&self, name: &str, filter: &Value, payloads: &[&Map<String, Value>]) -> Check {
+        for field in ["kind", "n", "tags"] {
+            let mut counts: BTreeMap<String, (Value, u64)> = BTreeMap::new();
+            for payload in payloads {
+                let value = payload.get(field).unwrap_or(&Value::Null);
+                let members = value.as_array().map_or(std::slice::from_ref(value), |items| &items[..]);
+                let members: BTreeMap<String, &Value> =
+                    members.iter().filter(|m| !m.is_null()).map(|m| (m.to_string(), m)).collect();
+                for (shown, member) in members {
+                    counts.entry(shown).or_insert_with(|| (member.clone(), 0)).1 += 1;
+                }
+            }
+            let mut request = json!({"collection": name, "filter": filter, "field": field});
+            let distinct: Vec<&Value> = counts.values().map(|(value, _)| value).collect();
+            self.expect::<Distinct>(&request, &json!({"values": distinct}))?;
+            let mut counted: Vec<&(Value, u64)> = counts.values().collect();
+            counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+            counted.truncate(2);
+            let values: Vec<Value> =
+                counted.iter().map(|(value, count)| json!({"value": value, "count": count})).collect();
+            request["limit"] = json!(2);
+            self.expect::<Facet>(&request, &json!({"values": values, "records": payloads.len()}))?;
+        }
+        self.numbers(name, filter, payloads)
+    }
+
+    fn numbers(&self, name: &str, filter: &Value, payloads: &[&Map<String, Value>]) -> Check {
+        let numbers: Vec<i64> = payloads.iter().filter_map(|payload| payload.get("n")?.as_i64()).collect();
+        let mut expected = json!({"count": numbers.len(), "missing": payloads.len() - numbers.len()});
+        if let (Some(min), Some(max)) = (numbers.iter().min(), numbers.iter().max()) {
+            let sum: i64 = numbers.iter().sum();
+            let stats = json!({
+                "kind": "number", "min": min, "max": max, "sum": sum, "mean": sum as f64 / numbers.len() as f64,
+            });
+            expected.as_object_mut().into_iter().for_each(|e| {
+                e.extend(stats.as_object().cloned().unwrap_or_default());
+            });
+        }
+        let mut buckets: BTreeMap<i64, u64> = BTreeMap::new();
+        for number in numbers {
+            *buckets.entry(number.div_euclid(4) * 4).or_default() += 1;
+        }
+        let buckets: Vec<Value> =
+            buckets.into_iter().map(|(start, count)| json!({"start": start, "count": count})).collect();
+        expected["buckets"] = json!(buckets);
+        let request = json!({"collection": name, "filter": filter, "field": "n", "interval": 4});
+        self.expect::<Aggregate>(&request, &expected)
     }
 
     fn search(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {

@@ -145,6 +145,7 @@ pub(crate) fn request(dice: &mut Random, scene: &Scene<'_>) -> Request {
         written,
         malformed: None,
         seen: None,
+        found: Vec::new(),
     };
     if dice.chance(1, 20) {
         return Request { namespace: 0, operations: vec![namespace_operation(dice)], ..plain };
@@ -163,6 +164,10 @@ pub(crate) fn request(dice: &mut Random, scene: &Scene<'_>) -> Request {
     let subject = dice.chance(1, 5).then(|| pick(dice, &SUBJECTS).to_owned());
     if dice.chance(1, 16) {
         let operations = vec![blob::put(dice)];
+        return Request { operations, idempotency_key, subject, ..plain };
+    }
+    if dice.chance(1, 40) {
+        let operations = vec![record::alone(dice, model)];
         return Request { operations, idempotency_key, subject, ..plain };
     }
     let count = if dice.chance(1, 3) { 2 + dice.below(6) } else { 1 };

@@ -10,6 +10,7 @@ use crate::model::{Namespace, Search};
 
 const COLLECTIONS: [&str; 3] = ["docs", "notes.v2", "\u{4e2d}"];
 const RECORDS: [&str; 7] = ["r1", "r2", "r3", "r4", "r\u{0}", "r", "x"];
+const SPACES: [&str; 3] = ["image", "\u{4e2d}", "v"];
 const METRICS: [&str; 3] = ["cosine", "dot", "euclidean"];
 const KINDS: [&str; 3] = ["note", "fact", "plan"];
 /// Greater than any finite `f32`: it reads as an infinity.
@@ -25,8 +26,13 @@ pub(super) fn operation(
     let Some(found) = namespace.collections.get(collection) else {
         return if dice.chance(3, 4) { create(dice, collection) } else { put(dice, scene, collection, None) };
     };
-    match dice.below(40) {
+    match dice.below(42) {
         0 => ("collection.delete", json!({"collection": collection})),
+        40 => alter(dice, collection),
+        41 if dice.chance(1, 3) => (
+            "collection.truncate",
+            json!({"collection": if dice.chance(1, 8) { "none" } else { collection }}),
+        ),
         1 => create(dice, collection),
         2 => ("collection.delete", json!({"collection": pick(dice, &["none", "a b", "."])})),
         3..=8 => {
@@ -38,6 +44,67 @@ pub(super) fn operation(
         }
         9..=18 => patch(dice, scene, collection, found),
         _ => put(dice, scene, collection, Some(found)),
+    }
+}
+
+/// What cannot be part of a batch: another name for a collection, or a deletion by a filter.
+pub(super) fn alone(dice: &mut Random, namespace: &Namespace) -> (&'static str, Value) {
+    if dice.chance(1, 2) {
+        return rename(dice, namespace);
+    }
+    let collection = if dice.chance(1, 20) { "none" } else { pick(dice, &COLLECTIONS) };
+    let mut fields = json!({"collection": collection, "filter": filter(dice)});
+    match dice.below(20) {
+        0 => fields["limit"] = json!(0),
+        1 => fields["limit"] = json!(limits::DELETE_WHERE + 1),
+        2..=9 => fields["limit"] = json!(limits::DELETE_WHERE),
+        _ => {}
+    }
+    ("record.delete_where", fields)
+}
+
+/// A new name for a collection, mostly one that is not in use.
+fn rename(dice: &mut Random, namespace: &Namespace) -> (&'static str, Value) {
+    let collection = pick(dice, &COLLECTIONS);
+    let free = COLLECTIONS.iter().find(|name| !namespace.collections.contains_key(**name));
+    let to = match dice.below(12) {
+        0 => ".hidden",
+        1 => pick(dice, &COLLECTIONS),
+        _ => free.copied().unwrap_or("docs"),
+    };
+    ("collection.rename", json!({"collection": collection, "to": to}))
+}
+
+fn alter(dice: &mut Random, collection: &str) -> (&'static str, Value) {
+    let mut fields = json!({"collection": collection});
+    if dice.chance(1, 4) {
+        fields["description"] = json!(words(dice));
+    }
+    if dice.chance(5, 6) {
+        let settings = if dice.chance(1, 3) { Value::Null } else { space(dice) };
+        fields["vectors"] = json!({(*pick(dice, &SPACES)): settings});
+    }
+    ("collection.alter", fields)
+}
+
+/// What a named vector is.
+fn space(dice: &mut Random) -> Value {
+    let mut settings = json!({"dimension": 1 + dice.below(2)});
+    if dice.chance(1, 2) {
+        settings["metric"] = json!(pick(dice, &METRICS));
+    }
+    settings
+}
+
+/// Named vectors for a record of a collection.
+fn named(dice: &mut Random, fields: &mut Value, found: &Collection) {
+    if let Some((name, space)) =
+        any(dice, found.spaces.keys()).and_then(|name| found.spaces.get_key_value(name))
+        && dice.chance(2, 3)
+    {
+        fields["vectors"] = json!({(name): vector(dice, space.dimension)});
+    } else if dice.chance(1, 100) {
+        fields["vectors"] = json!({"nothing": [1.0]});
     }
 }
 
@@ -57,6 +124,9 @@ fn create(dice: &mut Random, collection: &str) -> (&'static str, Value) {
     }
     if dice.chance(1, 2) {
         fields["description"] = json!(words(dice));
+    }
+    if dice.chance(1, 2) {
+        fields["vectors"] = json!({(*pick(dice, &SPACES)): space(dice)});
     }
     match dice.below(60) {
         0 => fields["dimension"] = json!(0),
@@ -111,6 +181,9 @@ fn put(
         None if dice.chance(1, 20) => fields["vector"] = json!([1.0]),
         _ => {}
     }
+    if let Some(found) = found {
+        named(dice, &mut fields, found);
+    }
     if dice.chance(1, 2) {
         fields["text"] = json!(words(dice));
     }
@@ -157,6 +230,12 @@ fn patch(
         None if dice.chance(1, 20) => fields["vector"] = json!([1.0]),
         _ => {}
     }
+    named(dice, &mut fields, found);
+    if dice.chance(1, 8)
+        && let Some((name, _)) = found.spaces.first_key_value()
+    {
+        fields["vectors"] = json!({(name): null});
+    }
     maybe_ttl(dice, &mut fields);
     if dice.chance(1, 8) {
         fields["ttl_us"] = Value::Null;
@@ -175,11 +254,15 @@ fn patch(
 
 /// A search of a collection.
 pub(crate) fn search(dice: &mut Random, collection: &Collection) -> Search {
-    let dimension = collection.dimension.unwrap_or(2);
+    let named = any(dice, collection.spaces.keys()).filter(|_| dice.chance(1, 2)).cloned();
+    let using = if dice.chance(1, 60) { Some("nothing".to_owned()) } else { named };
+    let space = using.as_ref().and_then(|name| collection.spaces.get(name));
+    let dimension = space.map_or(collection.dimension.unwrap_or(2), |space| space.dimension);
     let limit = dice.chance(2, 3).then(|| 1 + dice.below(6) as usize);
     let threshold = dice.chance(1, 3).then(|| [0.0, 0.5, 1.0, 2.0, -1.0][dice.below(5) as usize]);
     Search {
         vector: vector(dice, dimension),
+        using,
         limit,
         filter: dice.chance(1, 2).then(|| filter(dice)),
         threshold,

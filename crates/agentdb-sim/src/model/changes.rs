@@ -83,7 +83,9 @@ fn differences(told: &mut Told, before: &Namespace, after: &Namespace) {
         let thing = |name: &String| json!({"noun": "collection", "collection": name});
         told.differing(&before.collections, &after.collections, |c| c.born, |name, _| thing(name));
         for (name, collection) in &*after.collections {
-            records(told, name, before.collections.get(name), collection);
+            // One that got another name is the same; its records are not told again.
+            let moved = before.collections.values().find(|before| before.number == collection.number);
+            records(told, name, moved.or_else(|| before.collections.get(name)), collection);
         }
     }
     if !Rc::ptr_eq(&before.threads, &after.threads) {
@@ -110,11 +112,11 @@ fn messages(told: &mut Told, id: &str, before: Option<&Rc<Session>>, after: &Ses
 }
 
 fn records(told: &mut Told, name: &str, before: Option<&Rc<Collection>>, after: &Collection) {
-    if before.is_some_and(|before| before.born != after.born) {
+    if before.is_some_and(|before| before.number != after.number) {
         told.add("deleted", json!({"noun": "records", "collection": name}));
     }
     let none = BTreeMap::new();
-    let before = before.filter(|before| before.born == after.born).map_or(&none, |b| &b.records);
+    let before = before.filter(|before| before.number == after.number).map_or(&none, |b| &b.records);
     let thing = |record: &String| json!({"noun": "record", "collection": name, "record": record});
     told.differing(before, &after.records, |r| r.version, |record, _| thing(record));
 }
@@ -279,9 +281,10 @@ impl Namespace {
                 (collection.entry(&text("collection")), &[])
             }
             "record" => {
-                let record = self.collections.get(&text("collection"))?.records.get(&text("record"));
+                let collection = self.collections.get(&text("collection"))?;
+                let record = collection.records.get(&text("record"));
                 let record = record.filter(|r| r.version == lsn && r.live(now))?;
-                (record.entry(&text("record"), true), &[])
+                (collection.record_entry(&text("record"), record, true), &[])
             }
             "thread" => (thread().filter(|t| t.born == lsn)?.entry(&text("thread")), &[]),
             "checkpoint" => {

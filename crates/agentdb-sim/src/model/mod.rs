@@ -45,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) malformed: Option<Code>,
     /// The index of items that was visible when it was queued: the texts of items were encoded for that.
     pub(crate) seen: Option<Rc<ItemIndex>>,
+    /// The records that a deletion by a filter found when it arrived.
+    pub(crate) found: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +114,7 @@ struct Moment<'a> {
     past: &'a Past,
     moments_from: u64,
     seen: Option<&'a ItemIndex>,
+    found: &'a [String],
 }
 
 impl Moment<'_> {
@@ -256,7 +259,16 @@ impl Model {
         }
         let (namespace_number, moments_from) = (request.namespace, self.moments_from);
         let seen = request.seen.as_deref();
-        let mut moment = Moment { lsn, now, ids, namespace: namespace_number, past, moments_from, seen };
+        let mut moment = Moment {
+            lsn,
+            now,
+            ids,
+            namespace: namespace_number,
+            past,
+            moments_from,
+            seen,
+            found: &request.found,
+        };
         let mut responses = Vec::new();
         let mut changed = false;
         for (name, fields) in &request.operations {

@@ -4,7 +4,7 @@ use agentdb_types::Code;
 use serde_json::{Value, json};
 
 use super::filter::matches;
-use super::record::{Collection, Record};
+use super::record::{Collection, Record, check_vector};
 use super::with;
 
 /// What is searched for.
@@ -12,6 +12,8 @@ use super::with;
 pub(crate) struct Search {
     /// As it stands in JSON, which has no number for what is not finite.
     pub(crate) vector: Vec<f64>,
+    /// Which named vector to compare with.
+    pub(crate) using: Option<String>,
     pub(crate) limit: Option<usize>,
     pub(crate) filter: Option<Value>,
     pub(crate) threshold: Option<f32>,
@@ -27,6 +29,7 @@ impl Search {
         with(
             request,
             &[
+                ("using", self.using.clone().map(Value::from)),
                 ("limit", self.limit.map(Value::from)),
                 ("filter", self.filter.clone()),
                 ("threshold", self.threshold.map(Value::from)),
@@ -44,27 +47,50 @@ impl Collection {
 
     /// The hits of a search, best first, equal ones in the order of their puts.
     pub(crate) fn search(&self, search: &Search, now: i64) -> Result<Vec<Value>, Code> {
-        let Some(dimension) = self.dimension else { return Err(Code::InvalidValue) };
         let query: Vec<f32> = search.vector.iter().map(|x| *x as f32).collect();
-        self.check(dimension, &query)?;
+        let metric = match &search.using {
+            Some(name) => {
+                let space = self.spaces.get(name).ok_or(Code::VectorUnknown)?;
+                check_vector(space.dimension, &space.metric, &query)?;
+                &space.metric
+            }
+            None => {
+                self.check(self.dimension.ok_or(Code::InvalidValue)?, &query)?;
+                &self.metric
+            }
+        };
         let everything = json!({});
         let found = self.matching(search.filter.as_ref().unwrap_or(&everything), now);
         let scored = found.into_iter().filter_map(|(id, record)| {
-            let score = score(&self.metric, &query, record.vector.as_ref()?);
-            Some((score, record, id))
+            let (vector, slot) = self.compared(record, search.using.as_ref())?;
+            Some((score(metric, &query, vector), slot, record, id))
         });
-        let mut hits: Vec<(f32, &Record, &String)> = scored.collect();
-        let nearer = |a: f32, b: f32| if self.metric == "euclidean" { a < b } else { a > b };
+        let mut hits: Vec<(f32, u64, &Record, &String)> = scored.collect();
+        let nearer = |a: f32, b: f32| if metric == "euclidean" { a < b } else { a > b };
         hits.sort_by(|a, b| {
-            let order = if self.metric == "euclidean" { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) };
-            order.then(a.1.slot.cmp(&b.1.slot))
+            let order = if metric == "euclidean" { a.0.total_cmp(&b.0) } else { b.0.total_cmp(&a.0) };
+            order.then(a.1.cmp(&b.1))
         });
         hits.truncate(search.limit.unwrap_or(10));
         hits.retain(|hit| search.threshold.is_none_or(|t| hit.0 == t || nearer(hit.0, t)));
         Ok(hits
             .into_iter()
-            .map(|(score, record, id)| hit(id, score, record, search.include_vector))
+            .map(|(score, _, record, id)| {
+                let vector = self.compared(record, search.using.as_ref()).map(|(vector, _)| vector);
+                hit(id, score, record, vector.filter(|_| search.include_vector))
+            })
             .collect())
+    }
+
+    /// The vector of a record that a search compares with, and its slot.
+    fn compared<'a>(&'a self, record: &'a Record, using: Option<&String>) -> Option<(&'a [f32], u64)> {
+        match using {
+            None => Some((record.vector.as_deref()?, record.slot)),
+            Some(name) => {
+                let (_, named) = self.named(record).find(|(found, _)| *found == name)?;
+                Some((&named.vector, named.slot))
+            }
+        }
     }
 }
 
@@ -82,8 +108,8 @@ pub(super) fn score(metric: &str, query: &[f32], vector: &[f32]) -> f32 {
     score as f32 + 0.0
 }
 
-fn hit(id: &str, score: f32, record: &Record, include_vector: bool) -> Value {
+fn hit(id: &str, score: f32, record: &Record, vector: Option<&[f32]>) -> Value {
     let hit = json!({"record": id, "score": score, "payload": record.payload, "version": record.version});
-    let vector = record.vector.as_ref().filter(|_| include_vector).map(|v| json!(v));
+    let vector = vector.map(|vector| json!(vector));
     with(hit, &[("text", record.text.clone().map(Value::String)), ("vector", vector)])
 }

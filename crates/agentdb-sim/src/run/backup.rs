@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use agentdb_engine::modules::backup::{ArchiveJob, Archived, BackupJob, Backups, DirectoryStore, Restore};
 use agentdb_engine::{Engine, NamespaceId};
-use agentdb_types::{Code, Lsn};
+use agentdb_types::{Code, Error, Lsn};
 
 use super::{Sim, options};
 use crate::check::{Check, View};
@@ -101,9 +101,11 @@ impl Sim {
         if self.broken {
             return Ok(());
         }
+        let before = (self.log_time, self.believed);
         self.advance()?;
         let engine = self.engine()?;
         let begun = self.backups().and_then(|backups| engine.begin_backup(&backups, false));
+        self.undo_if_refused(before, begun.as_ref().err());
         // The open group goes to the log first.
         self.open_time = None;
         self.say(format!("begin a backup: {:?}", begun.as_ref().err()));
@@ -118,14 +120,23 @@ impl Sim {
         Ok(())
     }
 
+    /// What is refused before the log is looked at has moved no clock: seed 7463.
+    fn undo_if_refused(&mut self, before: (i64, (i64, i64)), refusal: Option<&Error>) {
+        if refusal.is_some_and(|err| [Code::BackupStoreNotFound, Code::BackupsBusy].contains(&err.code())) {
+            (self.log_time, self.believed) = before;
+        }
+    }
+
     fn begin_archive(&mut self) -> Check {
         self.sequence_all()?;
         if self.broken {
             return Ok(());
         }
+        let before = (self.log_time, self.believed);
         self.advance()?;
         let (engine, hold) = (self.engine()?, self.dice.chance(1, 2));
         let begun = self.backups().and_then(|backups| engine.begin_archive(&backups, hold));
+        self.undo_if_refused(before, begun.as_ref().err());
         self.open_time = None;
         self.say(format!("begin an archive, hold {hold}: {:?}", begun.as_ref().err()));
         let err = match begun {

@@ -1,8 +1,8 @@
 //! Writes: queueing them, committing what has queued, uploading blobs, and judging the answers.
 
-use agentdb_engine::modules::{blob, namespace};
+use agentdb_engine::modules::{blob, collection, namespace, record};
 use agentdb_engine::{Ack, Batch, Committed, Engine, NamespaceId, Task, Ticket, WriteOptions};
-use agentdb_types::{Code, Result};
+use agentdb_types::{Code, Result, limits};
 use serde_json::Value;
 
 use super::Sim;
@@ -22,6 +22,8 @@ enum InFlightTicket {
     Batch(Ticket<Vec<Value>>),
     Create(Ticket<namespace::Created>),
     Delete(Ticket<namespace::Deleted>),
+    Rename(Ticket<collection::Renamed>),
+    DeleteWhere(Ticket<record::DeletedWhere>),
 }
 
 fn options(request: &Request) -> WriteOptions {
@@ -67,6 +69,16 @@ impl Sim {
         // Preparing the request looks at what is visible now.
         let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
         request.seen = visible.and_then(|namespace| namespace.item_index.clone());
+        if let Err(code) = self.arrive(&engine, &mut request)? {
+            return match queue(&engine, handle, &request) {
+                Err(err) if err.code() == code => {
+                    self.count_refusal(&request, code);
+                    Ok(())
+                }
+                Err(err) => self.excuse("queueing a deletion by a filter", &err),
+                Ok(_) => Err(format!("{request:?} was queued, not refused with {code}")),
+            };
+        }
         match (queue(&engine, handle, &request), request.malformed) {
             (Ok(ticket), None) => {
                 self.in_flight.push(InFlight { request, ticket, predicted: None });
@@ -82,6 +94,19 @@ impl Sim {
                 Err(format!("{request:?} was queued with {result:?}, not refused with {code}"))
             }
         }
+    }
+
+    /// Notes what a deletion by a filter finds when it arrives, or how it is refused then.
+    fn arrive(&mut self, engine: &Engine, request: &mut Request) -> Check<Result<(), Code>> {
+        let [("record.delete_where", fields)] = &request.operations[..] else { return Ok(Ok(())) };
+        if fields["limit"].as_u64().is_none_or(|limit| (1..=limits::DELETE_WHERE as u64).contains(&limit)) {
+            self.advance()?;
+        }
+        let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
+        let found = visible.ok_or(Code::NamespaceNotFound);
+        Ok(found.and_then(|namespace| namespace.find_where(fields, self.log_time)).map(|found| {
+            request.found = found;
+        }))
     }
 
     fn count(&mut self, request: &Request) {
@@ -324,6 +349,14 @@ fn queue(engine: &Engine, handle: NamespaceId, request: &Request) -> Result<InFl
             let delete: namespace::Delete = agentdb_engine::decode(fields.clone())?;
             engine.write(handle, delete, options).map(InFlightTicket::Delete)
         }
+        [("collection.rename", fields)] => {
+            let rename: collection::Rename = agentdb_engine::decode(fields.clone())?;
+            engine.write(handle, rename, options).map(InFlightTicket::Rename)
+        }
+        [("record.delete_where", fields)] => {
+            let delete: record::DeleteWhere = agentdb_engine::decode(fields.clone())?;
+            engine.write(handle, delete, options).map(InFlightTicket::DeleteWhere)
+        }
         operations => {
             let mut batch = Batch::new();
             for (name, fields) in operations {
@@ -341,6 +374,18 @@ fn take(ticket: InFlightTicket) -> Option<Result<Committed<Vec<Value>>>> {
     match ticket {
         InFlightTicket::Batch(mut ticket) => ticket.try_take(),
         InFlightTicket::Create(mut ticket) => {
+            ticket.try_take().map(|a| a.map(|c| Committed { lsn: c.lsn, response: json(c.response.number) }))
+        }
+        InFlightTicket::DeleteWhere(mut ticket) => ticket.try_take().map(|a| {
+            a.map(|c| {
+                let record::DeletedWhere { deleted, more } = c.response;
+                Committed {
+                    lsn: c.lsn,
+                    response: vec![serde_json::json!({"deleted": deleted, "more": more})],
+                }
+            })
+        }),
+        InFlightTicket::Rename(mut ticket) => {
             ticket.try_take().map(|a| a.map(|c| Committed { lsn: c.lsn, response: json(c.response.number) }))
         }
         InFlightTicket::Delete(mut ticket) => {

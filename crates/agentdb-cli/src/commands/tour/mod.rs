@@ -52,6 +52,7 @@ fn prepare(context: &Context, db: &Database, encoder: &dyn TextEncoder) -> Resul
         metric: None,
         encoder: Some(encoder.id().to_owned()),
         description: "passages of documents".to_owned(),
+        ..collection::Create::default()
     };
     exists_already(namespace.write(create).wait().map(drop), Code::CollectionExists)?;
     let create = session::Create { session: Some(SESSION.to_owned()), ..session::Create::new(AGENT) };

@@ -1,6 +1,7 @@
 //! Every error code is provoked for real, tells its values, and leaves everything as it was.
 
 mod backups;
+mod collections;
 mod damage;
 mod forks;
 mod jobs;
@@ -102,6 +103,15 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::MessageExists => requests::message_exists(),
         Code::BlobMismatch => requests::blob_mismatch(),
         Code::ThreadExists => requests::thread_exists(),
+        Code::FieldTypeMismatch => collections::field_type_mismatch(),
+        Code::FilterTypeMismatch => collections::filter_type_mismatch(),
+        Code::HistogramBuckets => collections::histogram_buckets(),
+        Code::FieldNotIndexed => collections::field_not_indexed(),
+        Code::TooManyFields => collections::too_many_fields(),
+        Code::FieldUndeclared => collections::field_undeclared(),
+        Code::FieldDeclared => collections::field_declared(),
+        Code::VectorUnknown => collections::vector_unknown(),
+        Code::VectorExists => collections::vector_exists(),
         Code::ForkRunning => forks::running(),
         Code::ForkBehind => forks::behind(),
         Code::HistoryTrimmed => requests::history_trimmed(),

@@ -178,5 +178,6 @@ pub(super) fn collection(name: &str, dimension: usize) -> collection::Create {
         metric: None,
         encoder: None,
         description: String::new(),
+        ..collection::Create::default()
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn fields() -> Fields {
         ("o", FieldType::Number, false),
         ("o.in", FieldType::Number, true),
     ] {
-        fields.declare(path, Field { kind, indexed }).unwrap();
+        fields.declare(path, Field { kind, indexed, inferred: false }).unwrap();
     }
     fields
 }

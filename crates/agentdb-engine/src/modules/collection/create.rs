@@ -1,11 +1,15 @@
 //! `collection.create`.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Error, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Head, key};
+use super::vectors::{self, VectorSettings};
+use super::{Head, Undeclared, key, schema};
 use crate::encoder::dimension_with;
+use crate::filter::Fields;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::sweep::Remains;
@@ -14,7 +18,7 @@ use crate::{Engine, numbers, row_json};
 use agentdb_vector::{Dimension, Metric};
 
 /// Creates a collection.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name: letters, digits, `_`, `-` and `.`.
@@ -29,9 +33,25 @@ pub struct Create {
     /// the dimension may be left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
+    /// Further vectors of its records, by name: up to 64. The caller gives these.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, VectorSettings>,
+    /// Types of fields of payloads, by path: names joined by dots.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
+    /// What becomes of fields that are not declared: their type is inferred from the first value if not given.
+    #[serde(default)]
+    pub undeclared: Undeclared,
     /// What it is for.
     #[serde(default)]
     pub description: String,
+}
+
+impl Create {
+    /// A collection without vectors yet.
+    pub fn new(collection: impl Into<String>) -> Self {
+        Create { collection: collection.into(), ..Self::default() }
+    }
 }
 
 /// The answer to [`Create`].
@@ -53,7 +73,14 @@ impl Request for Create {
         permission: "collection.manage",
         resource: &["collection"],
         sensitive: &["description"],
-        errors: &[Code::CollectionExists, Code::DimensionOutOfRange, Code::NoEncoder, Code::InvalidName],
+        errors: &[
+            Code::CollectionExists,
+            Code::DimensionOutOfRange,
+            Code::NoEncoder,
+            Code::InvalidName,
+            Code::TooManyVectors,
+            Code::TooManyFields,
+        ],
     };
 }
 
@@ -70,6 +97,8 @@ impl WriteRequest for Create {
         if tx.get(&key)?.is_some() {
             return Err(Error::new(Code::CollectionExists).with("collection", &self.collection));
         }
+        vectors::check_all(&self.vectors)?;
+        schema::check_count(&self.fields)?;
         let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
         let head = Head {
             number,
@@ -79,12 +108,16 @@ impl WriteRequest for Create {
             description: self.description.clone(),
             created: tx.now(),
             expiring: false,
+            vectors: vectors::allot_all(tx, &self.vectors)?,
+            fields: self.fields.clone(),
+            undeclared: self.undeclared,
+            indexed_since: tx.lsn(),
         };
         tx.put_bookkeeping(key, row_json::encode(&head)?)?;
         Ok(Created { number, created: head.created })
     }
 
     fn weight(&self) -> usize {
-        256 + self.description.len()
+        256 + self.description.len() + 64 * self.vectors.len()
     }
 }

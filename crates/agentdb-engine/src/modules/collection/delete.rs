@@ -4,7 +4,7 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{find, key, records_counter, slots_counter};
+use super::{Head, find, key, records_counter, slots_counter, vectors};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
@@ -41,15 +41,21 @@ impl Request for Delete {
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
         let head = find(tx, &self.collection)?;
-        remove(tx, &self.collection, head.number)?;
+        remove(tx, &self.collection, &head)?;
         Ok(Deleted { number: head.number })
     }
 }
 
-/// Removes a collection, which has this number; its records are swept later.
-pub(super) fn remove(tx: &mut Tx<'_>, collection: &str, number: u64) -> Result<()> {
+/// Removes a collection with this head; its records are swept later.
+pub(super) fn remove(tx: &mut Tx<'_>, collection: &str, head: &Head) -> Result<()> {
     tx.delete(key(tx, collection)?)?;
-    tx.delete(records_counter(tx, number))?;
-    tx.delete(slots_counter(tx, number))?;
-    sweep::discard(tx, Remains::Collection, number, collection)
+    leave(tx, collection, head)
+}
+
+/// Leaves the records of a collection to the sweeper.
+pub(super) fn leave(tx: &mut Tx<'_>, collection: &str, head: &Head) -> Result<()> {
+    tx.delete(records_counter(tx, head.number))?;
+    tx.delete(slots_counter(tx, head.number))?;
+    head.vectors.values().try_for_each(|space| vectors::discard(tx, *space))?;
+    sweep::discard(tx, Remains::Collection, head.number, collection)
 }

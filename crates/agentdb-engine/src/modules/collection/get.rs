@@ -1,11 +1,15 @@
 //! `collection.get`.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Head, counted, find, records_counter};
+use super::vectors::VectorSettings;
+use super::{Head, Undeclared, counted, find, records_counter};
 use crate::Snapshot;
+use crate::filter::Fields;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 use agentdb_vector::{Dimension, Metric};
@@ -31,6 +35,14 @@ pub struct Entry {
     /// The text encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
+    /// Further vectors of its records, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, VectorSettings>,
+    /// Types of fields of payloads, declared and learnt, by path.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
+    /// What becomes of fields that are not declared.
+    pub undeclared: Undeclared,
     /// What it is for.
     pub description: String,
     /// When it was created.
@@ -42,8 +54,20 @@ pub struct Entry {
 impl Entry {
     pub(super) fn new(rows: &dyn Read, collection: String, head: Head) -> Result<Self> {
         let records = counted(rows, &records_counter(rows, head.number))?;
-        let Head { dimension, metric, encoder, description, created, .. } = head;
-        Ok(Entry { collection, dimension, metric, encoder, description, created, records })
+        let Head { dimension, metric, encoder, vectors, fields, undeclared, description, created, .. } = head;
+        let vectors = vectors.into_iter().map(|(name, space)| (name, space.settings())).collect();
+        Ok(Entry {
+            collection,
+            dimension,
+            metric,
+            encoder,
+            vectors,
+            fields,
+            undeclared,
+            description,
+            created,
+            records,
+        })
     }
 }
 

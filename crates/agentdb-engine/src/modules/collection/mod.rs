@@ -1,22 +1,39 @@
 //! Collections: sets of records of one shape. A collection has a number under which its rows are kept and which is never
 //! used twice, so that a deleted collection is gone at once and swept later.
 
+mod alter;
 mod create;
 mod delete;
 mod get;
 mod list;
+mod rename;
+pub(crate) mod schema;
+#[cfg(test)]
+mod tests;
 pub(crate) mod transfer;
+mod truncate;
+mod vectors;
 
+pub use alter::{Alter, Altered};
 pub use create::{Create, Created};
+use delete::leave;
 pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use list::{List, Listed};
+pub use rename::{Rename, Renamed};
+pub use schema::Undeclared;
 pub use transfer::CollectionLine;
+pub use truncate::{Truncate, Truncated};
+pub use vectors::VectorSettings;
+pub(crate) use vectors::{VectorSpace, named as named_vector};
 
-use agentdb_types::{Code, Error, Result, Timestamp};
+use std::collections::BTreeMap;
+
+use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use agentdb_vector::{Dimension, Metric};
 use serde::{Deserialize, Serialize};
 
+use crate::filter::Fields;
 use crate::key::Key;
 use crate::modules::namespace::check_name;
 use crate::operation::Operation;
@@ -25,10 +42,13 @@ use crate::{Table, row_json};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
+        Operation::write::<Alter>(),
         Operation::write::<Create>(),
         Operation::write::<Delete>(),
         Operation::read::<Get>(),
         Operation::read::<List>(),
+        Operation::write::<Rename>(),
+        Operation::write::<Truncate>(),
     ]
 }
 
@@ -44,6 +64,17 @@ pub(crate) struct Head {
     pub(crate) created: Timestamp,
     /// Whether any record ever had a time to live: searches must look then.
     pub(crate) expiring: bool,
+    /// Further vectors of its records, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) vectors: BTreeMap<String, VectorSpace>,
+    /// The types of fields, declared and learnt.
+    #[serde(default)]
+    pub(crate) fields: Fields,
+    #[serde(default)]
+    pub(crate) undeclared: Undeclared,
+    /// The batch that changed how records are indexed.
+    #[serde(default)]
+    pub(crate) indexed_since: Lsn,
 }
 
 pub(crate) fn key(rows: &dyn Read, name: &str) -> Result<Key> {
@@ -72,7 +103,7 @@ pub(crate) fn slots_counter(rows: &dyn Read, number: u64) -> Key {
     rows.key(Table::Counter).text(&format!("slots/{number}"))
 }
 
-fn counted(rows: &dyn Read, key: &Key) -> Result<u64> {
+pub(crate) fn counted(rows: &dyn Read, key: &Key) -> Result<u64> {
     let Some(row) = rows.get(key)? else { return Ok(0) };
     let bytes = row.body[..]
         .try_into()

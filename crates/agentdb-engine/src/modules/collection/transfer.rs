@@ -1,12 +1,16 @@
 //! A collection as a line of an export.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Id, Lsn, Result, Timestamp};
 use agentdb_vector::{Dimension, Metric};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::delete::remove;
-use super::{Entry, Head, key};
+use super::vectors::{self, VectorSettings};
+use super::{Entry, Head, Undeclared, key, schema};
+use crate::filter::Fields;
 use crate::key::Key;
 use crate::modules::check_inline;
 use crate::modules::transfer::{Existing, Fate, unfit};
@@ -29,6 +33,15 @@ pub struct CollectionLine {
     /// The text encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoder: Option<String>,
+    /// Further vectors of its records, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, VectorSettings>,
+    /// Types of fields of payloads, declared and learnt, by path.
+    #[serde(default, skip_serializing_if = "Fields::is_empty")]
+    pub fields: Fields,
+    /// What becomes of fields that are not declared.
+    #[serde(default)]
+    pub undeclared: Undeclared,
     /// What it is for.
     #[serde(default)]
     pub description: String,
@@ -43,10 +56,31 @@ pub struct CollectionLine {
 pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(CollectionLine, u64)> {
     let head: Head = row_json::decode(row)?;
     let number = head.number;
-    let Entry { collection, dimension, metric, encoder, description, created, .. } =
-        Entry::new(rows, key.components().text()?, head)?;
-    let (dimension, version) = (dimension.map(Dimension::get), Some(row.lsn));
-    Ok((CollectionLine { collection, dimension, metric, encoder, description, created, version }, number))
+    let Entry {
+        collection,
+        dimension,
+        metric,
+        encoder,
+        vectors,
+        fields,
+        undeclared,
+        description,
+        created,
+        ..
+    } = Entry::new(rows, key.components().text()?, head)?;
+    let line = CollectionLine {
+        collection,
+        dimension: dimension.map(Dimension::get),
+        metric,
+        encoder,
+        vectors,
+        fields,
+        undeclared,
+        description,
+        created,
+        version: Some(row.lsn),
+    };
+    Ok((line, number))
 }
 
 /// Stores the collection of a line, without records; tells its number if it did.
@@ -58,6 +92,8 @@ pub(crate) fn import(
     let key = key(tx, &line.collection)?;
     check_inline("description", line.description.len())?;
     let dimension = line.dimension.map(Dimension::new).transpose()?;
+    vectors::check_all(&line.vectors)?;
+    schema::check_count(&line.fields)?;
     if let Some(encoder) = &line.encoder {
         Id::check("encoder", encoder)?;
         if dimension.is_none() {
@@ -70,11 +106,23 @@ pub(crate) fn import(
         return Ok((fate, None));
     }
     if let Some(old) = old {
-        remove(tx, &line.collection, old.number)?;
+        remove(tx, &line.collection, &old)?;
     }
     let number = numbers::allot(tx, Remains::Collection, "collections", &line.collection)?;
-    let CollectionLine { metric, encoder, description, created, .. } = line.clone();
-    let head = Head { number, dimension, metric, encoder, description, created, expiring: false };
+    let CollectionLine { metric, encoder, fields, undeclared, description, created, .. } = line.clone();
+    let head = Head {
+        number,
+        dimension,
+        metric,
+        encoder,
+        description,
+        created,
+        expiring: false,
+        vectors: vectors::allot_all(tx, &line.vectors)?,
+        fields,
+        undeclared,
+        indexed_since: tx.lsn(),
+    };
     tx.put_bookkeeping(key, row_json::encode(&head)?)?;
     Ok((fate, Some(number)))
 }

@@ -53,6 +53,7 @@ fn fill(seed: u64) -> TestDb {
         metric: None,
         encoder: None,
         description: "notes".into(),
+        ..collection::Create::default()
     };
     db.write(create).unwrap();
     let note = record::Put {

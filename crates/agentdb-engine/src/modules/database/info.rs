@@ -27,6 +27,9 @@ pub struct Information {
     pub drained: Lsn,
     /// Bytes of rows in memory that are on their way to the base.
     pub memory_bytes: u64,
+    /// Bytes that the payloads of collections take in memory that were filtered or searched, about.
+    #[serde(default)]
+    pub record_index_bytes: u64,
     /// Bytes of the base’s files.
     pub base_bytes: u64,
     /// How many runs, its files, there are.
@@ -87,6 +90,7 @@ impl ReadRequest for Info {
             synced: stats.synced,
             drained: stats.drained,
             memory_bytes: stats.memory_bytes,
+            record_index_bytes: stats.record_index_bytes,
             base_bytes: stats.base_bytes,
             base_runs: stats.base_runs,
             log_bytes: stats.log_bytes,

@@ -5,12 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::decode;
+use crate::Snapshot;
 use crate::filter::Filter;
 use crate::modules::collection;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
-use crate::read::{Page, Read};
-use crate::{Snapshot, Table};
 
 /// Counts records.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +32,7 @@ impl Request for Count {
     type Response = Counted;
     const ABOUT: About = About {
         name: "record.count",
-        doc: "Counts records, by reading them: expired ones are left out.",
+        doc: "Counts records; expired ones are left out.",
         effect: Effect::Read,
         scope: Scope::Namespace,
         permission: "record.read",
@@ -46,15 +44,16 @@ impl Request for Count {
 
 impl ReadRequest for Count {
     fn read(&self, snapshot: &Snapshot) -> Result<Counted> {
-        let number = collection::find(snapshot, &self.collection)?.number;
-        let filter = self.filter.as_ref().map(Filter::parse).transpose()?;
+        let head = collection::find(snapshot, &self.collection)?;
+        let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
+        if filter.is_none() && !head.expiring {
+            let count = collection::counted(snapshot, &collection::records_counter(snapshot, head.number))?;
+            return Ok(Counted { count });
+        }
         let mut count = 0;
-        snapshot.scan_prefix(&snapshot.key(Table::Record).u64(number), Page::Forward, &mut |_, row| {
-            if let Some((_, record)) = decode(&row, snapshot.now())? {
-                let payload = Value::Object(record.payload);
-                count += u64::from(filter.as_ref().is_none_or(|f| f.matches(&payload)));
-            }
-            Ok(true)
+        snapshot.core.records.read(snapshot, &head, &mut |at| {
+            count = at.matching(filter.as_ref())?.len();
+            Ok(())
         })?;
         Ok(Counted { count })
     }

@@ -1,13 +1,15 @@
 //! `record.get`.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Record, find, key, not_found, vector};
+use super::{Record, find, key, named_vectors, not_found, vector};
 use crate::Snapshot;
-use crate::modules::collection;
+use crate::modules::collection::{self, Head};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
 
@@ -19,7 +21,7 @@ pub struct Get {
     pub collection: String,
     /// The id.
     pub record: String,
-    /// Whether to give back the vector.
+    /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
 }
@@ -37,6 +39,9 @@ pub struct Entry {
     /// The vector as it was given, components rounded to 32-bit floats, if it was asked for and there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
+    /// The named vectors, if they were asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, Vec<f32>>,
     /// The version, which grows with every put.
     pub version: Lsn,
     /// When the record was first put.
@@ -51,14 +56,18 @@ pub struct Entry {
 impl Entry {
     pub(super) fn new(
         rows: &dyn Read,
-        number: u64,
+        head: &Head,
         id: String,
         (version, record): (Lsn, Record),
         include_vector: bool,
     ) -> Result<Self> {
-        let Record { created, updated, expires, slot, text, payload } = record;
-        let vector = if include_vector { vector(rows, number, slot)?.map(|row| row.vector) } else { None };
-        Ok(Entry { record: id, text, payload, vector, version, created, updated, expires })
+        let (mut own, mut vectors) = (None, BTreeMap::new());
+        if include_vector {
+            own = vector(rows, head.number, record.slot)?.map(|row| row.vector);
+            vectors = named_vectors(rows, head, &record)?;
+        }
+        let Record { created, updated, expires, text, payload, .. } = record;
+        Ok(Entry { record: id, text, payload, vector: own, vectors, version, created, updated, expires })
     }
 }
 
@@ -71,16 +80,16 @@ impl Request for Get {
         scope: Scope::Namespace,
         permission: "record.read",
         resource: &["collection", "record"],
-        sensitive: &["text", "payload", "vector"],
+        sensitive: &["text", "payload", "vector", "vectors"],
         errors: &[Code::CollectionNotFound, Code::RecordNotFound],
     };
 }
 
 impl ReadRequest for Get {
     fn read(&self, snapshot: &Snapshot) -> Result<Entry> {
-        let number = collection::find(snapshot, &self.collection)?.number;
-        let found = find(snapshot, &key(snapshot, number, &self.record)?)?;
+        let head = collection::find(snapshot, &self.collection)?;
+        let found = find(snapshot, &key(snapshot, head.number, &self.record)?)?;
         let found = found.ok_or_else(|| not_found(&self.collection, &self.record))?;
-        Entry::new(snapshot, number, self.record.clone(), found, self.include_vector)
+        Entry::new(snapshot, &head, self.record.clone(), found, self.include_vector)
     }
 }

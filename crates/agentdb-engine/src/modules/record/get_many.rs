@@ -46,9 +46,9 @@ impl Request for GetMany {
 impl ReadRequest for GetMany {
     fn read(&self, snapshot: &Snapshot) -> Result<Gotten> {
         check_page(self.records.len())?;
-        let number = collection::find(snapshot, &self.collection)?.number;
-        let find = |id: &String| match find(snapshot, &key(snapshot, number, id)?)? {
-            Some(found) => Entry::new(snapshot, number, id.clone(), found, self.include_vector).map(Some),
+        let head = collection::find(snapshot, &self.collection)?;
+        let find = |id: &String| match find(snapshot, &key(snapshot, head.number, id)?)? {
+            Some(found) => Entry::new(snapshot, &head, id.clone(), found, self.include_vector).map(Some),
             None => Ok(None),
         };
         Ok(Gotten { items: self.records.iter().map(find).collect::<Result<_>>()? })

@@ -61,9 +61,9 @@ impl Request for List {
 
 impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
-        let number = collection::find(snapshot, &self.collection)?.number;
-        let filter = self.filter.as_ref().map(Filter::parse).transpose()?;
-        let prefix = snapshot.key(Table::Record).u64(number);
+        let head = collection::find(snapshot, &self.collection)?;
+        let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
+        let prefix = snapshot.key(Table::Record).u64(head.number);
         let paging = Paging {
             prefix: &prefix,
             limit: self.limit,
@@ -80,7 +80,7 @@ impl ReadRequest for List {
             let record = super::Record { payload, ..record };
             let mut parts = key.components();
             parts.u64()?;
-            Entry::new(snapshot, number, parts.text()?, (version, record), self.include_vector).map(Some)
+            Entry::new(snapshot, &head, parts.text()?, (version, record), self.include_vector).map(Some)
         })?;
         Ok(Listed { items, cursor })
     }

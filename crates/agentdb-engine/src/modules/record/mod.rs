@@ -1,10 +1,14 @@
-//! Records: the rows of a collection: text, payload, and one vector.
+//! Records: the rows of a collection: text, payload, and vectors, one without a name and named ones.
 //!
-//! A record's row holds text, payload, times and the *slot* of its vector; the vector's row lies under that slot, apart, so
+//! A record's row holds text, payload, times and the *slots* of its vectors; a vector's row lies under its slot, apart, so
 //! that lists and counts need not read it. Every put of a vector takes a new slot.
 
+mod aggregate;
 mod count;
 mod delete;
+mod delete_where;
+mod distinct;
+mod facet;
 mod get;
 mod get_many;
 mod list;
@@ -16,8 +20,13 @@ mod tests;
 pub(crate) mod transfer;
 mod vector;
 
+pub use crate::filter::index::{Bucket, FieldStats};
+pub use aggregate::{Aggregate, Aggregated};
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
+pub use delete_where::{DeleteWhere, DeletedWhere};
+pub use distinct::{Distinct, DistinctValues};
+pub use facet::{Facet, Faceted, ValueCount};
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
 pub use list::{List, Listed};
@@ -26,24 +35,33 @@ pub use put::{Put, Stored};
 pub use search::{Found, Hit, Search};
 pub use transfer::RecordLine;
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp};
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::filter::Filter;
+use crate::filter::index::PayloadIndex;
 use crate::key::Key;
-use crate::modules::collection::{self, Head};
+use crate::modules::collection::{self, Head, schema};
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
-use crate::read::Read;
+use crate::read::{Page, Read};
 use crate::sweep::Remains;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
-use crate::{Row, Table, numbers, row_json, sweep};
+use crate::{Row, Snapshot, Table, numbers, row_json, sweep};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
+        Operation::read::<Aggregate>(),
         Operation::read::<Count>(),
         Operation::write::<Delete>(),
+        Operation::write::<DeleteWhere>(),
+        Operation::read::<Distinct>(),
+        Operation::read::<Facet>(),
         Operation::read::<Get>(),
         Operation::read::<GetMany>(),
         Operation::read::<List>(),
@@ -62,12 +80,37 @@ pub(crate) struct Record {
     expires: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     slot: Option<u64>,
+    /// Where its named vectors are. What lies under the number of a name that was dropped is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    named: BTreeMap<String, Place>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     payload: Map<String, Value>,
 }
 
-fn key(rows: &dyn Read, number: u64, record: &str) -> Result<Key> {
+impl Record {
+    /// The slots of its vectors, each with the number of its name; the one without a name has the collection's.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
+        let named = self.named.values().map(|Place(number, slot)| (Some(*number), *slot));
+        self.slot.map(|slot| (None, slot)).into_iter().chain(named)
+    }
+
+    /// When it expires.
+    pub(crate) fn expires(&self) -> Option<Timestamp> {
+        self.expires
+    }
+
+    /// Its payload.
+    pub(crate) fn into_payload(self) -> Map<String, Value> {
+        self.payload
+    }
+}
+
+/// Where a named vector is: the number of the name, and the slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Place(u64, u64);
+
+pub(crate) fn key(rows: &dyn Read, number: u64, record: &str) -> Result<Key> {
     Id::check("record", record)?;
     Ok(rows.key(Table::Record).u64(number).text(record))
 }
@@ -86,7 +129,7 @@ fn decode(row: &Row, now: Timestamp) -> Result<Option<(Lsn, Record)>> {
     Ok(record.expires.is_none_or(|e| e > now).then_some((row.lsn, record)))
 }
 
-fn find(rows: &dyn Read, key: &Key) -> Result<Option<(Lsn, Record)>> {
+pub(crate) fn find(rows: &dyn Read, key: &Key) -> Result<Option<(Lsn, Record)>> {
     match rows.get(key)? {
         Some(row) => decode(&row, rows.now()),
         None => Ok(None),
@@ -121,12 +164,56 @@ fn vector(rows: &dyn Read, number: u64, slot: Option<u64>) -> Result<Option<Vect
     rows.get(&vector_key(rows, number, slot))?.map(|row| VectorRow::decode(&row.body)).transpose()
 }
 
+/// The named vectors of a record that its collection has names for.
+fn named_vectors(rows: &dyn Read, head: &Head, record: &Record) -> Result<BTreeMap<String, Vec<f32>>> {
+    let mut vectors = BTreeMap::new();
+    for (name, Place(number, slot)) in &record.named {
+        if head.vectors.get(name).is_some_and(|space| space.number == *number)
+            && let Some(row) = vector(rows, *number, Some(*slot))?
+        {
+            vectors.insert(name.clone(), row.vector);
+        }
+    }
+    Ok(vectors)
+}
+
+/// Checks that the payloads of all records are what the collection declares.
+pub(crate) fn check_fields(tx: &Tx<'_>, head: &Head) -> Result<()> {
+    tx.scan_prefix(&tx.key(Table::Record).u64(head.number), Page::Forward, &mut |_, row| {
+        let record: Record = row_json::decode(&row)?;
+        head.fields.check(&Value::Object(record.payload)).map(|()| true)
+    })
+}
+
+/// Answers from the payloads of a collection, and the records that match a filter.
+fn matching<R>(
+    snapshot: &Snapshot,
+    collection: &str,
+    filter: Option<&Value>,
+    answer: &mut dyn FnMut(&PayloadIndex, &RoaringBitmap) -> Result<R>,
+) -> Result<R> {
+    let head = collection::find(snapshot, collection)?;
+    let filter = filter.map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
+    snapshot.core.records.read_payloads(snapshot, &head, filter.as_ref(), answer)
+}
+
+/// Learns the types of the fields that a payload is the first to have, and refuses what contradicts.
+fn learn(tx: &mut Tx<'_>, collection: &str, head: &mut Head, payload: &Map<String, Value>) -> Result<()> {
+    if schema::learn(&mut head.fields, head.undeclared, payload)? {
+        tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(head)?)?;
+    }
+    Ok(())
+}
+
 /// Deletes a record's rows, whether it has expired or not; returns whether there were any.
 fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
     let Some(row) = tx.get(&key)? else { return Ok(false) };
     let record: Record = row_json::decode(&row)?;
     if let Some(slot) = record.slot.filter(|_| !planted::is(Bug::OldVectorStays)) {
         tx.delete(vector_key(tx, number, slot))?;
+    }
+    for Place(number, slot) in record.named.values() {
+        tx.delete(vector_key(tx, *number, *slot))?;
     }
     tx.delete(key)?;
     let counter = collection::records_counter(tx, number);

@@ -1,13 +1,16 @@
 //! `record.patch`.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Duration, Error, Lsn, Result, Timestamp, json};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::vector::{Given, encode, store_vector};
-use super::{Record, check_version, find, key, not_found, schedule, vector_key};
+use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
+use super::{Place, Record, check_version, find, key, learn, not_found, schedule, vector_key};
 use crate::encoder::Encoded;
+use crate::modules::collection::Head;
 use crate::modules::state::merge;
 use crate::modules::{check_inline, collection, encode_value, given, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -34,6 +37,9 @@ pub struct Patch {
     /// The new vector. It stays if neither a vector nor a text that is encoded is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
+    /// Named vectors to replace or add, or with null to remove.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, Option<Vec<f32>>>,
     /// Microseconds from now until the record expires; null to keep it for ever.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub ttl_us: Option<Option<Duration>>,
@@ -74,7 +80,7 @@ impl Request for Patch {
         scope: Scope::Namespace,
         permission: "record.write",
         resource: &["collection", "record"],
-        sensitive: &["vector", "text", "payload"],
+        sensitive: &["vector", "vectors", "text", "payload"],
         errors: &[
             Code::CollectionNotFound,
             Code::RecordNotFound,
@@ -87,6 +93,10 @@ impl Request for Patch {
             Code::ValueTooLarge,
             Code::DepthExceeded,
             Code::TtlOutOfRange,
+            Code::VectorUnknown,
+            Code::FieldTypeMismatch,
+            Code::FieldUndeclared,
+            Code::TooManyFields,
         ],
     };
 }
@@ -98,7 +108,7 @@ impl WriteRequest for Patch {
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Patched> {
-        let head = collection::find(tx, &self.collection)?;
+        let mut head = collection::find(tx, &self.collection)?;
         let number = head.number;
         let key = key(tx, number, &self.record)?;
         let found = find(tx, &key)?;
@@ -106,6 +116,7 @@ impl WriteRequest for Patch {
         let (_, mut record) = found.ok_or_else(|| not_found(&self.collection, &self.record))?;
         if let Some(patch) = &self.payload {
             merge_payload(&mut record, patch)?;
+            learn(tx, &self.collection, &mut head, &record.payload)?;
         }
         if let Some(text) = &self.text {
             check_inline("text", text.len())?;
@@ -122,6 +133,7 @@ impl WriteRequest for Patch {
             }
             record.slot = Some(store_vector(tx, number, &self.record, vector)?);
         }
+        self.patch_named(tx, &head, &mut record)?;
         if let Some(ttl) = self.ttl_us {
             record.expires = ttl.map(|ttl| tx.now().after(ttl)).transpose()?;
             if let Some(expires) = record.expires {
@@ -138,7 +150,23 @@ impl WriteRequest for Patch {
         let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
         let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
         let payload = self.payload.as_ref().map_or(0, weigh);
-        512 + vector + encoded + self.text.as_ref().map_or(0, String::len) + payload
+        let named = weigh_named(self.vectors.iter().map(|(name, vector)| (name, vector.as_deref())));
+        512 + vector + named + encoded + self.text.as_ref().map_or(0, String::len) + payload
+    }
+}
+
+impl Patch {
+    fn patch_named(&self, tx: &mut Tx<'_>, head: &Head, record: &mut Record) -> Result<()> {
+        let given = self.vectors.iter().map(|(name, vector)| (name, vector.as_deref()));
+        check_named(head, &self.collection, given.clone())?;
+        for (name, _) in given.clone() {
+            if let Some(Place(number, slot)) = record.named.remove(name) {
+                tx.delete(vector_key(tx, number, slot))?;
+            }
+        }
+        let kept = given.filter_map(|(name, vector)| Some((name, vector?)));
+        record.named.extend(store_named(tx, head, &self.record, kept)?);
+        Ok(())
     }
 }
 

@@ -1,12 +1,14 @@
 //! `record.put`.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Code, Duration, Id, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::vector::{Given, encode, store_vector};
-use super::{Record, check_version, find, key, remove, schedule};
+use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
+use super::{Record, check_version, find, key, learn, remove, schedule};
 use crate::encoder::Encoded;
 use crate::modules::collection;
 use crate::modules::{check_inline, encode_value, weigh_fields};
@@ -28,6 +30,9 @@ pub struct Put {
     /// The vector, as many components as the collection has dimensions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
+    /// Further vectors, by the names that the collection has for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, Vec<f32>>,
     /// The text, up to 1 MiB. Without a vector, and if the collection has an encoder, it is encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -67,6 +72,7 @@ impl Put {
             collection: collection.into(),
             record: None,
             vector: None,
+            vectors: BTreeMap::new(),
             text: None,
             payload: Map::new(),
             ttl_us: None,
@@ -85,7 +91,7 @@ impl Request for Put {
         scope: Scope::Namespace,
         permission: "record.write",
         resource: &["collection", "record"],
-        sensitive: &["vector", "text", "payload"],
+        sensitive: &["vector", "vectors", "text", "payload"],
         errors: &[
             Code::CollectionNotFound,
             Code::DimensionMismatch,
@@ -95,6 +101,10 @@ impl Request for Put {
             Code::NoEncoder,
             Code::ValueTooLarge,
             Code::TtlOutOfRange,
+            Code::VectorUnknown,
+            Code::FieldTypeMismatch,
+            Code::FieldUndeclared,
+            Code::TooManyFields,
         ],
     };
 }
@@ -106,7 +116,7 @@ impl WriteRequest for Put {
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Stored> {
-        let head = collection::find(tx, &self.collection)?;
+        let mut head = collection::find(tx, &self.collection)?;
         let id = match &self.record {
             Some(id) => Id::new("record", id.as_str())?,
             None => tx.new_id(),
@@ -122,11 +132,15 @@ impl WriteRequest for Put {
             encoded: self.encoded.as_ref(),
         };
         let vector = given.vector_for(&head)?;
+        let named = || self.vectors.iter().map(|(name, vector)| (name, &vector[..]));
+        check_named(&head, &self.collection, named().map(|(name, vector)| (name, Some(vector))))?;
+        learn(tx, &self.collection, &mut head, &self.payload)?;
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
         let number = head.number;
         numbers::tell(tx, Remains::Collection, number, &self.collection);
         remove(tx, number, key.clone())?;
         let slot = vector.map(|v| store_vector(tx, number, id.as_str(), v)).transpose()?;
+        let named = store_named(tx, &head, id.as_str(), named())?;
         if let Some(expires) = expires {
             schedule(tx, &self.collection, head, &key, expires)?;
         }
@@ -135,6 +149,7 @@ impl WriteRequest for Put {
             updated: tx.now(),
             expires,
             slot,
+            named,
             text: self.text.clone(),
             payload: self.payload.clone(),
         };
@@ -146,6 +161,11 @@ impl WriteRequest for Put {
     fn weight(&self) -> usize {
         let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
         let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
-        512 + vector + encoded + self.text.as_ref().map_or(0, String::len) + weigh_fields(&self.payload)
+        let named = weigh_named(self.vectors.iter().map(|(name, vector)| (name, Some(&vector[..]))));
+        512 + vector
+            + named
+            + encoded
+            + self.text.as_ref().map_or(0, String::len)
+            + weigh_fields(&self.payload)
     }
 }

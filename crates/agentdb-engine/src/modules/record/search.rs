@@ -8,10 +8,11 @@ use serde_json::{Map, Value};
 use super::{Record, find, key, vector_key};
 use crate::encoder::{Encoded, no_encoder};
 use crate::filter::Filter;
-use crate::modules::collection::{self, Head};
+use crate::modules::collection::{self, Head, VectorSpace};
 use crate::modules::{check_inline, check_page};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
+use crate::record_index::{Matching, Wanted};
 use crate::vectors::{Query, VectorRow};
 use crate::{Engine, Snapshot};
 
@@ -27,6 +28,9 @@ pub struct Search {
     /// The text to search for, encoded by the collection's encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Which of the named vectors to compare with; the one without a name if not given. Texts are encoded for that one only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub using: Option<String>,
     /// How many hits at most; 10 if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -78,6 +82,7 @@ impl Search {
             collection: collection.into(),
             vector: None,
             text: None,
+            using: None,
             limit: None,
             filter: None,
             threshold: None,
@@ -86,9 +91,25 @@ impl Search {
         }
     }
 
+    /// Which vectors are compared with.
+    fn space(&self, head: &Head) -> Result<VectorSpace> {
+        if let Some(name) = &self.using {
+            return collection::named_vector(&head.vectors, &self.collection, name).copied();
+        }
+        match head.dimension {
+            Some(dimension) => Ok(VectorSpace { number: head.number, dimension, metric: head.metric }),
+            None => Err(Error::new(Code::InvalidValue)
+                .with("field", "collection")
+                .with("reason", "it was created without a dimension: its records have no vectors")),
+        }
+    }
+
     fn query(&self, head: &Head) -> Result<Vec<f32>> {
         match (&self.vector, &self.text) {
             (Some(vector), None) => Ok(vector.clone()),
+            (None, Some(_)) if self.using.is_some() => Err(Error::new(Code::InvalidValue)
+                .with("field", "using")
+                .with("reason", "texts are encoded for the vector without a name only: give a vector")),
             (None, Some(_)) => match (&head.encoder, &self.encoded) {
                 (None, _) => {
                     Err(Error::new(Code::CollectionWithoutEncoder).with("collection", &self.collection))
@@ -120,6 +141,7 @@ impl Request for Search {
             Code::NoEncoder,
             Code::CollectionWithoutEncoder,
             Code::PageTooLarge,
+            Code::VectorUnknown,
         ],
     };
 }
@@ -143,42 +165,15 @@ impl ReadRequest for Search {
                 .with("reason", "it is not a finite number"));
         }
         let vector = self.query(&head)?;
-        let Some(dimension) = head.dimension else {
-            return Err(Error::new(Code::InvalidValue)
-                .with("field", "collection")
-                .with("reason", "it was created without a dimension: its records have no vectors"));
-        };
-        dimension.check(&vector, head.metric)?;
-        let filter = self.filter.as_ref().map(Filter::parse).transpose()?;
-        let number = head.number;
-        // The search asks about a slot and takes yes or no: an error is kept until it ends.
-        let failed = std::cell::RefCell::new(None);
-        let passes = |slot: u64| match self.record_of(snapshot, number, slot) {
-            Ok(Some((_, _, record))) => {
-                filter.as_ref().is_none_or(|f| f.matches(&Value::Object(record.payload)))
-            }
-            Ok(None) => false,
-            Err(err) => {
-                failed.borrow_mut().get_or_insert(err);
-                false
-            }
-        };
-        let query = Query {
-            collection: (snapshot.namespace(), number),
-            dimension,
-            metric: head.metric,
-            vector: &vector,
-            limit,
-            filter: (head.expiring || filter.is_some()).then_some(&passes as &dyn Fn(u64) -> bool),
-        };
-        let hits = snapshot.core.vectors.search(&query, &snapshot.rows, &|| snapshot.core.rows.latest())?;
-        if let Some(err) = failed.take() {
-            return Err(err);
-        }
-        let good = |score: f32| self.threshold.is_none_or(|t| score == t || head.metric.better(score, t));
+        let space = self.space(&head)?;
+        space.dimension.check(&vector, space.metric)?;
+        let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
+        let hits = self.hits(snapshot, &head, &space, &vector, limit, filter.as_ref())?;
+        let good = |score: f32| self.threshold.is_none_or(|t| score == t || space.metric.better(score, t));
         let hits = hits.into_iter().filter(|hit| good(hit.score)).map(|hit| {
             let gone = || Error::new(Code::RowsCorrupt).with("reason", "a vector has no record");
-            let (version, row, record) = self.record_of(snapshot, number, hit.slot)?.ok_or_else(gone)?;
+            let (version, row, record) =
+                self.record_of(snapshot, &head, &space, hit.slot)?.ok_or_else(gone)?;
             Ok(Hit {
                 record: row.record,
                 score: hit.score,
@@ -193,16 +188,56 @@ impl ReadRequest for Search {
 }
 
 impl Search {
+    /// The best vectors of records that match, by slot.
+    fn hits(
+        &self,
+        snapshot: &Snapshot,
+        head: &Head,
+        space: &VectorSpace,
+        vector: &[f32],
+        limit: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<agentdb_vector::Hit>> {
+        let (core, latest) = (&snapshot.core, || snapshot.core.rows.latest());
+        let mut query = Query {
+            collection: (snapshot.namespace(), space.number),
+            dimension: space.dimension,
+            metric: space.metric,
+            vector,
+            limit,
+            filter: None,
+        };
+        let mut wanted = Wanted::All;
+        if head.expiring || filter.is_some() {
+            core.records.read(snapshot, head, &mut |at| {
+                wanted = at.wanted(filter, space.number)?;
+                Ok(())
+            })?;
+        }
+        let Wanted::Some(Matching { records, slots, few }) = wanted else {
+            return core.vectors.search(&query, &snapshot.rows, &latest);
+        };
+        if let Some(few) = few
+            && let Some(hits) = core.vectors.search_among(&query, &snapshot.rows, &latest, &few)?
+        {
+            return Ok(hits);
+        }
+        let passes = |slot: u64| slots.get(slot).is_some_and(|ordinal| records.contains(ordinal));
+        query.filter = Some(&passes);
+        core.vectors.search(&query, &snapshot.rows, &latest)
+    }
+
     /// The record that a slot belongs to, unless it has expired.
     fn record_of(
         &self,
         snapshot: &Snapshot,
-        number: u64,
+        head: &Head,
+        space: &VectorSpace,
         slot: u64,
     ) -> Result<Option<(Lsn, VectorRow, Record)>> {
-        let Some(row) = snapshot.get(&vector_key(snapshot, number, slot))? else { return Ok(None) };
+        let Some(row) = snapshot.get(&vector_key(snapshot, space.number, slot))? else { return Ok(None) };
         let row = VectorRow::decode(&row.body)?;
-        let found = find(snapshot, &key(snapshot, number, &row.record)?)?;
+        let found = find(snapshot, &key(snapshot, head.number, &row.record)?)?;
         Ok(found.map(|(version, record)| (version, row, record)))
     }
 }

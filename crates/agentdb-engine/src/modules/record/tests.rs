@@ -32,6 +32,7 @@ fn create(engine: &Engine, metric: Metric) {
         metric: Some(metric),
         encoder: None,
         description: String::new(),
+        ..collection::Create::default()
     };
     write(engine, create).unwrap();
 }
@@ -217,6 +218,7 @@ fn bad_vectors_are_refused_and_leave_nothing() {
             metric: None,
             encoder: None,
             description: String::new(),
+            ..collection::Create::default()
         };
         assert_eq!(write(&engine, create).unwrap_err().code(), Code::DimensionOutOfRange);
     }
@@ -365,6 +367,7 @@ fn a_patched_text_is_encoded_where_the_collection_encodes() {
         metric: Some(Metric::Dot),
         encoder: Some("letters".into()),
         description: String::new(),
+        ..collection::Create::default()
     };
     write(&engine, docs).unwrap();
     let text = |text: &str| Patch { text: Some(text.into()), ..Patch::new("docs", "r1") };

@@ -1,12 +1,14 @@
 //! A record as a line of an export.
 
+use std::collections::BTreeMap;
+
 use agentdb_types::{Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::vector::{Given, store_vector};
-use super::{Entry, Record, decode, find, key, remove, schedule};
+use super::vector::{Given, check_named, store_named, store_vector};
+use super::{Entry, Record, decode, find, key, learn, remove, schedule};
 use crate::key::Key;
 use crate::modules::transfer::{Existing, Fate};
 use crate::modules::{check_inline, collection, encode_value};
@@ -32,6 +34,9 @@ pub struct RecordLine {
     /// The vector. Each number is the shortest that is read as the same 32-bit float.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
+    /// The named vectors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub vectors: BTreeMap<String, Vec<f32>>,
     /// When the record was first put.
     pub created: Timestamp,
     /// When it was last put.
@@ -47,12 +52,24 @@ pub struct RecordLine {
 /// The line of a row of this collection, unless its time to live has passed.
 pub(crate) fn export(rows: &dyn Read, collection: &str, key: &Key, row: &Row) -> Result<Option<RecordLine>> {
     let mut parts = key.components();
-    let (number, id) = (parts.u64()?, parts.text()?);
+    parts.u64()?;
+    let id = parts.text()?;
     let Some(found) = decode(row, rows.now())? else { return Ok(None) };
-    let entry = Entry::new(rows, number, id, found, true)?;
-    let Entry { record, text, payload, vector, version, created, updated, expires } = entry;
+    let entry = Entry::new(rows, &collection::find(rows, collection)?, id, found, true)?;
+    let Entry { record, text, payload, vector, vectors, version, created, updated, expires } = entry;
     let (collection, version) = (collection.to_owned(), Some(version));
-    Ok(Some(RecordLine { collection, record, text, payload, vector, created, updated, expires, version }))
+    Ok(Some(RecordLine {
+        collection,
+        record,
+        text,
+        payload,
+        vector,
+        vectors,
+        created,
+        updated,
+        expires,
+        version,
+    }))
 }
 
 /// Stores the record of a line in the collection that was imported under this number.
@@ -69,8 +86,10 @@ pub(crate) fn import(
     let head = tx.get(&collection::key(tx, &line.collection)?)?;
     let head: Option<collection::Head> = head.map(|row| row_json::decode(&row)).transpose()?;
     let head = head.filter(|head| Some(head.number) == number);
-    let (Some(head), Some(number)) = (head, number) else { return Ok(Fate::Skipped) };
+    let (Some(mut head), Some(number)) = (head, number) else { return Ok(Fate::Skipped) };
     let vector = Given { vector: line.vector.as_deref(), text: None, encoded: None }.vector_for(&head)?;
+    let named = || line.vectors.iter().map(|(name, vector)| (name, &vector[..]));
+    check_named(&head, &line.collection, named().map(|(name, vector)| (name, Some(vector))))?;
     if line.expires.is_some_and(|at| at <= tx.now()) {
         return Ok(Fate::Expired);
     }
@@ -80,14 +99,17 @@ pub(crate) fn import(
     if !fate.stores() {
         return Ok(fate);
     }
+    learn(tx, &line.collection, &mut head, &line.payload)?;
     numbers::tell(tx, Remains::Collection, number, &line.collection);
     remove(tx, number, key.clone())?;
     let slot = vector.map(|vector| store_vector(tx, number, &line.record, vector)).transpose()?;
+    let named = store_named(tx, &head, &line.record, named())?;
     if let Some(expires) = line.expires {
         schedule(tx, &line.collection, head, &key, expires)?;
     }
     let RecordLine { created, updated, expires, text, payload, .. } = line.clone();
-    tx.put(key, row_json::encode(&Record { created, updated, expires, slot, text, payload })?)?;
+    let record = Record { created, updated, expires, slot, named, text, payload };
+    tx.put(key, row_json::encode(&record)?)?;
     tx.add(collection::records_counter(tx, number), 1)?;
     Ok(fate)
 }

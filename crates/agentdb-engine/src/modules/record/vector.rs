@@ -1,8 +1,10 @@
-//! The vector of a record: which one a write stores, and where.
+//! The vectors of a record: which ones a write stores, and where.
+
+use std::collections::BTreeMap;
 
 use agentdb_types::{Code, Error, Result};
 
-use super::vector_key;
+use super::{Place, vector_key};
 use crate::Engine;
 use crate::encoder::{Encoded, no_encoder};
 use crate::modules::check_inline;
@@ -59,14 +61,53 @@ impl Given<'_> {
 }
 
 /// Stores a vector in a slot of its own.
-pub(super) fn store_vector(
-    tx: &mut Tx<'_>,
-    number: u64,
-    record: &str,
-    (vector, encoder): Made,
-) -> Result<u64> {
-    let slot = tx.add(collection::slots_counter(tx, number), 1)?.unsigned_abs();
-    let row = VectorRow { record: record.to_owned(), encoder, vector };
-    tx.put(vector_key(tx, number, slot), row.encode())?;
+pub(super) fn store_vector(tx: &mut Tx<'_>, number: u64, record: &str, made: Made) -> Result<u64> {
+    let slot = new_slot(tx, number)?;
+    store(tx, number, slot, record, made)?;
     Ok(slot)
+}
+
+/// Refuses named vectors that the records of a collection cannot have.
+pub(super) fn check_named<'a>(
+    head: &Head,
+    collection: &str,
+    vectors: impl IntoIterator<Item = (&'a String, Option<&'a [f32]>)>,
+) -> Result<()> {
+    vectors.into_iter().try_for_each(|(name, vector)| {
+        let space = collection::named_vector(&head.vectors, collection, name)?;
+        vector.map_or(Ok(()), |vector| space.dimension.check(vector, space.metric))
+    })
+}
+
+/// Stores named vectors that were checked, each in a slot of its own.
+pub(super) fn store_named<'a>(
+    tx: &mut Tx<'_>,
+    head: &Head,
+    record: &str,
+    vectors: impl IntoIterator<Item = (&'a String, &'a [f32])>,
+) -> Result<BTreeMap<String, Place>> {
+    let mut places = BTreeMap::new();
+    for (name, vector) in vectors {
+        if let Some(space) = head.vectors.get(name) {
+            let slot = new_slot(tx, head.number)?;
+            store(tx, space.number, slot, record, (vector.to_vec(), String::new()))?;
+            places.insert(name.clone(), Place(space.number, slot));
+        }
+    }
+    Ok(places)
+}
+
+/// A slot that no vector of the collection had.
+fn new_slot(tx: &mut Tx<'_>, number: u64) -> Result<u64> {
+    Ok(tx.add(collection::slots_counter(tx, number), 1)?.unsigned_abs())
+}
+
+fn store(tx: &mut Tx<'_>, number: u64, slot: u64, record: &str, (vector, encoder): Made) -> Result<()> {
+    let row = VectorRow { record: record.to_owned(), encoder, vector };
+    tx.put(vector_key(tx, number, slot), row.encode())
+}
+
+/// About how many bytes named vectors take.
+pub(super) fn weigh_named<'a>(vectors: impl IntoIterator<Item = (&'a String, Option<&'a [f32]>)>) -> usize {
+    vectors.into_iter().map(|(name, vector)| 64 + name.len() + 4 * vector.map_or(0, <[f32]>::len)).sum()
 }

@@ -9,7 +9,7 @@ use crate::key::{Key, NamespaceId};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
-use crate::{Table, numbers, retain};
+use crate::{Table, retain};
 
 /// A change, and the key of the row that tells its version.
 pub(super) struct Found {
@@ -208,16 +208,15 @@ impl<'a> Batch<'a> {
     /// What it means that a number is taken into use, or out of it.
     fn number(&self, kind: u64, number: u64, mutation: &Mutation) -> Result<Option<(Thing, Kind)>> {
         let kind = Remains::from_number(kind)?;
-        if let Body::Clear(Change::Put(name)) = &mutation.body {
-            let collection = || numbers::name(name).map(|collection| Thing::Collection { collection });
-            return match kind {
-                Remains::Collection => Ok(Some((collection()?, Kind::Put))),
-                _ => Ok(None),
-            };
-        }
         let Some(table) = kind.table() else { return Ok(None) };
         let name = self.entry.names.get(table, &[number]).map(str::to_owned);
         let name = name.ok_or_else(|| self.unnamed(format_args!("number {number}")))?;
+        if !is_delete(mutation) {
+            return match kind {
+                Remains::Collection => Ok(Some((Thing::Collection { collection: name }, Kind::Put))),
+                _ => Ok(None),
+            };
+        }
         let head = Key::new(self.namespace, table).text(&name);
         if self.deleted.contains(head.as_bytes()) {
             // Told by the row that has the name.

@@ -489,6 +489,7 @@ fn collection_of(engine: &Engine) {
         metric: None,
         encoder: None,
         description: String::new(),
+        ..collection::Create::default()
     };
     engine.write(NamespaceId::DEFAULT, create, WriteOptions::default()).unwrap().wait().unwrap();
 }

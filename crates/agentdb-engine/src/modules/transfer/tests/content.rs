@@ -155,7 +155,13 @@ fn collections(db: &TestDb, random: &mut Random) {
         1 | 2 => {
             let metric = Some([Metric::Cosine, Metric::Dot][random.below(2) as usize]);
             let description = text(random);
-            let create = collection::Create { collection, dimension, metric, encoder: None, description };
+            let create = collection::Create {
+                collection,
+                dimension,
+                metric,
+                description,
+                ..collection::Create::default()
+            };
             let _ = db.write(create);
         }
         _ => {

@@ -81,6 +81,7 @@ fn sessions_and_collections_are_taken_whole() {
         metric: Some(Metric::Dot),
         encoder: None,
         description: String::new(),
+        ..collection::Create::default()
     };
     db.write(create).unwrap();
     db.write(put("a")).unwrap();

@@ -1,0 +1,103 @@
+//! An index as of a snapshot.
+
+use agentdb_types::Result;
+use roaring::RoaringBitmap;
+use serde_json::Value;
+
+use super::Slots;
+use super::state::State;
+use crate::Snapshot;
+use crate::filter::Filter;
+use crate::filter::index::PayloadIndex;
+use crate::modules::record;
+use crate::read::Read;
+
+/// One of so many records, or fewer: their vectors are compared one by one, since passing over the others costs more.
+const FEW: u64 = 4;
+
+/// Which vectors a search wants.
+pub(crate) enum Wanted {
+    /// All there are.
+    All,
+    /// Those of these records.
+    Some(Matching),
+}
+
+/// Records that match, and their vectors.
+pub(crate) struct Matching {
+    pub(crate) records: RoaringBitmap,
+    /// To which records slots belong.
+    pub(crate) slots: Slots,
+    /// If they are few: their slots, about which nothing was changed until the index was read.
+    pub(crate) few: Option<Vec<u64>>,
+}
+
+/// What an index tells of the moment of a snapshot.
+pub(crate) struct At<'a> {
+    state: &'a State,
+    snapshot: &'a Snapshot,
+    number: u64,
+    /// The records that were changed since: what the index tells of them is not what was.
+    changed: RoaringBitmap,
+}
+
+impl<'a> At<'a> {
+    pub(super) fn new(state: &'a State, snapshot: &'a Snapshot, number: u64) -> Self {
+        At { state, snapshot, number, changed: state.changed_after(snapshot.lsn()) }
+    }
+
+    /// The ordinals of the records that are there, have not expired and match.
+    pub(crate) fn matching(&self, filter: Option<&Filter>) -> Result<RoaringBitmap> {
+        let mut matching = match filter {
+            Some(filter) => {
+                self.state.payload.evaluate(filter, &|ordinal| self.matches(ordinal, Some(filter)))?.ordinals
+            }
+            None => self.state.live.clone(),
+        };
+        for (_, ordinal) in self.state.expiring.iter().take_while(|(at, _)| *at <= self.snapshot.now()) {
+            matching.remove(*ordinal);
+        }
+        matching -= &self.changed;
+        for ordinal in &self.changed {
+            if self.matches(ordinal, filter)? {
+                matching.insert(ordinal);
+            }
+        }
+        Ok(matching)
+    }
+
+    /// Which vectors of this number a search wants: those of the records that match.
+    pub(crate) fn wanted(&self, filter: Option<&Filter>, number: u64) -> Result<Wanted> {
+        let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
+        // What was changed since may have been expired then.
+        if filter.is_none() && !expired && self.changed.is_empty() {
+            return Ok(Wanted::All);
+        }
+        let records = self.matching(filter)?;
+        let are_few = records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed);
+        let few = are_few.then(|| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
+        Ok(Wanted::Some(Matching { records, slots: self.state.slots.clone(), few }))
+    }
+
+    /// Whether nothing was changed since.
+    pub(super) fn is_current(&self) -> bool {
+        self.changed.is_empty()
+    }
+
+    /// What the payloads hold, by the newest state.
+    pub(super) fn payloads(&self) -> &PayloadIndex {
+        &self.state.payload
+    }
+
+    /// The id of a record.
+    pub(crate) fn id(&self, ordinal: u32) -> &str {
+        &self.state.ids[ordinal as usize]
+    }
+
+    /// Looks at a record in the rows.
+    fn matches(&self, ordinal: u32, filter: Option<&Filter>) -> Result<bool> {
+        let key = record::key(self.snapshot, self.number, self.id(ordinal))?;
+        let Some((_, found)) = record::find(self.snapshot, &key)? else { return Ok(false) };
+        Ok(filter.is_none_or(|filter| filter.matches(&Value::Object(found.into_payload()))))
+    }
+}

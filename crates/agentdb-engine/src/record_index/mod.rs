@@ -1,0 +1,228 @@
+//! The record view: for each collection that was filtered or searched since opening, what its records' payloads hold, and to
+//! which record a vector belongs, in memory.
+//!
+//! The sequencer hands over what it applies and waits for nothing; who reads takes that in first, and so does a thread in
+//! the background. An index shows its newest state. A reader of an earlier LSN asks which records changed since, and looks
+//! at those in the rows: mostly none. Below the index's *floor* too many changes are forgotten, and an index is made
+//! of the rows for the one read.
+
+mod at;
+mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use agentdb_types::{Lsn, Result};
+use roaring::RoaringBitmap;
+
+pub(crate) use at::{At, Matching, Wanted};
+pub(crate) use slots::Slots;
+use state::{Change, State};
+
+use crate::engine::Core;
+use crate::filter::Filter;
+use crate::filter::index::PayloadIndex;
+use crate::key::Key;
+use crate::modules::collection::Head;
+use crate::read::Read;
+use crate::vectors::CollectionId;
+use crate::{Snapshot, Table};
+
+/// Changes that may wait for an index: who hands over one more takes some of them in.
+const WAITING: usize = 16_384;
+/// Changes that are taken in while readers wait.
+const PIECE: usize = 256;
+
+/// The record indexes of a database.
+#[derive(Default)]
+pub(crate) struct RecordIndexes {
+    /// In an order of its own, so that the one that is worked on first does not depend on chance.
+    indexes: Mutex<BTreeMap<CollectionId, Arc<RecordIndex>>>,
+    count: AtomicUsize,
+}
+
+/// The index of one collection.
+pub(crate) struct RecordIndex {
+    /// As of which batch the collection says how records are indexed.
+    since: Lsn,
+    waiting: Mutex<Vec<Change>>,
+    /// `None` until it is filled, which is done by whoever registered it, holding the lock.
+    state: RwLock<Option<State>>,
+}
+
+/// The collection that the row of this key is a record of.
+fn collection_of(key: &[u8]) -> Option<CollectionId> {
+    if Key::table_of(key)? != Table::Record as u8 {
+        return None;
+    }
+    let namespace = Key::namespace_of(key)?;
+    Some((namespace, Key::from_bytes(key.to_vec()).components().u64().ok()?))
+}
+
+impl RecordIndexes {
+    /// Takes over a change that the sequencer has applied to the rows; in the order of LSNs, before it is published.
+    pub(crate) fn apply(&self, core: &Core, key: &[u8], lsn: Lsn, body: Option<&Arc<[u8]>>) -> Result<()> {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return Ok(());
+        }
+        let Some(collection) = collection_of(key) else { return Ok(()) };
+        let Some(index) = self.known(collection) else { return Ok(()) };
+        let before = core.rows.latest().at_most(Lsn(lsn.0 - 1)).get(key)?.map(|row| row.body);
+        let mut waiting = index.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.push(Change { lsn, key: key.to_vec(), before, after: body.cloned() });
+        let (first, full) = (waiting.len() == 1, waiting.len() >= WAITING);
+        drop(waiting);
+        if first {
+            core.indexer.set();
+        }
+        if full { index.take_in(PIECE, lsn).map(drop) } else { Ok(()) }
+    }
+
+    /// Answers from the index of a collection, which is made if there is none; of a snapshot of the past, from one made of its
+    /// rows.
+    pub(crate) fn read<R>(
+        &self,
+        snapshot: &Snapshot,
+        head: &Head,
+        answer: &mut dyn FnMut(&At<'_>) -> Result<R>,
+    ) -> Result<R> {
+        if !snapshot.shows_past() {
+            let index = self.index(snapshot, head)?;
+            index.take_in(usize::MAX, snapshot.lsn())?;
+            let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
+            let fits = |state: &&State| state.floor <= snapshot.lsn() && state.since == head.indexed_since;
+            if let Some(state) = state.as_ref().filter(fits) {
+                return answer(&At::new(state, snapshot, head.number));
+            }
+        }
+        let state = State::of(snapshot, head)?;
+        answer(&At::new(&state, snapshot, head.number))
+    }
+
+    /// Answers from the payloads as the snapshot shows them, and the records that match.
+    pub(crate) fn read_payloads<R>(
+        &self,
+        snapshot: &Snapshot,
+        head: &Head,
+        filter: Option<&Filter>,
+        answer: &mut dyn FnMut(&PayloadIndex, &RoaringBitmap) -> Result<R>,
+    ) -> Result<R> {
+        let mut answered = None;
+        self.read(snapshot, head, &mut |at| {
+            if at.is_current() {
+                answered = Some(answer(at.payloads(), &at.matching(filter)?)?);
+            }
+            Ok(())
+        })?;
+        if let Some(answered) = answered {
+            return Ok(answered);
+        }
+        // Records were changed since: what the index tells of them is not what was.
+        let state = State::of(snapshot, head)?;
+        let at = At::new(&state, snapshot, head.number);
+        answer(at.payloads(), &at.matching(filter)?)
+    }
+
+    fn known(&self, collection: CollectionId) -> Option<Arc<RecordIndex>> {
+        self.indexes.lock().unwrap_or_else(PoisonError::into_inner).get(&collection).cloned()
+    }
+
+    /// The index of a collection: the first caller fills it, others wait.
+    fn index(&self, snapshot: &Snapshot, head: &Head) -> Result<Arc<RecordIndex>> {
+        let collection = (snapshot.namespace(), head.number);
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(index) = indexes.get(&collection).filter(|index| index.since >= head.indexed_since) {
+            return Ok(index.clone());
+        }
+        let index = Arc::new(RecordIndex {
+            since: head.indexed_since,
+            waiting: Mutex::default(),
+            state: RwLock::new(None),
+        });
+        let mut state = index.state.write().unwrap_or_else(PoisonError::into_inner);
+        indexes.insert(collection, index.clone());
+        self.count.store(indexes.len(), Ordering::Release);
+        drop(indexes);
+        // What is applied from here on waits for the index, whether or not the rows show it already.
+        match State::of(&snapshot.latest(), head) {
+            Ok(filled) => *state = Some(filled),
+            Err(err) => {
+                drop(state);
+                self.forget(collection);
+                return Err(err);
+            }
+        }
+        drop(state);
+        Ok(index)
+    }
+
+    /// Drops the index of a collection.
+    pub(crate) fn forget(&self, collection: CollectionId) {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.remove(&collection);
+        self.count.store(indexes.len(), Ordering::Release);
+    }
+
+    /// Bytes that payloads take, about.
+    pub(crate) fn bytes(&self) -> usize {
+        let indexes: Vec<Arc<RecordIndex>> = {
+            let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            indexes.values().cloned().collect()
+        };
+        let bytes = |index: &Arc<RecordIndex>| {
+            let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
+            state.as_ref().map_or(0, |state| state.payload.bytes())
+        };
+        indexes.iter().map(bytes).sum()
+    }
+
+    /// Takes in a piece of what waits; returns whether there was anything. Drops one index that is mostly of records that
+    /// are gone: the next reader makes it anew.
+    pub(crate) fn step(&self, visible: Lsn, least: usize) -> Result<bool> {
+        let indexes: Vec<(CollectionId, Arc<RecordIndex>)> = {
+            let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            indexes.iter().map(|(id, index)| (*id, index.clone())).collect()
+        };
+        for (collection, index) in indexes {
+            if index.take_in(PIECE, visible)? {
+                return Ok(true);
+            }
+            if index.is_mostly_dead(least) {
+                self.forget(collection);
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl RecordIndex {
+    /// Takes in up to so many of the changes that wait, up to an LSN; returns whether there were any.
+    fn take_in(&self, most: usize, up_to: Lsn) -> Result<bool> {
+        let ripe = |waiting: &Vec<Change>| waiting.iter().take(most).take_while(|c| c.lsn <= up_to).count();
+        if ripe(&self.waiting.lock().unwrap_or_else(PoisonError::into_inner)) == 0 {
+            return Ok(false);
+        }
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // Taken under the lock of the state: whoever comes next finds them taken in.
+        let changes: Vec<Change> = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = ripe(&waiting);
+            waiting.drain(..count).collect()
+        };
+        let Some(state) = state.as_mut() else { return Ok(!changes.is_empty()) };
+        for change in &changes {
+            state.change(change)?;
+        }
+        Ok(!changes.is_empty())
+    }
+
+    fn is_mostly_dead(&self, least: usize) -> bool {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        state.as_ref().is_some_and(|state| state.is_mostly_dead(least))
+    }
+}

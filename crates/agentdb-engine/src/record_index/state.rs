@@ -1,0 +1,175 @@
+//! What an index holds: the newest state, and which records changed lately.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use agentdb_types::{Lsn, Result, Timestamp};
+use roaring::RoaringBitmap;
+use serde_json::Value;
+
+use super::slots::Slots;
+use crate::Snapshot;
+use crate::filter::index::PayloadIndex;
+use crate::key::Key;
+use crate::modules::collection::Head;
+use crate::modules::record::Record;
+use crate::read::{Page, Read};
+use crate::{Row, Table, row_json};
+
+/// Changes that are remembered, at least: a snapshot that is older has an index made for it.
+const REMEMBERED: usize = 4_096;
+
+/// A change of a record that waits for the index.
+pub(super) struct Change {
+    pub(super) lsn: Lsn,
+    pub(super) key: Vec<u8>,
+    pub(super) before: Option<Arc<[u8]>>,
+    pub(super) after: Option<Arc<[u8]>>,
+}
+
+/// The newest state of a collection's records. Each record that there ever was has an *ordinal*.
+pub(super) struct State {
+    /// The LSN from which on it can tell what was.
+    pub(super) floor: Lsn,
+    /// As of which batch the collection says how records are indexed.
+    pub(super) since: Lsn,
+    number: u64,
+    pub(super) ids: Vec<Arc<str>>,
+    ordinals: HashMap<Arc<str>, u32>,
+    /// By ordinal: the LSN of the newest change.
+    versions: Vec<Lsn>,
+    pub(super) live: RoaringBitmap,
+    /// To which record a vector belongs, or belonged.
+    pub(super) slots: Slots,
+    /// By number of the vectors' names, then by ordinal: the slot of the living vector.
+    vectors: HashMap<u64, Vec<Option<u64>>>,
+    /// What has a time to live, by its end.
+    pub(super) expiring: BTreeSet<(Timestamp, u32)>,
+    pub(super) payload: PayloadIndex,
+    /// The latest changes, in the order of LSNs.
+    pub(super) changes: VecDeque<(Lsn, u32)>,
+}
+
+impl State {
+    /// The state that a snapshot shows.
+    pub(super) fn of(snapshot: &Snapshot, head: &Head) -> Result<Self> {
+        let mut state = State {
+            floor: snapshot.lsn(),
+            since: head.indexed_since,
+            number: head.number,
+            ids: Vec::new(),
+            ordinals: HashMap::new(),
+            versions: Vec::new(),
+            live: RoaringBitmap::new(),
+            slots: Slots::default(),
+            vectors: HashMap::new(),
+            expiring: BTreeSet::new(),
+            payload: PayloadIndex::new(head.fields.clone()),
+            changes: VecDeque::new(),
+        };
+        snapshot.scan_prefix(
+            &snapshot.key(Table::Record).u64(head.number),
+            Page::Forward,
+            &mut |key, row| {
+                let ordinal = state.ordinal(&record_id(key)?);
+                state.versions[ordinal as usize] = row.lsn;
+                state.add(ordinal, row_json::decode(&row)?);
+                Ok(true)
+            },
+        )?;
+        Ok(state)
+    }
+
+    /// Takes in a change. One that the rows showed when the index was filled changes nothing.
+    pub(super) fn change(&mut self, change: &Change) -> Result<()> {
+        let ordinal = self.ordinal(&record_id(Key::from_bytes(change.key.clone()))?);
+        let version = &mut self.versions[ordinal as usize];
+        if *version >= change.lsn {
+            return Ok(());
+        }
+        *version = change.lsn;
+        let record = |body: &Arc<[u8]>| row_json::decode(&Row { lsn: change.lsn, body: body.clone() });
+        if self.live.contains(ordinal)
+            && let Some(before) = &change.before
+        {
+            self.take_away(ordinal, record(before)?);
+        }
+        if let Some(after) = &change.after {
+            self.add(ordinal, record(after)?);
+        }
+        self.remember(change.lsn, ordinal);
+        Ok(())
+    }
+
+    /// Whether it knows many more records than there are.
+    pub(super) fn is_mostly_dead(&self, least: usize) -> bool {
+        let (known, live) = (self.ids.len(), self.live.len() as usize);
+        (known >= least && live * 2 < known) || (self.slots.len() >= least && self.slots.len() > 4 * known)
+    }
+
+    /// The slot of a record's vector among those of this number.
+    pub(super) fn slot(&self, number: u64, ordinal: u32) -> Option<u64> {
+        *self.vectors.get(&number)?.get(ordinal as usize)?
+    }
+
+    /// The records that were changed after an LSN.
+    pub(super) fn changed_after(&self, lsn: Lsn) -> RoaringBitmap {
+        let later = self.changes.iter().rev().take_while(|(at, _)| *at > lsn);
+        later.map(|(_, ordinal)| *ordinal).collect()
+    }
+
+    fn remember(&mut self, lsn: Lsn, ordinal: u32) {
+        self.changes.push_back((lsn, ordinal));
+        if self.changes.len() > 2 * REMEMBERED {
+            for (lsn, _) in self.changes.drain(..REMEMBERED) {
+                self.floor = lsn;
+            }
+        }
+    }
+
+    fn ordinal(&mut self, id: &str) -> u32 {
+        if let Some(ordinal) = self.ordinals.get(id) {
+            return *ordinal;
+        }
+        let (id, ordinal) = (Arc::<str>::from(id), self.ids.len() as u32);
+        self.ids.push(id.clone());
+        self.versions.push(Lsn::ZERO);
+        self.ordinals.insert(id, ordinal);
+        ordinal
+    }
+
+    fn add(&mut self, ordinal: u32, record: Record) {
+        self.live.insert(ordinal);
+        for (number, slot) in record.slots() {
+            self.slots.insert(slot, ordinal);
+            let slots = self.vectors.entry(number.unwrap_or(self.number)).or_default();
+            if slots.len() <= ordinal as usize {
+                slots.resize(ordinal as usize + 1, None);
+            }
+            slots[ordinal as usize] = Some(slot);
+        }
+        self.expiring.extend(record.expires().map(|at| (at, ordinal)));
+        let inserted = self.payload.insert(ordinal, &Value::Object(record.into_payload()));
+        debug_assert!(inserted, "a record that is there was not taken away first");
+    }
+
+    fn take_away(&mut self, ordinal: u32, record: Record) {
+        self.live.remove(ordinal);
+        if let Some(at) = record.expires() {
+            self.expiring.remove(&(at, ordinal));
+        }
+        for (number, _) in record.slots() {
+            if let Some(slots) = self.vectors.get_mut(&number.unwrap_or(self.number)) {
+                slots[ordinal as usize] = None;
+            }
+        }
+        self.payload.remove(ordinal, &Value::Object(record.into_payload()));
+    }
+}
+
+/// The id of a record's key.
+fn record_id(key: Key) -> Result<String> {
+    let mut parts = key.components();
+    parts.u64()?;
+    parts.text()
+}
