@@ -342,6 +342,10 @@ codes! {
         "the field {field} is not indexed: its values can be neither counted nor sorted by"
         "A facet, a statistic, a histogram or an order was asked for of a field that is declared not to be indexed, or of a part of one or of a point."
         "Declare the field as indexed, in a new collection if the declaration cannot be changed. Filters work without.";
+    1084 TextTooLong Limit "text_too_long"
+        "the field {field} has strings of more than {limit} bytes in these records: they can be neither counted nor sorted by"
+        "A facet, a statistic or an order was asked for of a field with strings that are too long for the index over payloads."
+        "Ask for another field, or exclude such records by a filter. To find records by long texts, use filters or a search.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

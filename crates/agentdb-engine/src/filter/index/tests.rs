@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
@@ -44,6 +44,11 @@ impl Pair {
         let expected = self.naive(filter);
         let found = self.index.evaluate(filter, &|o| Ok(filter.matches(&self.payloads[&o]))).unwrap();
         assert_eq!(found.ordinals, expected, "{filter:?} {:?}", found.plan);
+        let among: RoaringBitmap =
+            expected.iter().step_by(2).chain(self.payloads.keys().copied().take(3)).collect();
+        let part = self.index.candidates(filter, Some(&among));
+        assert!(part.sure.is_subset(&expected) && part.sure.is_disjoint(&part.maybe), "{filter:?}");
+        assert!((part.sure | part.maybe).is_superset(&(&among & &expected)), "{filter:?}");
         let (low, high) = self.index.estimate(filter);
         assert!((low..=high).contains(&expected.len()), "{low} {high} {} {filter:?}", expected.len());
     }
@@ -57,8 +62,6 @@ pub(super) fn changes() -> impl Strategy<Value = Vec<(u32, Option<Value>)>> {
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(200))]
-
     #[test]
     fn the_index_finds_what_matches(
         changes in changes(),
