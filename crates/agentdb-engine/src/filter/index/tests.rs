@@ -144,3 +144,46 @@ fn a_plan_tells_how_each_term_was_answered() {
     let text = serde_json::to_string(&two).unwrap();
     assert_eq!(serde_json::from_str::<super::Plan>(&text).unwrap(), two);
 }
+
+#[test]
+fn many_values_are_counted_exactly() {
+    let mut pair = Pair::new(Fields::default());
+    let payload =
+        |n: u32| json!({"n": n * 2, "s": format!("{n:05}"), "l": [n % 700, format!("{:03}", n % 700)]});
+    for n in 0..5_000u32 {
+        let n = n * 2_741 % 5_000;
+        pair.put(n, payload(n));
+    }
+    let exactly = |pair: &Pair, json: Value| {
+        let filter = Filter::parse(&json).unwrap();
+        pair.check(&filter);
+        let (low, high) = pair.index.estimate(&filter);
+        assert_eq!(low, high, "{json}");
+        low
+    };
+    assert_eq!(exactly(&pair, json!({"n": {"$gt": 10, "$gte": 10, "$lte": 20, "$lt": 20}})), 4);
+    assert_eq!(exactly(&pair, json!({"n": {"$gt": 8, "$gte": 10, "$lte": 20, "$lt": 22}})), 6);
+    for n in (0..5_000u32).step_by(613) {
+        let text = format!("{n:05}");
+        assert_eq!(exactly(&pair, json!({"n": {"$gte": n * 2}})), u64::from(5_000 - n));
+        assert_eq!(exactly(&pair, json!({"n": {"$lt": n * 2 + 1}})), u64::from(n + 1));
+        assert_eq!(exactly(&pair, json!({"s": {"$gt": text}})), u64::from(4_999 - n));
+        assert_eq!(
+            exactly(&pair, json!({"s": {"$lte": text, "$gt": "00007"}})),
+            u64::from((n + 1).saturating_sub(8))
+        );
+        assert_eq!(exactly(&pair, json!({"s": {"$gte": text, "$gt": text}})), u64::from(4_999 - n));
+        assert_eq!(exactly(&pair, json!({"l": {"$contains": n % 700}})), if n % 700 < 100 { 8 } else { 7 });
+    }
+    for n in (0..5_000u32).filter(|n| n % 10 != 3) {
+        pair.delete(n * 4_999 % 5_000);
+        if n % 500 == 0 {
+            exactly(&pair, json!({"n": {"$gte": n}}));
+            exactly(&pair, json!({"s": {"$gte": format!("{n:05}")}}));
+        }
+    }
+    assert_eq!(exactly(&pair, json!({"n": {"$gte": 0}})), 500);
+    let prefix = Filter::parse(&json!({"s": {"$starts_with": "00"}})).unwrap();
+    pair.check(&prefix);
+    assert_eq!(pair.index.estimate(&prefix), (100, 100));
+}
