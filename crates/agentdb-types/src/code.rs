@@ -350,6 +350,10 @@ codes! {
         "the field {field} is not declared, and the collection refuses such fields"
         "A payload has a field that the collection, which was created with `undeclared: refuse`, does not have."
         "Correct the name, or declare the field with collection.alter.";
+    1086 TextTooLong Limit "text_too_long"
+        "the field {field} has strings of more than {limit} bytes in these records: they can be neither counted nor sorted by"
+        "A facet, a statistic or an order was asked for of a field with strings that are too long for the index over payloads."
+        "Ask for another field, or exclude such records by a filter. To find records by long texts, use filters or a search.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -40,6 +40,9 @@ pub const TIME_MAX_US: i64 = 253_402_300_799_999_999;
 pub const FILTER_TERMS: usize = 1_024;
 /// Nesting of a filter.
 pub const FILTER_DEPTH: usize = 16;
+/// Bytes of a string that the index over payloads holds; longer ones are found by looking at payloads, and can neither be counted
+/// nor sorted by.
+pub const INDEXED_TEXT_BYTES: usize = 512;
 /// Buckets of a histogram, those without a value not counted.
 pub const HISTOGRAM_BUCKETS: usize = 10_000;
 /// Microseconds for which a tool call is claimed when the caller does not say: one minute.

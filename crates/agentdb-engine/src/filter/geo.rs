@@ -28,11 +28,15 @@ pub(crate) enum Shape {
 /// A closed line through vertices, straight in latitude and longitude, going the shorter way round the earth from each to the
 /// next. Longitudes are unwrapped: they go on beyond 180 where the line crosses the date line.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Ring(Vec<Point>);
+pub(crate) struct Ring {
+    vertices: Vec<Point>,
+    /// The box around it, unwrapped as the vertices are.
+    around: Plain,
+}
 
 /// A box that does not cross the date line, in degrees.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     pub(super) south: f64,
     pub(super) north: f64,
     pub(super) west: f64,
@@ -84,16 +88,8 @@ impl Shape {
                 let east = if west <= east { *east } else { *east + 360.0 };
                 wrapped(*south, *north, *west, east)
             }
-            Shape::Polygon(Ring(vertices)) => {
-                let fold = |of: fn(&Point) -> f64, pick: fn(f64, f64) -> f64, from: f64| {
-                    vertices.iter().map(of).fold(from, pick)
-                };
-                wrapped(
-                    fold(|p| p.lat, f64::min, f64::INFINITY),
-                    fold(|p| p.lat, f64::max, f64::NEG_INFINITY),
-                    fold(|p| p.lon, f64::min, f64::INFINITY),
-                    fold(|p| p.lon, f64::max, f64::NEG_INFINITY),
-                )
+            Shape::Polygon(Ring { around: Plain { south, north, west, east }, .. }) => {
+                wrapped(*south, *north, *west, *east)
             }
         }
     }
@@ -140,6 +136,20 @@ fn wrapped(south: f64, north: f64, west: f64, east: f64) -> Vec<Plain> {
     boxes
 }
 
+impl Plain {
+    /// The least box around points.
+    fn around(points: &[Point]) -> Plain {
+        let (most, least) = (f64::INFINITY, f64::NEG_INFINITY);
+        let none = Plain { south: most, north: least, west: most, east: least };
+        points.iter().fold(none, |b, p| Plain {
+            south: b.south.min(p.lat),
+            north: b.north.max(p.lat),
+            west: b.west.min(p.lon),
+            east: b.east.max(p.lon),
+        })
+    }
+}
+
 impl Ring {
     /// A ring through these vertices; the last is joined to the first.
     ///
@@ -164,25 +174,27 @@ impl Ring {
         if turns != 0.0 {
             return Err("a polygon does not go around a pole");
         }
-        let (low, high) = ring
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), p| (low.min(p.lon), high.max(p.lon)));
         let different = ring.iter().enumerate().filter(|(i, p)| !ring[..*i].contains(p)).take(3).count();
         if different < 3 {
             return Err("a polygon has at least three different vertices");
         }
-        if high - low > 360.0 {
+        let around = Plain::around(&ring);
+        if around.east - around.west > 360.0 {
             return Err("a polygon is at most 360 degrees wide");
         }
-        Ok(Ring(ring))
+        Ok(Ring { vertices: ring, around })
     }
 
-    /// Whether it encloses a point, by counting the edges that its parallel crosses on the way east (the even-odd rule; Shimrat, Algorithm
-    /// 112, 1962). A point on an edge is enclosed.
+    /// Whether it encloses a point, by counting the edges that its parallel crosses on the way east (the even-odd rule;
+    /// Shimrat, Algorithm 112, 1962). A point on an edge is enclosed.
     fn encloses(&self, lat: f64, lon: f64) -> bool {
+        let Plain { south, north, west, east } = self.around;
+        if !(south..=north).contains(&lat) || !(west..=east).contains(&lon) {
+            return false;
+        }
         let mut inside = false;
-        for (i, a) in self.0.iter().enumerate() {
-            let b = &self.0[(i + 1) % self.0.len()];
+        for (i, a) in self.vertices.iter().enumerate() {
+            let b = &self.vertices[(i + 1) % self.vertices.len()];
             let cross = (b.lon - a.lon) * (lat - a.lat) - (b.lat - a.lat) * (lon - a.lon);
             let beside = |v: f64, one: f64, other: f64| (one.min(other)..=one.max(other)).contains(&v);
             if cross == 0.0 && beside(lat, a.lat, b.lat) && beside(lon, a.lon, b.lon) {
@@ -193,5 +205,60 @@ impl Ring {
             }
         }
         inside
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The point at a distance in radians and a bearing from another one.
+    fn from(center: Point, distance: f64, bearing: f64) -> Point {
+        let (lat, lon) = (center.lat.to_radians(), center.lon.to_radians());
+        let sine = lat.sin() * distance.cos() + lat.cos() * distance.sin() * bearing.cos();
+        let east = (bearing.sin() * distance.sin() * lat.cos()).atan2(distance.cos() - lat.sin() * sine);
+        let degrees = ((lon + east).to_degrees() + 540.0).rem_euclid(360.0) - 180.0;
+        Point::new(sine.clamp(-1.0, 1.0).asin().to_degrees(), degrees.clamp(-180.0, 180.0)).unwrap()
+    }
+
+    fn in_boxes(shape: &Shape, point: Point) -> bool {
+        let holds =
+            |b: &Plain| (b.south..=b.north).contains(&point.lat) && (b.west..=b.east).contains(&point.lon);
+        shape.boxes().iter().any(holds)
+    }
+
+    proptest! {
+        #[test]
+        fn the_boxes_of_a_circle_hold_its_edge(
+            lat in prop_oneof![-90.0..90.0f64, 80.0..90.0f64, -90.0..-89.9f64],
+            lon in prop_oneof![-180.0..180.0f64, 179.0..180.0f64],
+            radius in prop_oneof![0.0..3.2f64, 0.0..0.2f64, 0.0..1e-4f64],
+            bearing in 0.0..std::f64::consts::TAU,
+        ) {
+            let center = Point::new(lat, lon).unwrap();
+            let shape = Shape::Circle { center, radius_m: radius * RADIUS_M };
+            let edge = from(center, radius * (1.0 - 1e-9), bearing);
+            prop_assert!(!shape.contains(edge) || in_boxes(&shape, edge));
+            prop_assert!(in_boxes(&shape, from(center, radius * 0.999, bearing)));
+            let (inside, outside) = (from(center, radius * 0.99, bearing), from(center, radius * 1.01, bearing));
+            prop_assert!(shape.contains(inside) || radius < 1e-7);
+            // Half way round and further, what is beyond the edge may be nearer.
+            prop_assert!(!shape.contains(outside) || radius < 1e-7 || radius > 3.1);
+        }
+
+        #[test]
+        fn the_boxes_of_a_ring_hold_what_it_encloses(
+            vertices in proptest::collection::vec((-90.0..90.0f64, -180.0..180.0f64), 3..6),
+            lat in -90.0..90.0f64,
+            lon in -180.0..180.0f64,
+        ) {
+            let vertices: Vec<_> = vertices.iter().map(|(lat, lon)| Point::new(*lat, *lon).unwrap()).collect();
+            if let Ok(ring) = Ring::new(&vertices) {
+                let (shape, point) = (Shape::Polygon(ring), Point::new(lat, lon).unwrap());
+                prop_assert!(!shape.contains(point) || in_boxes(&shape, point));
+            }
+        }
     }
 }

@@ -106,3 +106,10 @@ pub(super) fn field_declared() -> Vec<Value> {
     let values = [("field", "at"), ("actual", "time"), ("expected", "string")];
     vec![db.refuses_call(&values, "collection.alter", alter)]
 }
+
+pub(super) fn text_too_long() -> Vec<Value> {
+    let db = with_fields("infer");
+    db.call("record.put", json!({"collection": "c", "payload": {"body": "x".repeat(100_000)}})).unwrap();
+    let field = json!({"collection": "c", "field": "body"});
+    vec![db.refuses_call(&[("field", "body")], "record.facet", field)]
+}

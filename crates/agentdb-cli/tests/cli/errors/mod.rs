@@ -107,6 +107,7 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::FilterTypeMismatch => collections::filter_type_mismatch(),
         Code::HistogramBuckets => collections::histogram_buckets(),
         Code::FieldNotIndexed => collections::field_not_indexed(),
+        Code::TextTooLong => collections::text_too_long(),
         Code::TooManyFields => collections::too_many_fields(),
         Code::FieldUndeclared => collections::field_undeclared(),
         Code::FieldDeclared => collections::field_declared(),

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::{FieldType, Operand};
 use super::dictionary::Place;
-use super::field_index::{FieldIndex, Texts};
+use super::field_index::{FieldIndex, Texts, is_long};
 use super::number::Num;
 use super::ordered::{Ends, Ordered};
 use super::paths::Node;
@@ -63,7 +63,7 @@ impl<'a> Asking<'a> {
             Ask::Texts(ends) => {
                 let places = |texts: &Texts| texts.dictionary.range(*ends);
                 self.texts(&places, &|text| ends.contains(&text));
-                self.maybe_timed(false);
+                self.maybe_texts(false);
             }
             Ask::Contains(value) => {
                 self.member(value);
@@ -95,6 +95,10 @@ impl<'a> Asking<'a> {
             Operand::Json(Value::Number(number)) => {
                 let number = Included(Num::new(number));
                 self.ordered(field.numbers.as_deref(), (number, number));
+                self.maybe_timed(false);
+            }
+            Operand::Json(Value::String(text)) if is_long(text) => {
+                self.found.maybe.add_set(&field.long);
                 self.maybe_timed(false);
             }
             Operand::Json(Value::String(text)) => {
@@ -138,7 +142,8 @@ impl<'a> Asking<'a> {
     }
 
     fn substring(&mut self, part: &str) {
-        let Some(texts) = self.node.field.texts.as_deref() else { return self.maybe_timed(false) };
+        self.maybe_texts(false);
+        let Some(texts) = self.node.field.texts.as_deref() else { return };
         if self.few.is_some() {
             self.texts(&|texts| texts.dictionary.everything(), &|text| text.contains(part));
         } else {
@@ -147,7 +152,6 @@ impl<'a> Asking<'a> {
             let found = numbers.filter(|n| dictionary.text(*n).contains(part));
             found.for_each(|n| self.found.sure.add_set(dictionary.ordinals(n)));
         }
-        self.maybe_timed(false);
     }
 
     fn starts_with(&mut self, prefix: &str) {
@@ -156,7 +160,7 @@ impl<'a> Asking<'a> {
             let texts = &members.texts;
             texts.between(texts.prefix(prefix)).for_each(|n| self.found.sure.add_set(texts.ordinals(n)));
         }
-        self.maybe_timed(true);
+        self.maybe_texts(true);
     }
 
     fn member(&mut self, operand: &Operand) {
@@ -188,11 +192,21 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// The texts that are not indexed: long ones, and instants; in lists, too, if those are asked.
+    fn maybe_texts(&mut self, lists: bool) {
+        let field = &self.node.field;
+        self.found.maybe.add_set(&field.long);
+        let members = field.members.as_ref().filter(|_| lists);
+        members.into_iter().for_each(|m| self.found.maybe.add_set(&m.long));
+        self.maybe_timed(lists);
+    }
+
     /// Any number or text may be an instant, if the field is not declared as a time here and was so for the filter.
     fn maybe_scalars(&mut self) {
         let field = &self.node.field;
         field.numbers.iter().for_each(|n| self.found.maybe.add_bitmap(n.all()));
         field.texts.iter().for_each(|t| self.found.maybe.add_bitmap(&t.all));
+        // No instant is as long as a text that is not indexed.
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Bound::Included;
 use serde_json::Value;
 
 use super::super::{FieldType, Operand};
-use super::field_index::{FieldIndex, Members};
+use super::field_index::{FieldIndex, Members, is_long};
 use super::number::Num;
 use super::paths::{Known, Node};
 use super::term::{Ask, Term, at};
@@ -100,11 +100,11 @@ impl Node {
             Ask::Times(_) => Count::at_most(field.scalars()),
             Ask::Texts(ends) => {
                 let texts = field.texts.as_ref().map(|t| &t.dictionary);
-                Count::exactly(texts.map_or(0, |d| d.count(d.range(*ends)))).plus(field.timed())
+                Count::exactly(texts.map_or(0, |d| d.count(d.range(*ends)))).plus(field.unknown_texts())
             }
             Ask::Contains(value) => {
                 let substring = matches!(value, Operand::Json(Value::String(_)));
-                let strings = field.texts.as_ref().map_or(0, |t| t.all.len()) + field.timed();
+                let strings = field.texts.as_ref().map_or(0, |t| t.all.len()) + field.unknown_texts();
                 field.member(value).plus(if substring { strings } else { 0 })
             }
             Ask::ContainsAny(values) => Count::any(values.iter().map(|v| field.member(v)), lists),
@@ -112,9 +112,11 @@ impl Node {
             Ask::StartsWith(prefix) => {
                 let texts = field.texts.as_ref().map(|t| &t.dictionary);
                 let members = field.members.as_ref().map(|m| &m.texts);
-                let lists_of_times = if timed { lists } else { 0 };
+                let unknown = field.unknown_texts();
+                let unknown_lists =
+                    if timed { lists } else { field.members.as_ref().map_or(0, |m| m.long.len()) };
                 Count::exactly(texts.map_or(0, |d| d.count(d.prefix(prefix))))
-                    .plus(members.map_or(0, |d| d.count(d.prefix(prefix))) + lists_of_times + field.timed())
+                    .plus(members.map_or(0, |d| d.count(d.prefix(prefix))) + unknown_lists + unknown)
             }
             Ask::GeoWithin(shape) => {
                 Count::at_most(field.points.as_ref().map_or(0, |p| p.most_within(shape)))
@@ -128,6 +130,11 @@ impl FieldIndex {
     /// Records with an instant that is not among the numbers and texts.
     fn timed(&self) -> u64 {
         self.times.as_ref().map_or(0, |t| t.all().len())
+    }
+
+    /// Records with a text that is not indexed: a long one, or an instant.
+    fn unknown_texts(&self) -> u64 {
+        self.long.len() + self.timed()
     }
 
     fn scalars(&self) -> u64 {
@@ -151,6 +158,7 @@ impl FieldIndex {
                 let numbers = self.numbers.as_ref().map_or(0, |n| n.count((number, number)));
                 Count::exactly(numbers).plus(self.timed())
             }
+            Value::String(text) if is_long(text) => Count::at_most(self.long.len()).plus(self.timed()),
             Value::String(text) => {
                 let found = self.texts.as_ref().and_then(|t| t.dictionary.find(text));
                 Count::exactly(found.map_or(0, |set| set.len())).plus(self.timed())
@@ -189,6 +197,7 @@ impl Members {
     /// the other way round.
     pub(super) fn may_have(&self, operand: &Operand) -> bool {
         match operand {
+            Operand::Json(Value::String(text)) if is_long(text) => !self.long.is_empty(),
             Operand::Json(Value::Number(_) | Value::String(_)) => !self.times.is_empty(),
             Operand::Json(Value::Array(_) | Value::Object(_)) | Operand::Times(_) => !self.nested.is_empty(),
             Operand::Json(_) => false,

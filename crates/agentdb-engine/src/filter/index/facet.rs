@@ -26,7 +26,8 @@ impl PayloadIndex {
     /// in UTC. Different types come in the order booleans, numbers, times, strings.
     ///
     /// # Errors
-    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
+    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::TextTooLong`] if one of the records has a string beyond
+    /// [`agentdb_types::limits::INDEXED_TEXT_BYTES`] there; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
     pub(crate) fn facet(
         &self,
         path: &str,
@@ -34,6 +35,7 @@ impl PayloadIndex {
         limit: usize,
     ) -> Result<Vec<(Value, u64)>> {
         let Some(node) = self.field(path)? else { return Ok(Vec::new()) };
+        node.check_texts(path, within, true)?;
         let mut counts = node.counts(within);
         let by_count =
             |a: &(Single<'_>, u64), b: &(Single<'_>, u64)| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0));
@@ -57,6 +59,7 @@ impl PayloadIndex {
         limit: usize,
     ) -> Result<Vec<Value>> {
         let Some(node) = self.field(path)? else { return Ok(Vec::new()) };
+        node.check_texts(path, within, true)?;
         let single = |value| {
             Single::shown(value, node)
                 .ok_or_else(|| super::invalid("after", "it is a boolean, a number, a time or a string"))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use agentdb_types::limits;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
@@ -23,6 +24,8 @@ pub(super) struct FieldIndex {
     pub(super) truths: [Set; 2],
     pub(super) objects: Set,
     pub(super) lists: Set,
+    /// Strings that are too long to be indexed; not those in lists.
+    pub(super) long: Set,
     pub(super) numbers: Option<Box<Ordered>>,
     /// Of a field that is declared as a time: its instants, which are then not among the numbers and texts.
     pub(super) times: Option<Box<Ordered>>,
@@ -50,6 +53,8 @@ pub(super) struct Members {
     pub(super) nulls: Set,
     /// Lists with an object or another list in them.
     pub(super) nested: Set,
+    /// Lists with a string in them that is too long to be indexed.
+    pub(super) long: Set,
 }
 
 impl FieldIndex {
@@ -80,6 +85,7 @@ impl FieldIndex {
             (None, Value::Number(number)) => {
                 self.numbers.get_or_insert_default().insert(ordinal, Num::new(number));
             }
+            (None, Value::String(text)) if is_long(text) => drop(self.long.insert(ordinal)),
             (None, Value::String(text)) => {
                 let texts = self.texts.get_or_insert_default();
                 let number = texts.dictionary.insert(text, ordinal);
@@ -122,6 +128,7 @@ impl FieldIndex {
                     numbers.remove(ordinal);
                 }
             }
+            (None, Value::String(text)) if is_long(text) => drop(self.long.remove(ordinal)),
             (None, Value::String(text)) => {
                 if let Some(texts) = &mut self.texts {
                     texts.dictionary.remove(text, ordinal);
@@ -147,7 +154,7 @@ impl FieldIndex {
 
     /// Bytes on the heap, about.
     pub(super) fn bytes(&self) -> usize {
-        let sets = [&self.exists, &self.nulls, &self.objects, &self.lists];
+        let sets = [&self.exists, &self.nulls, &self.objects, &self.lists, &self.long];
         let ordered = [&self.numbers, &self.times].into_iter().flatten();
         sets.into_iter().chain(&self.truths).map(Set::bytes).sum::<usize>()
             + ordered.map(|o| size_of::<Ordered>() + o.bytes()).sum::<usize>()
@@ -171,7 +178,9 @@ impl Texts {
 impl Members {
     fn insert(&mut self, ordinal: u32, item: &Value, kind: Option<FieldType>) {
         let time = time_of(item, kind);
-        if let (None, Value::String(text)) = (time, item) {
+        if let (None, Value::String(text)) = (time, item)
+            && !is_long(text)
+        {
             self.texts.insert(text, ordinal);
             return;
         }
@@ -180,7 +189,8 @@ impl Members {
             (_, Value::Null) => &mut self.nulls,
             (_, Value::Bool(truth)) => &mut self.truths[usize::from(*truth)],
             (_, Value::Number(number)) => self.numbers.entry(Num::new(number)).or_default(),
-            (_, Value::String(_) | Value::Array(_) | Value::Object(_)) => &mut self.nested,
+            (_, Value::String(_)) => &mut self.long,
+            (_, Value::Array(_) | Value::Object(_)) => &mut self.nested,
         };
         added.insert(ordinal);
     }
@@ -191,13 +201,15 @@ impl Members {
             (_, Value::Null) => drop(self.nulls.remove(ordinal)),
             (_, Value::Bool(truth)) => drop(self.truths[usize::from(*truth)].remove(ordinal)),
             (_, Value::Number(number)) => remove_from(&mut self.numbers, Num::new(number), ordinal),
+            (_, Value::String(text)) if is_long(text) => drop(self.long.remove(ordinal)),
             (_, Value::String(text)) => self.texts.remove(text, ordinal),
             (_, Value::Array(_) | Value::Object(_)) => drop(self.nested.remove(ordinal)),
         }
     }
 
     fn bytes(&self) -> usize {
-        let sets = self.truths.iter().chain([&self.nulls, &self.nested]).chain(self.numbers.values());
+        let sets =
+            self.truths.iter().chain([&self.nulls, &self.nested, &self.long]).chain(self.numbers.values());
         let entries = (self.numbers.len() + self.times.len()) * (size_of::<(Num, Set)>() * 4 / 3);
         self.texts.bytes() + sets.chain(self.times.values()).map(Set::bytes).sum::<usize>() + entries
     }
@@ -209,6 +221,11 @@ fn remove_from(sets: &mut BTreeMap<Num, Set>, number: Num, ordinal: u32) {
     if set.is_empty() {
         sets.remove(&number);
     }
+}
+
+/// Whether a string is too long to be indexed.
+pub(super) fn is_long(text: &str) -> bool {
+    text.len() > limits::INDEXED_TEXT_BYTES
 }
 
 /// The instant that a value of a field declared as a time tells.

@@ -14,6 +14,8 @@ mod evaluate;
 mod facet;
 mod field_index;
 mod histogram;
+#[cfg(test)]
+mod measured_tests;
 mod number;
 #[allow(dead_code, reason = "lists by a field come next; held against a plain sort in the tests")]
 mod order;
@@ -122,7 +124,7 @@ impl PayloadIndex {
         filter: &Filter,
         matches: &dyn Fn(u32) -> Result<bool>,
     ) -> Result<Evaluated> {
-        let Candidates { sure: mut ordinals, maybe, plan } = self.candidates(filter);
+        let Candidates { sure: mut ordinals, maybe, plan } = self.candidates(filter, None);
         for ordinal in maybe {
             if matches(ordinal)? {
                 ordinals.insert(ordinal);
@@ -131,10 +133,13 @@ impl PayloadIndex {
         Ok(Evaluated { ordinals, plan })
     }
 
-    /// What the index tells of a filter without any payload. No other records match.
-    pub(crate) fn candidates(&self, filter: &Filter) -> Candidates {
+    /// What the index tells of a filter without any payload, among all records or among these. No others of them match. The fewer
+    /// they are, the less it takes.
+    pub(crate) fn candidates(&self, filter: &Filter, among: Option<&RoaringBitmap>) -> Candidates {
         let evaluation = Evaluation { root: &self.root, all: &self.all };
-        let (Answer { sure, maybe }, term) = evaluation.answer(&Term::of(filter), &self.all);
+        let among = among.map(|among| among & &self.all);
+        let among = among.as_ref().unwrap_or(&self.all);
+        let (Answer { sure, maybe }, term) = evaluation.answer(&Term::of(filter), among);
         let plan = Plan { term, verified: maybe.len() };
         Candidates { sure, maybe, plan }
     }

@@ -21,7 +21,8 @@ impl PayloadIndex {
     /// ordinal.
     ///
     /// # Errors
-    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
+    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::TextTooLong`] if one of the records has a string beyond
+    /// [`agentdb_types::limits::INDEXED_TEXT_BYTES`] there; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
     pub(crate) fn order(
         &self,
         path: &str,
@@ -31,6 +32,7 @@ impl PayloadIndex {
         limit: usize,
     ) -> Result<Vec<u32>> {
         let node = self.field(path)?;
+        node.map_or(Ok(()), |n| n.check_texts(path, within, false))?;
         let place = after.map(|o| (node.and_then(|n| n.single(o)), o));
         let mut found = match (node, place) {
             (None, _) | (_, Some((None, _))) => Vec::new(),

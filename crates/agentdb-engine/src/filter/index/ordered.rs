@@ -98,12 +98,12 @@ impl Ordered {
 
     /// Ordinals with their numbers, by number and ordinal, of numbers greater than `after`.
     pub(super) fn walk(&self, after: Option<Num>) -> impl Iterator<Item = (Num, u32)> + '_ {
-        self.from_place(after.map_or((0, 0), |number| self.seek(|n, _| n <= number)))
+        self.onwards(after.map_or((0, 0), |number| self.seek(|n, _| n <= number)))
     }
 
     /// The same, of numbers not less than `from`.
     pub(super) fn walk_from(&self, from: Option<Num>) -> impl Iterator<Item = (Num, u32)> + '_ {
-        self.from_place(from.map_or((0, 0), |number| self.seek(|n, _| n < number)))
+        self.onwards(from.map_or((0, 0), |number| self.seek(|n, _| n < number)))
     }
 
     /// From the greatest number on, or from `from`, to the least, those of equal numbers by ordinal.
@@ -168,7 +168,7 @@ impl Ordered {
         (from, to.max(from))
     }
 
-    fn from_place(&self, (block, at): Place) -> impl Iterator<Item = (Num, u32)> + '_ {
+    fn onwards(&self, (block, at): Place) -> impl Iterator<Item = (Num, u32)> + '_ {
         let first = self.blocks.get(block).map(|b| &b[at..]).unwrap_or_default();
         let rest = self.blocks.get(block + 1..).unwrap_or_default();
         first.iter().chain(rest.iter().flatten()).map(|o| (self.key(*o), *o))

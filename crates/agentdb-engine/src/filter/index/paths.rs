@@ -97,8 +97,9 @@ impl Node {
 
     /// Bytes on the heap, about.
     pub(super) fn bytes(&self) -> usize {
-        let each = |(name, node): (&Box<str>, &Node)| name.len() + 16 + size_of::<Node>() + node.bytes();
-        self.field.bytes() + self.within.iter().map(each).sum::<usize>()
+        let names = self.within.keys().map(|name| name.len() + 16).sum::<usize>();
+        let nodes = self.within.values().map(|node| size_of::<Node>() + node.bytes()).sum::<usize>();
+        self.field.bytes() + names + nodes
     }
 
     /// The node of a field within, made if it is not there; none if nothing is to be known of the field.

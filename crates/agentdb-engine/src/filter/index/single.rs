@@ -1,5 +1,7 @@
 //! Single values of fields, in the order in which they are sorted and listed.
 
+use agentdb_types::{Code, Error, Result, limits};
+use roaring::RoaringBitmap;
 use serde_json::Value;
 
 use super::field_index::time_of;
@@ -43,6 +45,19 @@ impl<'a> Single<'a> {
 }
 
 impl Node {
+    /// Refuses to count or to sort strings that the index does not have; those in lists too, if they are to be counted.
+    ///
+    /// # Errors
+    /// [`Code::TextTooLong`].
+    pub(super) fn check_texts(&self, path: &str, within: &RoaringBitmap, lists: bool) -> Result<()> {
+        let in_lists = self.field.members.as_ref().filter(|_| lists).is_some_and(|m| m.long.meets(within));
+        if in_lists || self.field.long.meets(within) {
+            let err = Error::new(Code::TextTooLong).with("field", path);
+            return Err(err.with("limit", limits::INDEXED_TEXT_BYTES));
+        }
+        Ok(())
+    }
+
     /// The value of a record, if it has a single one.
     pub(super) fn single(&self, ordinal: u32) -> Option<Single<'_>> {
         let field = &self.field;

@@ -42,7 +42,8 @@ impl PayloadIndex {
     /// The statistics of a field among these records.
     ///
     /// # Errors
-    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
+    /// [`agentdb_types::Code::FieldNotIndexed`]; [`agentdb_types::Code::TextTooLong`] if strings are described, and one of them is
+    /// beyond [`agentdb_types::limits::INDEXED_TEXT_BYTES`]; [`agentdb_types::Code::InvalidValue`] for a path with an empty name.
     pub(crate) fn stats(&self, path: &str, within: &RoaringBitmap) -> Result<FieldStats> {
         let none = FieldStats { missing: within.len(), ..FieldStats::default() };
         let Some(node) = self.field(path)? else { return Ok(none) };
@@ -55,6 +56,9 @@ impl PayloadIndex {
         let of_texts = || field.texts.as_ref().map(|texts| of_texts(texts, within));
         let there = |stats: &FieldStats| stats.count > 0;
         let stats = of_times.filter(there).or_else(|| of_numbers().filter(there));
+        if stats.is_none() {
+            node.check_texts(path, within, false)?;
+        }
         let stats = stats.or_else(|| of_texts().filter(there));
         Ok(stats.map_or(none, |stats| FieldStats { missing: within.len() - stats.count, ..stats }))
     }

@@ -61,7 +61,13 @@ pub(super) fn number() -> BoxedStrategy<Value> {
 fn text() -> BoxedStrategy<Value> {
     const SOME: [&str; 10] =
         ["", "a", "ab", "abc", "abd", "b", "ba", "é", "\u{10ffff}", "2026-01-01T00:00:00Z"];
-    prop_oneof![4 => select(&SOME[..]).prop_map(Value::from), 1 => "[ab]{0,4}".prop_map(Value::from)].boxed()
+    let long = (0..3usize).prop_map(|n| Value::from("ab".repeat(300 + n)));
+    prop_oneof![
+        24 => select(&SOME[..]).prop_map(Value::from),
+        6 => "[ab]{0,4}".prop_map(Value::from),
+        1 => long,
+    ]
+    .boxed()
 }
 
 /// Few instants, each written in many ways, and what is none.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::TestRunner;
 use roaring::RoaringBitmap;
 use serde_json::{Value, json};
 
@@ -44,6 +44,11 @@ impl Pair {
         let expected = self.naive(filter);
         let found = self.index.evaluate(filter, &|o| Ok(filter.matches(&self.payloads[&o]))).unwrap();
         assert_eq!(found.ordinals, expected, "{filter:?} {:?}", found.plan);
+        let among: RoaringBitmap =
+            expected.iter().step_by(2).chain(self.payloads.keys().copied().take(3)).collect();
+        let part = self.index.candidates(filter, Some(&among));
+        assert!(part.sure.is_subset(&expected) && part.sure.is_disjoint(&part.maybe), "{filter:?}");
+        assert!((part.sure | part.maybe).is_superset(&(&among & &expected)), "{filter:?}");
         let (low, high) = self.index.estimate(filter);
         assert!((low..=high).contains(&expected.len()), "{low} {high} {} {filter:?}", expected.len());
     }
@@ -57,8 +62,6 @@ pub(super) fn changes() -> impl Strategy<Value = Vec<(u32, Option<Value>)>> {
 }
 
 proptest! {
-    #![proptest_config(Config::with_cases(200))]
-
     #[test]
     fn the_index_finds_what_matches(
         changes in changes(),
@@ -140,4 +143,47 @@ fn a_plan_tells_how_each_term_was_answered() {
     assert_eq!((everything.term.how, everything.term.found), (How::Constant, 2_000));
     let text = serde_json::to_string(&two).unwrap();
     assert_eq!(serde_json::from_str::<super::Plan>(&text).unwrap(), two);
+}
+
+#[test]
+fn many_values_are_counted_exactly() {
+    let mut pair = Pair::new(Fields::default());
+    let payload =
+        |n: u32| json!({"n": n * 2, "s": format!("{n:05}"), "l": [n % 700, format!("{:03}", n % 700)]});
+    for n in 0..5_000u32 {
+        let n = n * 2_741 % 5_000;
+        pair.put(n, payload(n));
+    }
+    let exactly = |pair: &Pair, json: Value| {
+        let filter = Filter::parse(&json).unwrap();
+        pair.check(&filter);
+        let (low, high) = pair.index.estimate(&filter);
+        assert_eq!(low, high, "{json}");
+        low
+    };
+    assert_eq!(exactly(&pair, json!({"n": {"$gt": 10, "$gte": 10, "$lte": 20, "$lt": 20}})), 4);
+    assert_eq!(exactly(&pair, json!({"n": {"$gt": 8, "$gte": 10, "$lte": 20, "$lt": 22}})), 6);
+    for n in (0..5_000u32).step_by(613) {
+        let text = format!("{n:05}");
+        assert_eq!(exactly(&pair, json!({"n": {"$gte": n * 2}})), u64::from(5_000 - n));
+        assert_eq!(exactly(&pair, json!({"n": {"$lt": n * 2 + 1}})), u64::from(n + 1));
+        assert_eq!(exactly(&pair, json!({"s": {"$gt": text}})), u64::from(4_999 - n));
+        assert_eq!(
+            exactly(&pair, json!({"s": {"$lte": text, "$gt": "00007"}})),
+            u64::from((n + 1).saturating_sub(8))
+        );
+        assert_eq!(exactly(&pair, json!({"s": {"$gte": text, "$gt": text}})), u64::from(4_999 - n));
+        assert_eq!(exactly(&pair, json!({"l": {"$contains": n % 700}})), if n % 700 < 100 { 8 } else { 7 });
+    }
+    for n in (0..5_000u32).filter(|n| n % 10 != 3) {
+        pair.delete(n * 4_999 % 5_000);
+        if n % 500 == 0 {
+            exactly(&pair, json!({"n": {"$gte": n}}));
+            exactly(&pair, json!({"s": {"$gte": format!("{n:05}")}}));
+        }
+    }
+    assert_eq!(exactly(&pair, json!({"n": {"$gte": 0}})), 500);
+    let prefix = Filter::parse(&json!({"s": {"$starts_with": "00"}})).unwrap();
+    pair.check(&prefix);
+    assert_eq!(pair.index.estimate(&prefix), (100, 100));
 }

@@ -54,6 +54,7 @@ impl Request for Aggregate {
             Code::CollectionNotFound,
             Code::FieldNotIndexed,
             Code::FilterTypeMismatch,
+            Code::TextTooLong,
             Code::HistogramBuckets,
         ],
     };

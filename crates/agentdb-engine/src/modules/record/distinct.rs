@@ -52,6 +52,7 @@ impl Request for Distinct {
             Code::PageTooLarge,
             Code::FieldNotIndexed,
             Code::FilterTypeMismatch,
+            Code::TextTooLong,
         ],
     };
 }

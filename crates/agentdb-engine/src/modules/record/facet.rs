@@ -59,6 +59,7 @@ impl Request for Facet {
             Code::PageTooLarge,
             Code::FieldNotIndexed,
             Code::FilterTypeMismatch,
+            Code::TextTooLong,
         ],
     };
 }
