@@ -318,10 +318,6 @@ impl Namespace {
 
     /// The records that a deletion by a filter finds when it arrives.
     pub(crate) fn find_where(&self, fields: &Value, now: i64) -> Result<Vec<String>, Code> {
-        let limit = fields["limit"].as_u64().unwrap_or(1_000);
-        if !(1..=limits::DELETE_WHERE as u64).contains(&limit) {
-            return Err(Code::PageTooLarge);
-        }
         let collection = self.collection(&text(fields, "collection"))?;
         Ok(collection.matching(&fields["filter"], now).into_iter().map(|(id, _)| id.clone()).collect())
     }

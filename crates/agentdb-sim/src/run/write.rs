@@ -99,9 +99,11 @@ impl Sim {
     /// Notes what a deletion by a filter finds when it arrives, or how it is refused then.
     fn arrive(&mut self, engine: &Engine, request: &mut Request) -> Check<Result<(), Code>> {
         let [("record.delete_where", fields)] = &request.operations[..] else { return Ok(Ok(())) };
-        if fields["limit"].as_u64().is_none_or(|limit| (1..=limits::DELETE_WHERE as u64).contains(&limit)) {
-            self.advance()?;
+        let limit = fields["limit"].as_u64().unwrap_or(1_000);
+        if !(1..=limits::DELETE_WHERE as u64).contains(&limit) {
+            return Ok(Err(Code::PageTooLarge));
         }
+        self.advance()?;
         let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
         let found = visible.ok_or(Code::NamespaceNotFound);
         Ok(found.and_then(|namespace| namespace.find_where(fields, self.log_time)).map(|found| {
