@@ -84,7 +84,8 @@ pub(crate) struct Scale(f64);
 impl Scale {
     /// A power of two such that the sum of so many shares, none above the greatest weight, fits into 62 bits.
     pub(crate) fn new(shares: usize, greatest: f32) -> Self {
-        let bits = f64::from(greatest).log2().floor() as i32 + 1 + (usize::BITS - shares.leading_zeros()) as i32;
+        let bits =
+            f64::from(greatest).log2().floor() as i32 + 1 + (usize::BITS - shares.leading_zeros()) as i32;
         Scale(2f64.powi(62 - bits))
     }
 

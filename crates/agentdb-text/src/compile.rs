@@ -68,7 +68,12 @@ impl Compiler<'_> {
                 let product = boost * f64::from(b.by);
                 let allowed = 1.0 / f64::from(WEIGHT_MAX) * 0.999_999..=f64::from(WEIGHT_MAX) * 1.000_001;
                 if !allowed.contains(&product) {
-                    return Err(invalid(format!("{path}.by"), format!("the factor, with those around it, is {product}: it must be from 0.000001 to 1000000")));
+                    return Err(invalid(
+                        format!("{path}.by"),
+                        format!(
+                            "the factor, with those around it, is {product}: it must be from 0.000001 to 1000000"
+                        ),
+                    ));
                 }
                 self.query(&b.query, &format!("{path}.query"), depth - 1, product)
             }
@@ -91,7 +96,8 @@ impl Compiler<'_> {
             return Err(invalid(path, "give must or should: must_not alone asks for nothing"));
         }
         let mut each = |name: &str, queries: &[Query]| {
-            let one = |(at, q): (usize, &Query)| self.query(q, &format!("{path}.{name}[{at}]"), depth - 1, boost);
+            let one =
+                |(at, q): (usize, &Query)| self.query(q, &format!("{path}.{name}[{at}]"), depth - 1, boost);
             queries.iter().enumerate().map(one).collect::<Result<Vec<Node>>>()
         };
         let must = each("must", &query.must)?;
@@ -183,7 +189,8 @@ impl Compiler<'_> {
             self.count_terms(1, path)?;
             for field in fields {
                 let found = expand::prefix(self, field, &prefix);
-                let found = found.map_err(|error| error.with("path", path).with("term", format!("{prefix}*")))?;
+                let found =
+                    found.map_err(|error| error.with("path", path).with("term", format!("{prefix}*")))?;
                 nodes.push(self.best(field, found.into_iter().map(|(term, found)| (term, found, boost))));
             }
         }
@@ -212,13 +219,22 @@ impl Compiler<'_> {
         Ok(Node::any(nodes))
     }
 
-    fn spelt(&mut self, field: usize, term: &str, distance: u8, same: u32, boost: f64, path: &str) -> Result<Node> {
+    fn spelt(
+        &mut self,
+        field: usize,
+        term: &str,
+        distance: u8,
+        same: u32,
+        boost: f64,
+        path: &str,
+    ) -> Result<Node> {
         let chars = term.chars().count();
         if chars > query::FUZZY_CHARS {
             return Err(too_large(path, chars, "characters in a fuzzy term", query::FUZZY_CHARS));
         }
         let found = expand::fuzzy(self, field, term, distance, same);
-        let found = found.map_err(|error| error.with("path", path).with("term", format!("{term}~{distance}")))?;
+        let found =
+            found.map_err(|error| error.with("path", path).with("term", format!("{term}~{distance}")))?;
         let weighed = found.into_iter().map(|(other, found)| {
             let longer = chars.max(other.chars().count());
             let factor = 1.0 - f64::from(found.distance) / (1.0 + longer as f64);

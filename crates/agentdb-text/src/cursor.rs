@@ -137,7 +137,7 @@ impl<'a> Cursor<'a> {
 
     /// Tells the impacts of that block.
     pub(crate) fn block_impacts(&mut self, each: impl FnMut(Impact)) {
-        if self.blocks == 1 {
+        if self.table.is_empty() {
             return self.short_impacts(each);
         }
         if self.shallow < self.blocks {
@@ -149,14 +149,14 @@ impl<'a> Cursor<'a> {
 
     /// Tells the impacts of the whole list. The cursor has not moved yet.
     pub(crate) fn impacts(&mut self, each: impl FnMut(Impact)) {
-        if self.blocks == 1 { self.short_impacts(each) } else { pairs(self.whole).for_each(each) }
+        if self.table.is_empty() { self.short_impacts(each) } else { pairs(self.whole).for_each(each) }
     }
 
     /// The positions of the term in the entry at which the cursor is.
     pub(crate) fn positions(&mut self, out: &mut Vec<u32>) {
         out.clear();
         let count = self.frequency();
-        let mut at = if self.blocks == 1 { 0 } else { read(self.table, self.block * ROW + 8) as usize };
+        let mut at = if self.table.is_empty() { 0 } else { read(self.table, self.block * ROW + 8) as usize };
         let before = self.frequencies[..self.at].iter().sum();
         skip_varints(self.positions, &mut at, before);
         let mut position = 0;
@@ -206,7 +206,7 @@ impl<'a> Cursor<'a> {
         (self.block, self.at) = (block, 0);
         let docs = self.info.docs as usize;
         self.len = BLOCK.min(docs - block * BLOCK);
-        if self.blocks == 1 {
+        if self.table.is_empty() {
             return self.load_pairs(0, 0);
         }
         let before = if block == 0 { 0 } else { self.last_doc(block - 1) };

@@ -29,7 +29,9 @@ impl Field {
     }
 
     pub(crate) fn check(fields: &[Field]) -> Result<()> {
-        let invalid = |reason: String| Err(Error::new(Code::InvalidValue).with("field", "fields").with("reason", reason));
+        let invalid = |reason: String| {
+            Err(Error::new(Code::InvalidValue).with("field", "fields").with("reason", reason))
+        };
         if fields.is_empty() || fields.len() > FIELDS {
             return invalid(format!("{} fields: from 1 to {FIELDS} are allowed", fields.len()));
         }
@@ -41,7 +43,10 @@ impl Field {
                 return invalid(format!("there are two fields {}", field.name));
             }
             if !(field.weight > 0.0 && field.weight <= WEIGHT_MAX) {
-                return invalid(format!("the weight of {} is {}: it must be above 0, at most {WEIGHT_MAX}", field.name, field.weight));
+                return invalid(format!(
+                    "the weight of {} is {}: it must be above 0, at most {WEIGHT_MAX}",
+                    field.name, field.weight
+                ));
             }
         }
         Ok(())

@@ -78,7 +78,8 @@ impl TextIndex {
     /// # Errors
     /// [`Code::InvalidValue`] if there is not one text for each field, or the texts have 4 GiB or more together.
     pub fn insert(&self, slot: Slot, lsn: Lsn, texts: &[Option<&str>]) -> Result<()> {
-        let invalid = |reason: String| Error::new(Code::InvalidValue).with("field", "texts").with("reason", reason);
+        let invalid =
+            |reason: String| Error::new(Code::InvalidValue).with("field", "texts").with("reason", reason);
         if texts.len() != self.fields.len() {
             let reason = format!("{} texts for {} fields", texts.len(), self.fields.len());
             return Err(invalid(reason));
@@ -159,7 +160,9 @@ impl TextIndex {
         let mut freed = 0;
         loop {
             let state = self.state();
-            let Some(part) = state.parts.iter().find(|p| p.dead_by(state.watermark) > 0) else { return freed };
+            let Some(part) = state.parts.iter().find(|p| p.dead_by(state.watermark) > 0) else {
+                return freed;
+            };
             freed += self.replace(std::slice::from_ref(part), state.watermark);
         }
     }

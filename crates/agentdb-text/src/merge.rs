@@ -67,8 +67,12 @@ pub(crate) fn merge(sources: &[&Segment], watermark: Lsn) -> (Segment, Vec<(u32,
         numbers.push((0..source.len() as u32).map(number).collect());
     }
     // The next term of each source, the smallest key first, then the first source.
-    let mut next: BinaryHeap<Reverse<(&[u8], usize, usize)>> =
-        sources.iter().enumerate().filter(|(_, s)| s.terms.len() > 0).map(|(at, s)| Reverse((s.terms.key(0), at, 0))).collect();
+    let mut next: BinaryHeap<Reverse<(&[u8], usize, usize)>> = sources
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.terms.len() > 0)
+        .map(|(at, s)| Reverse((s.terms.key(0), at, 0)))
+        .collect();
     while let Some(Reverse((key, at, term))) = next.pop() {
         copy(&mut builder, Cursor::new(sources[at], term), &numbers[at]);
         if term + 1 < sources[at].terms.len() {

@@ -43,8 +43,7 @@ pub(crate) struct Totals {
 impl Part {
     /// A part of a segment, some of whose entries may be dead.
     pub(crate) fn new(id: u64, segment: Arc<Segment>) -> Self {
-        let dead: Vec<u32> =
-            (0..segment.len() as u32).filter(|doc| segment.died(*doc) != ALIVE).collect();
+        let dead: Vec<u32> = (0..segment.len() as u32).filter(|doc| segment.died(*doc) != ALIVE).collect();
         let mut part = Part { id, segment, folds: Vec::new(), recent: Arc::from([]) };
         if dead.len() > RECENT {
             part.folds.push(Arc::new(Fold::new(&part.segment, dead)));
@@ -118,7 +117,8 @@ impl Part {
             return count;
         }
         let docs = u64::from(cursor.cost());
-        let dead = self.recent.iter().filter(|d| segment.died(**d) <= at.0 && cursor.seek(**d) == **d).count();
+        let dead =
+            self.recent.iter().filter(|d| segment.died(**d) <= at.0 && cursor.seek(**d) == **d).count();
         docs - dead as u64 - self.folds.iter().map(|fold| fold.count(segment, term)).sum::<u64>()
     }
 

@@ -48,7 +48,9 @@ pub(crate) fn merge_later(parts: &[Part], watermark: Lsn) -> Option<Range<usize>
     if let Some(from) = from {
         return Some(from..end);
     }
-    let dead = |p: &Part| p.dead() * DEAD_SHARE >= p.segment.len() && p.dead_by(watermark) * DEAD_SHARE >= p.segment.len();
+    let dead = |p: &Part| {
+        p.dead() * DEAD_SHARE >= p.segment.len() && p.dead_by(watermark) * DEAD_SHARE >= p.segment.len()
+    };
     let at = parts[..end].iter().position(dead)?;
     Some(at..at + 1)
 }

@@ -57,9 +57,9 @@ macro_rules! analyzers {
 }
 
 analyzers!(
-    Arabic, Armenian, Basque, Catalan, Czech, Danish, Dutch, English, Estonian, Finnish, French, German, Greek,
-    Hindi, Hungarian, Indonesian, Irish, Italian, Lithuanian, Nepali, Norwegian, Persian, Polish, Portuguese,
-    Romanian, Russian, Serbian, Spanish, Swedish, Tamil, Turkish, Ukrainian, Yiddish
+    Arabic, Armenian, Basque, Catalan, Czech, Danish, Dutch, English, Estonian, Finnish, French, German,
+    Greek, Hindi, Hungarian, Indonesian, Irish, Italian, Lithuanian, Nepali, Norwegian, Persian, Polish,
+    Portuguese, Romanian, Russian, Serbian, Spanish, Swedish, Tamil, Turkish, Ukrainian, Yiddish
 );
 
 /// A term of a text.

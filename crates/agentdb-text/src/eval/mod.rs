@@ -12,7 +12,6 @@ use crate::index::{Slot, State};
 use crate::plan::Plan;
 use crate::top::Top;
 
-pub(crate) use phrase::occurrences;
 pub(crate) use tree::Tree;
 
 /// Which entries count.

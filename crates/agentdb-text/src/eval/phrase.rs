@@ -133,7 +133,6 @@ pub(crate) fn occurrences(positions: &[Vec<u32>], slop: u32) -> impl Iterator<It
     first.iter().enumerate().filter(move |(_, at)| found(at)).map(|(at, _)| at)
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -110,7 +110,8 @@ impl Best {
         let mut found: Vec<Entry> = Vec::new();
         for mut scorer in scorers {
             while scorer.cursor.doc() != END {
-                let (doc, share, frequency) = (scorer.cursor.doc(), scorer.share(), scorer.cursor.frequency());
+                let (doc, share, frequency) =
+                    (scorer.cursor.doc(), scorer.share(), scorer.cursor.frequency());
                 let entry = Entry { doc, share, leaf: scorer.leaf, frequency, norm: scorer.cursor.norm() };
                 match found.get_mut(places[doc as usize] as usize) {
                     Some(known) if known.share < share => *known = entry,

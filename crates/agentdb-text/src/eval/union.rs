@@ -57,7 +57,11 @@ pub(super) fn search(
 
 impl<'a> Union<'a> {
     fn new(mut scorers: Vec<Scorer<'a>>) -> Self {
-        let place = |(scorer, s): (u32, &mut Scorer<'_>)| Place { doc: s.cursor.doc(), scorer, greatest: s.greatest() };
+        let place = |(scorer, s): (u32, &mut Scorer<'_>)| Place {
+            doc: s.cursor.doc(),
+            scorer,
+            greatest: s.greatest(),
+        };
         let mut order: Vec<Place> = (0..).zip(scorers.iter_mut()).map(place).collect();
         order.sort_by_key(|p| p.doc);
         Union { scorers, order }

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use agentdb_types::{Code, Error, Result};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::Query;

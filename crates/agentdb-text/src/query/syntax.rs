@@ -44,7 +44,10 @@ impl Parser<'_> {
     fn clauses(&mut self, depth: usize, group: bool) -> Result<Query> {
         if depth == 0 {
             let error = Error::new(Code::TextQueryTooLarge).with("path", self.path);
-            return Err(error.with("actual", QUERY_DEPTH + 1).with("unit", "levels or more").with("limit", QUERY_DEPTH));
+            return Err(error
+                .with("actual", QUERY_DEPTH + 1)
+                .with("unit", "levels or more")
+                .with("limit", QUERY_DEPTH));
         }
         let mut clauses: Vec<(Occur, Query)> = Vec::new();
         loop {
@@ -145,7 +148,9 @@ impl Parser<'_> {
             Some('"') => self.phrase(),
             Some(':') => Err(self.wrong("`:` needs the name of a field before it")),
             Some('^' | '~' | '*') => Err(self.wrong("the sign needs a word before it")),
-            Some('[' | '{') => Err(self.wrong("ranges are not known here: put a `\\` before the bracket to search for it")),
+            Some('[' | '{') => {
+                Err(self.wrong("ranges are not known here: put a `\\` before the bracket to search for it"))
+            }
             None | Some(')') => Err(self.wrong("a word, a phrase or a group is missing")),
             Some(_) if ["AND", "OR", "NOT", "&&", "||"].iter().any(|word| self.word(word)) => {
                 Err(self.wrong("an operator stands where a word is to be"))
@@ -245,7 +250,8 @@ impl Parser<'_> {
     fn word(&mut self, word: &str) -> bool {
         let end = self.at + word.chars().count();
         let ends = self.text.get(end).is_none_or(|c| c.is_whitespace() || "()\"+-!".contains(*c));
-        let found = ends && self.text.get(self.at..end).is_some_and(|text| text.iter().copied().eq(word.chars()));
+        let found =
+            ends && self.text.get(self.at..end).is_some_and(|text| text.iter().copied().eq(word.chars()));
         if found {
             self.at = end;
         }
