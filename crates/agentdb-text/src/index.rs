@@ -44,8 +44,8 @@ pub(crate) struct State {
 
 /// Where the living entry of each slot is: the id of the part, and the number in it.
 #[derive(Default)]
-struct Writer {
-    places: HashMap<Slot, (u64, u32)>,
+pub(crate) struct Writer {
+    pub(crate) places: HashMap<Slot, (u64, u32)>,
     next_id: u64,
 }
 
@@ -127,7 +127,7 @@ impl TextIndex {
     /// A piece is as large as the segments that it merges, 2^20 entries or 512 MiB of them at most. Searches go on
     /// meanwhile; writers wait only while the result is put in place.
     pub fn step(&self) -> bool {
-        let _stepping = self.stepping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _stepping = self.stepping();
         let state = self.state();
         match policy::merge_later(&state.parts, state.watermark) {
             Some(range) => {
@@ -156,7 +156,7 @@ impl TextIndex {
     /// Frees every entry that died at or before the watermark, and returns how many there were: what an erasure waits
     /// for. It writes each segment anew that holds one; searches go on meanwhile.
     pub fn purge(&self) -> usize {
-        let _stepping = self.stepping.lock().unwrap_or_else(PoisonError::into_inner);
+        let _stepping = self.stepping();
         let mut freed = 0;
         loop {
             let state = self.state();
@@ -204,7 +204,7 @@ impl TextIndex {
 
     /// Merges parts, without hindering anybody, and puts the result in their place unless a writer has merged one of
     /// them meanwhile. Returns how many entries went.
-    fn replace(&self, sources: &[Part], watermark: Lsn) -> usize {
+    pub(crate) fn replace(&self, sources: &[Part], watermark: Lsn) -> usize {
         let id = self.writer().new_id();
         let mut merged = merge_parts(sources, watermark, id);
         let mut writer = self.writer();
@@ -225,7 +225,11 @@ impl TextIndex {
 
     // A panic under one of these locks leaves the states whole, so that poison is passed over.
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    pub(crate) fn stepping(&self) -> MutexGuard<'_, ()> {
+        self.stepping.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,7 +237,7 @@ impl TextIndex {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn publish(&self, state: State) {
+    pub(crate) fn publish(&self, state: State) {
         let old = std::mem::replace(
             &mut *self.state.write().unwrap_or_else(PoisonError::into_inner),
             Arc::new(state),
@@ -253,7 +257,7 @@ impl State {
 }
 
 impl Writer {
-    fn new_id(&mut self) -> u64 {
+    pub(crate) fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
     }

@@ -29,6 +29,7 @@
 mod analyzer;
 mod bm25;
 mod builder;
+mod bundle;
 mod codec;
 mod compile;
 mod cursor;
@@ -37,6 +38,7 @@ mod eval;
 mod expand;
 mod explain;
 mod field;
+mod highlight;
 mod impact;
 mod index;
 mod merge;
@@ -47,16 +49,19 @@ mod policy;
 mod query;
 mod search;
 mod segment;
+mod stored;
 mod top;
 
 pub use analyzer::{Analyzer, Token};
 pub use bm25::{B, K1};
 pub use explain::{Explanation, Share};
 pub use field::{Field, WEIGHT_MAX};
+pub use highlight::{FRAGMENTS, Fragment, Highlight};
 pub use index::{FIELDS, Slot, TextIndex};
 pub use query::{
     Boolean, Boost, EXPANSION_TERMS, FUZZY_CHARS, Fuzzy, Match, Operator, Phrase, Prefix, QUERY_BYTES,
     QUERY_DEPTH, QUERY_TERMS, Query, Syntax,
 };
 pub use search::Search;
+pub use stored::SegmentId;
 pub use top::Hit;

@@ -55,6 +55,7 @@ pub(crate) fn merge_later(parts: &[Part], watermark: Lsn) -> Option<Range<usize>
     Some(at..at + 1)
 }
 
-fn small(part: &Part) -> bool {
+/// Whether the part is left to whoever inserts.
+pub(crate) fn small(part: &Part) -> bool {
     part.segment.len() < SMALL.0 && part.segment.bytes() < SMALL.1
 }

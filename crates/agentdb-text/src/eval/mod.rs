@@ -12,6 +12,7 @@ use crate::index::{Slot, State};
 use crate::plan::Plan;
 use crate::top::Top;
 
+pub(crate) use phrase::{PLACES, occurrences};
 pub(crate) use tree::Tree;
 
 /// Which entries count.
