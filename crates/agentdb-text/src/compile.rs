@@ -118,7 +118,9 @@ impl Compiler<'_> {
         if query.minimum_match == Some(0) {
             return Err(invalid(format!("{path}.minimum_match"), "must be 1 at least"));
         }
-        self.text(&query.text, &format!("{path}.text"))?;
+        // A plain string has no key `text`.
+        let key = if path.ends_with(".match") { ".text" } else { "" };
+        self.text(&query.text, &format!("{path}{key}"))?;
         let mut nodes = Vec::new();
         for (analyzer, fields) in self.select(&query.fields, path)? {
             let mut terms: Vec<(String, usize)> = Vec::new();

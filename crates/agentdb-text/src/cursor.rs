@@ -19,14 +19,16 @@ pub(crate) struct Cursor<'a> {
     whole: &'a [u8],
     block: usize,
     blocks: usize,
-    docs: [u32; BLOCK],
-    frequencies: [u32; BLOCK],
+    docs: Box<[u32; BLOCK]>,
+    frequencies: Box<[u32; BLOCK]>,
     len: usize,
     at: usize,
     /// Where the packed frequencies begin, if they were not unpacked yet, and their width.
     packed: Option<(usize, u8)>,
     /// The block that the last bound was asked of.
     shallow: usize,
+    /// The last entry of that block.
+    shallow_last: u32,
 }
 
 impl<'a> Cursor<'a> {
@@ -51,14 +53,16 @@ impl<'a> Cursor<'a> {
             whole,
             block: 0,
             blocks,
-            docs: [0; BLOCK],
-            frequencies: [0; BLOCK],
+            docs: Box::new([0; BLOCK]),
+            frequencies: Box::new([0; BLOCK]),
             len: 0,
             at: 0,
             packed: None,
             shallow: 0,
+            shallow_last: 0,
         };
         cursor.load(0);
+        cursor.shallow_last = cursor.docs[cursor.len - 1];
         cursor
     }
 
@@ -92,7 +96,10 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn advance(&mut self) -> u32 {
         self.at += 1;
-        if self.at >= self.len && self.block + 1 < self.blocks {
+        if self.at < self.len {
+            return self.docs[self.at];
+        }
+        if self.block + 1 < self.blocks {
             self.load(self.block + 1);
         }
         self.doc()
@@ -104,16 +111,27 @@ impl<'a> Cursor<'a> {
         if self.doc() >= target {
             return self.doc();
         }
-        if self.blocks > 1 && self.last_doc(self.block) < target {
-            let block = self.block_of(target, self.block + 1);
-            if block == self.blocks {
-                (self.block, self.at, self.len) = (block, 0, 0);
-                return END;
-            }
-            self.load(block);
+        // The last entry of the block at hand tells whether it is in it.
+        if self.docs[self.len - 1] < target {
+            return self.seek_block(target);
         }
-        let rest = &self.docs[self.at..self.len];
-        self.at += rest.partition_point(|doc| *doc < target);
+        self.at += 1;
+        if self.docs[self.at] < target {
+            let rest = &self.docs[self.at + 1..self.len];
+            self.at += 1 + rest.partition_point(|doc| *doc < target);
+        }
+        self.docs[self.at]
+    }
+
+    /// To the first entry that is not below `target`, which is behind the block at hand.
+    fn seek_block(&mut self, target: u32) -> u32 {
+        let block = self.block_of(target, (self.block + 1).max(self.shallow.min(self.blocks)));
+        if block == self.blocks {
+            (self.block, self.at, self.len) = (block, 0, 0);
+            return END;
+        }
+        self.load(block);
+        self.at = self.docs[..self.len].partition_point(|doc| *doc < target);
         self.doc()
     }
 
@@ -121,12 +139,16 @@ impl<'a> Cursor<'a> {
     /// [`END`] behind the last block.
     #[inline]
     pub(crate) fn shallow(&mut self, target: u32) -> u32 {
-        if self.blocks == 1 {
-            let last = if self.at < self.len { self.docs[self.len - 1] } else { END };
-            return if last < target { END } else { last };
+        if target <= self.shallow_last { self.shallow_last } else { self.shallow_on(target) }
+    }
+
+    fn shallow_on(&mut self, target: u32) -> u32 {
+        if self.table.is_empty() {
+            return END;
         }
         self.shallow = self.block_of(target, self.shallow.max(self.block));
-        if self.shallow < self.blocks { self.last_doc(self.shallow) } else { END }
+        self.shallow_last = if self.shallow < self.blocks { self.last_doc(self.shallow) } else { END };
+        self.shallow_last
     }
 
     /// The number of the block that [`Cursor::shallow`] moved to.

@@ -291,9 +291,9 @@ mod tests {
         let prefix = Query::Prefix(Prefix { text: "APP".into(), ..Prefix::default() });
         assert_eq!(marked(&prefix, "an apple app", 80), ["an <apple> <app>"]);
         let fuzzy = Query::Fuzzy(Fuzzy { term: "aple".into(), distance: 1, ..Fuzzy::default() });
-        assert_eq!(marked(&fuzzy, "an apple app", 80), ["an <apple> app"]);
+        assert_eq!(marked(&fuzzy, "an apple axe", 80), ["an <apple> axe"]);
         let fuzzy = Query::Match(Match { text: "aplpe".into(), fuzzy: Some(1), ..Match::default() });
-        assert_eq!(marked(&fuzzy, "an apple app", 80), ["an <apple> app"]);
+        assert_eq!(marked(&fuzzy, "an apple axe", 80), ["an <apple> axe"]);
     }
 
     #[test]

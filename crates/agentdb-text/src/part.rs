@@ -107,8 +107,12 @@ impl Part {
     /// How many of the entries visible at a snapshot have a term.
     pub(crate) fn frequency(&self, term: usize, at: Lsn) -> u64 {
         let segment = &*self.segment;
+        let settled = self.settled(at);
+        if settled && self.dead() == 0 {
+            return u64::from(segment.infos[term].docs);
+        }
         let mut cursor = Cursor::new(segment, term);
-        if !self.settled(at) {
+        if !settled {
             let mut count = 0;
             while cursor.doc() != END {
                 count += u64::from(segment.visible(cursor.doc(), at));

@@ -14,6 +14,8 @@ const FAN: usize = 8;
 const SMALL: (usize, usize) = (512, 2 << 20);
 /// What is beyond this many entries or bytes together is not merged any more.
 const LARGE: (usize, usize) = (1 << 20, 512 << 20);
+/// A segment is to have so many times the entries of all behind it together.
+const RATIO: usize = 3;
 /// A segment is written anew when one of so many entries can go.
 const DEAD_SHARE: usize = 8;
 
@@ -28,7 +30,7 @@ pub(crate) fn merge_now(parts: &[Part]) -> Option<usize> {
 
 /// Which parts are to be merged in the background, if any. Those that the writer merges are left to it.
 ///
-/// Each part is to be larger than all behind it together, so that there are few; a part of which much is dead is
+/// Each part is to be [`RATIO`] times as large as all behind it together, so that there are few; a part of which much is dead is
 /// written anew.
 pub(crate) fn merge_later(parts: &[Part], watermark: Lsn) -> Option<Range<usize>> {
     let end = parts.iter().rposition(|p| !small(p)).map_or(0, |at| at + 1);
@@ -39,7 +41,7 @@ pub(crate) fn merge_later(parts: &[Part], watermark: Lsn) -> Option<Range<usize>
         if entries + len > LARGE.0 || bytes + size > LARGE.1 {
             break;
         }
-        if at + 1 < end && entries >= len {
+        if at + 1 < end && entries * RATIO >= len {
             from = Some(at);
         }
         entries += len;

@@ -1,4 +1,5 @@
 //! Enough entries for blocks, background merges and folded deaths, against the plain reference.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod reference;
 

@@ -1,4 +1,5 @@
 //! How good the order of the hits is: the Cranfield collection, by nDCG@10.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::PathBuf;
 
@@ -51,5 +52,5 @@ fn cranfield() {
     let together = ndcg(vec![field("text", 1.0)], &corpus, &queries);
     let separate = ndcg(vec![field("title", 0.5), field("text", 1.0)], &corpus, &queries);
     println!("nDCG@10 over {} queries: one field {together:.4}, two fields {separate:.4}", queries.len());
-    assert!(together > 0.5 && separate > 0.5, "one field {together:.4}, two fields {separate:.4}");
+    assert!(together > 0.515 && separate > 0.52, "one field {together:.4}, two fields {separate:.4}");
 }

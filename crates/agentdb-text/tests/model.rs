@@ -1,4 +1,5 @@
 //! Random changes and searches against a plain reference.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod reference;
 

@@ -1,4 +1,5 @@
 //! Segments as bytes and back, and what damage does.
+#![allow(clippy::unwrap_used, missing_docs)]
 
 mod reference;
 

@@ -1,38 +1,35 @@
-//! Stop words by language, separated by spaces.
-//!
-//! The lists are those of the Snowball project (<https://snowballstem.org/>), except that of English, which is that of
-//! Apache Lucene. The Snowball lists carry this licence:
-//!
-//!
-//! Copyright (c) 2001, Dr Martin Porter
-//! Copyright (c) 2004,2005, Richard Boulton
-//! Copyright (c) 2013, Yoshiki Shibukawa
-//! Copyright (c) 2006,2007,2009,2010,2011,2014-2019, Olly Betts
-//! All rights reserved.
-//!
-//! Redistribution and use in source and binary forms, with or without
-//! modification, are permitted provided that the following conditions
-//! are met:
-//!
-//! 1. Redistributions of source code must retain the above copyright notice,
-//! this list of conditions and the following disclaimer.
-//! 2. Redistributions in binary form must reproduce the above copyright notice,
-//! this list of conditions and the following disclaimer in the documentation
-//! and/or other materials provided with the distribution.
-//! 3. Neither the name of the Snowball project nor the names of its contributors
-//! may be used to endorse or promote products derived from this software
-//! without specific prior written permission.
-//!
-//! THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
-//! ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
-//! WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
-//! DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR
-//! ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES
-//! (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
-//! LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON
-//! ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
-//! (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS
-//! SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+//! Stop words by language, separated by spaces: the lists of the Snowball project (<https://snowballstem.org/>), whose
+//! licence stands below.
+
+// Copyright (c) 2001, Dr Martin Porter
+// Copyright (c) 2004,2005, Richard Boulton
+// Copyright (c) 2013, Yoshiki Shibukawa
+// Copyright (c) 2006,2007,2009,2010,2011,2014-2019, Olly Betts
+// All rights reserved.
+//
+// Redistribution and use in source and binary forms, with or without
+// modification, are permitted provided that the following conditions
+// are met:
+//
+// 1. Redistributions of source code must retain the above copyright notice,
+// this list of conditions and the following disclaimer.
+// 2. Redistributions in binary form must reproduce the above copyright notice,
+// this list of conditions and the following disclaimer in the documentation
+// and/or other materials provided with the distribution.
+// 3. Neither the name of the Snowball project nor the names of its contributors
+// may be used to endorse or promote products derived from this software
+// without specific prior written permission.
+//
+// THIS SOFTWARE IS PROVIDED BY THE COPYRIGHT HOLDERS AND CONTRIBUTORS "AS IS" AND
+// ANY EXPRESS OR IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED
+// WARRANTIES OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE
+// DISCLAIMED. IN NO EVENT SHALL THE COPYRIGHT OWNER OR CONTRIBUTORS BE LIABLE FOR
+// ANY DIRECT, INDIRECT, INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES
+// (INCLUDING, BUT NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES;
+// LOSS OF USE, DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON
+// ANY THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+// (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF THIS
+// SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
 use crate::Analyzer;
 
@@ -56,8 +53,16 @@ pub(crate) fn stop_words(analyzer: Analyzer) -> &'static str {
     }
 }
 
-const ENGLISH: &str = "a an and are as at be but by for if in into is it no not of on or such \
-    that the their then there these they this to was will with";
+const ENGLISH: &str = "a about above after again against all am an and any are aren't as at be because been before being \
+    below between both but by can't cannot could couldn't did didn't do does doesn't doing don't down \
+    during each few for from further had hadn't has hasn't have haven't having he he'd he'll he's her \
+    here here's hers herself him himself his how how's i i'd i'll i'm i've if in into is isn't it it's \
+    its itself let's me more most mustn't my myself no nor not of off on once only or other ought our \
+    ours ourselves out over own same shan't she she'd she'll she's should shouldn't so some such than \
+    that that's the their theirs them themselves then there there's these they they'd they'll they're \
+    they've this those through to too under until up very was wasn't we we'd we'll we're we've were \
+    weren't what what's when when's where where's which while who who's whom why why's with won't would \
+    wouldn't you you'd you'll you're you've your yours yourself yourselves";
 
 const DANISH: &str = "ad af alle alt anden at blev blive bliver da de dem den denne der deres det dette dig din disse dog \
     du efter eller en end er et for fra ham han hans har havde have hende hendes her hos hun hvad hvis \

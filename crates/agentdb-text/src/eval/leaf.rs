@@ -13,7 +13,8 @@ pub(crate) struct Scorer<'a> {
     saturation: &'a [f32; 256],
     scale: Scale,
     /// The bound of a block, and which one it is.
-    bound: Option<(usize, i64)>,
+    bound: i64,
+    bound_of: usize,
 }
 
 impl<'a> Scorer<'a> {
@@ -27,7 +28,8 @@ impl<'a> Scorer<'a> {
             weight: of.weight,
             saturation: plan.statistics.saturation(of.field),
             scale: plan.scale,
-            bound: None,
+            bound: 0,
+            bound_of: usize::MAX,
         })
     }
 
@@ -52,10 +54,7 @@ impl<'a> Scorer<'a> {
     #[inline]
     pub(crate) fn block_bound(&mut self) -> i64 {
         let block = self.cursor.shallow_block();
-        match self.bound {
-            Some((of, bound)) if of == block => bound,
-            _ => self.compute_bound(block),
-        }
+        if self.bound_of == block { self.bound } else { self.compute_bound(block) }
     }
 
     fn compute_bound(&mut self, block: usize) -> i64 {
@@ -64,8 +63,7 @@ impl<'a> Scorer<'a> {
         self.cursor.block_impacts(|i| {
             best = f32::max(best, share_bound(weight, saturation[usize::from(i.norm)], i.frequency));
         });
-        let bound = self.scale.fixed(best);
-        self.bound = Some((block, bound));
-        bound
+        (self.bound, self.bound_of) = (self.scale.fixed(best), block);
+        self.bound
     }
 }

@@ -43,8 +43,7 @@ pub(super) fn search(
             union.leap(len, ends);
             continue;
         }
-        if union.order[0].doc != doc {
-            union.align(doc, before);
+        if !union.align(doc, before) {
             continue;
         }
         let sum = union.sum(len);
@@ -67,7 +66,8 @@ impl<'a> Union<'a> {
         Union { scorers, order }
     }
 
-    /// The first entry that can reach the floor: how many scorers are before it, and how many are before or at it.
+    /// The first entry that can reach the floor: how many scorers are before it in order, and how many are
+    /// before or at it.
     /// None if there is no such entry.
     #[inline]
     fn pivot(&self, floor: i64) -> Option<(usize, usize)> {
@@ -83,9 +83,7 @@ impl<'a> Union<'a> {
         }
         let doc = self.order[before].doc;
         let at = self.order[before..].iter().take_while(|p| p.doc == doc).count();
-        // All that are at the pivot, also those in order before it.
-        let first = self.order[..before].iter().rposition(|p| p.doc < doc).map_or(0, |at| at + 1);
-        (doc != END).then_some((first, before + at))
+        (doc != END).then_some((before, before + at))
     }
 
     /// The sum of the bounds of the blocks in which the pivot would be, and the least of their last entries.
@@ -117,15 +115,21 @@ impl<'a> Union<'a> {
         self.seek(chosen, target);
     }
 
-    /// Moves the scorers before the pivot to it, until one does not have it.
-    fn align(&mut self, doc: u32, before: usize) {
+    /// Moves the scorers before the pivot to it. False as soon as one does not have it.
+    #[inline]
+    fn align(&mut self, doc: u32, before: usize) -> bool {
         for at in (0..before).rev() {
-            if self.seek(at, doc) != doc {
-                return;
+            let place = &mut self.order[at];
+            place.doc = self.scorers[place.scorer as usize].cursor.seek(doc);
+            if place.doc != doc {
+                self.restore(at);
+                return false;
             }
         }
+        true
     }
 
+    #[inline]
     fn sum(&mut self, len: usize) -> i64 {
         self.order[..len].iter().map(|p| self.scorers[p.scorer as usize].share()).sum()
     }
