@@ -57,6 +57,7 @@ enum Act {
     Insert(u64, Vec<Option<String>>),
     Delete(u64),
     Step,
+    Seal,
     Purge,
     /// The watermark, so many LSNs behind.
     Compact(u64),
@@ -117,6 +118,7 @@ fn act() -> impl Strategy<Value = Act> {
         10 => (0u64..24, texts).prop_map(|(slot, texts)| Act::Insert(slot, texts)),
         3 => (0u64..24).prop_map(Act::Delete),
         1 => Just(Act::Step),
+        1 => Just(Act::Seal),
         1 => Just(Act::Purge),
         1 => (0u64..30).prop_map(Act::Compact),
         6 => (query(), 0u64..12, 1usize..6).prop_map(|(query, back, limit)| Act::Search(query, back, limit)),
@@ -145,6 +147,9 @@ proptest! {
                 }
                 Act::Step => {
                     index.step();
+                }
+                Act::Seal => {
+                    index.seal();
                 }
                 Act::Purge => {
                     index.purge();
