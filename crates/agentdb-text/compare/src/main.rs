@@ -63,10 +63,6 @@ fn main() {
     let searcher = reader.searcher();
     println!("tantivy: {} segments", searcher.segment_readers().len());
     let at = Lsn(entries);
-    if std::env::var_os("ONLY").is_some() {
-        for _ in 0..40 { for words in &queries { let q = Query::from(&*words.join(" ")); std::hint::black_box(ours.search(&q, &Search::new(at, 10)).unwrap()); } }
-        return;
-    }
     let (mut mine, mut theirs, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..5 {
         for words in &queries {
