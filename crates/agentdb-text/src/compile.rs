@@ -78,12 +78,13 @@ impl Compiler<'_> {
                 self.query(&b.query, &format!("{path}.query"), depth - 1, product)
             }
             Query::Syntax(s) => {
-                let path = format!("{path}.syntax.query");
+                let outer = format!("{path}.syntax");
+                let path = format!("{outer}.query");
                 // The text counts once, with the words in it.
                 self.text(&s.query, &path)?;
                 self.bytes -= s.query.len();
                 if let Some(names) = &s.fields {
-                    self.select(&Some(names.clone()), &path)?;
+                    self.select(&Some(names.clone()), &outer)?;
                 }
                 let query = query::parse_syntax(s, &path, depth - 1)?;
                 self.query(&query, &path, depth, boost)
@@ -297,6 +298,7 @@ impl Compiler<'_> {
 
     /// The fields of these names, or all, by analyzer.
     fn select(&self, names: &Option<Vec<String>>, path: &str) -> Result<Vec<(Analyzer, Vec<usize>)>> {
+        let path = format!("{path}.fields");
         let mut chosen: Vec<usize> = Vec::new();
         match names {
             None => chosen.extend(0..self.fields.len()),
@@ -305,15 +307,15 @@ impl Compiler<'_> {
                     let Some(at) = self.fields.iter().position(|f| f.name == *name) else {
                         let known: Vec<&str> = self.fields.iter().map(|f| f.name.as_str()).collect();
                         let reason = format!("there is no field {name}: the index has {}", known.join(", "));
-                        return Err(invalid(path, reason));
+                        return Err(invalid(&path, reason));
                     };
                     if chosen.contains(&at) {
-                        return Err(invalid(path, format!("field {name} is named twice")));
+                        return Err(invalid(&path, format!("field {name} is named twice")));
                     }
                     chosen.push(at);
                 }
                 if chosen.is_empty() {
-                    return Err(invalid(path, "fields is empty: name one, or leave it out for all"));
+                    return Err(invalid(&path, "fields is empty: name one, or leave it out for all"));
                 }
             }
         }

@@ -190,7 +190,7 @@ impl TextIndex {
     /// The memory that the index holds, in bytes.
     pub fn memory_bytes(&self) -> usize {
         let places = self.writer().places.capacity() * (size_of::<(Slot, (u64, u32))>() + 1);
-        size_of::<Self>() + places + self.state().parts.iter().map(|p| p.segment.bytes()).sum::<usize>()
+        size_of::<Self>() + places + self.state().parts.iter().map(Part::bytes).sum::<usize>()
     }
 
     /// The latest state, if a search may start at an LSN.

@@ -75,6 +75,12 @@ impl Part {
         self.recent.len() + self.folds.iter().map(|f| f.docs.len()).sum::<usize>()
     }
 
+    /// Bytes of memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let counts = |f: &Arc<Fold>| f.counts.lock().unwrap_or_else(PoisonError::into_inner).capacity() * 9;
+        self.segment.bytes() + self.dead() * size_of::<u32>() + self.folds.iter().map(counts).sum::<usize>()
+    }
+
     /// How many entries died at or before an LSN.
     pub(crate) fn dead_by(&self, lsn: Lsn) -> usize {
         self.dead_docs().filter(|doc| self.segment.died(*doc) <= lsn.0).count()

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use agentdb_text::{Analyzer, Field, Query, Search, TextIndex};
+use agentdb_text::{Analyzer, Field, Fuzzy, Match, Operator, Phrase, Prefix, Query, Search, TextIndex};
 use agentdb_types::Lsn;
 use tantivy::collector::TopDocs;
 use tantivy::query::{BooleanQuery, Occur, TermQuery};
@@ -40,7 +40,13 @@ fn main() {
     let mut random = Random(1);
     let texts: Vec<String> = (0..entries).map(|_| random.text()).collect();
     let queries: Vec<Vec<String>> = (0..QUERIES)
-        .map(|at| (0..2 + at % 4).map(|_| random.word()).collect::<std::collections::BTreeSet<_>>().into_iter().collect())
+        .map(|at| {
+            (0..2 + at % 4)
+                .map(|_| random.word())
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        })
         .collect();
 
     let started = Instant::now();
@@ -55,7 +61,12 @@ fn main() {
         }
     }
     while ours.step() {}
-    println!("ours: filled in {:?}, {} segments, {} bytes an entry", started.elapsed(), ours.segments(), ours.memory_bytes() / entries as usize);
+    println!(
+        "ours: filled in {:?}, {} segments, {} bytes an entry",
+        started.elapsed(),
+        ours.segments(),
+        ours.memory_bytes() / entries as usize
+    );
     tell("ours: insert", &mut inserts);
 
     let (index, field) = tantivy(&texts);
@@ -103,12 +114,48 @@ fn main() {
     ratios.sort_by(f64::total_cmp);
     println!("median of the ratios {:.2}", ratios[ratios.len() / 2]);
 
+    kinds(&ours, &queries, at);
     alternate("new slots", &ours, &mut random, &queries, entries, true);
     alternate("replaced slots", &ours, &mut random, &queries, 2 * entries, false);
     println!("{} segments", ours.segments());
 }
 
-fn alternate(what: &str, ours: &TextIndex, random: &mut Random, queries: &[Vec<String>], lsn: u64, new: bool) {
+/// The other kinds of queries, for which nothing is measured beside them.
+fn kinds(ours: &TextIndex, queries: &[Vec<String>], at: Lsn) {
+    let match_all = |w: &[String]| Match { text: w.join(" "), operator: Operator::All, ..Match::default() };
+    let kinds: [(&str, &dyn Fn(&[String]) -> Query); 5] = [
+        ("all terms", &|w| Query::Match(match_all(w))),
+        ("phrase of 2", &|w| {
+            Query::Phrase(Phrase { text: w[..w.len().min(2)].join(" "), ..Phrase::default() })
+        }),
+        ("prefix, some 11 or 111 terms", &|w| {
+            Query::Prefix(Prefix { text: format!("{:0<4.4}", w[0]), fields: None })
+        }),
+        ("fuzzy 1", &|w| Query::Fuzzy(Fuzzy { term: w[0].clone(), distance: 1, ..Fuzzy::default() })),
+        ("fuzzy 2, prefix 2", &|w| {
+            Query::Fuzzy(Fuzzy { term: w[0].clone(), distance: 2, prefix_length: 2, ..Fuzzy::default() })
+        }),
+    ];
+    for (what, make) in kinds {
+        let mut times = Vec::new();
+        for words in queries.iter().take(200) {
+            let query = make(words);
+            let start = Instant::now();
+            ours.search(&query, &Search::new(at, 10)).unwrap();
+            times.push(start.elapsed());
+        }
+        tell(what, &mut times);
+    }
+}
+
+fn alternate(
+    what: &str,
+    ours: &TextIndex,
+    random: &mut Random,
+    queries: &[Vec<String>],
+    lsn: u64,
+    new: bool,
+) {
     let (mut both, mut inserts, mut searches) = (Vec::new(), Vec::new(), Vec::new());
     for at in 1..=5_000u64 {
         let (text, query) = (random.text(), Query::from(&*queries[at as usize % QUERIES].join(" ")));
@@ -133,9 +180,13 @@ fn alternate(what: &str, ours: &TextIndex, random: &mut Random, queries: &[Vec<S
 
 fn tantivy(texts: &[String]) -> (Index, tantivy::schema::Field) {
     let mut schema = Schema::builder();
-    let indexing = TextFieldIndexing::default().set_tokenizer("ws").set_index_option(IndexRecordOption::WithFreqsAndPositions);
+    let indexing = TextFieldIndexing::default()
+        .set_tokenizer("ws")
+        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let field = schema.add_text_field("text", TextOptions::default().set_indexing_options(indexing));
-    let index = Index::create(tantivy::directory::RamDirectory::create(), schema.build(), IndexSettings::default()).unwrap();
+    let index =
+        Index::create(tantivy::directory::RamDirectory::create(), schema.build(), IndexSettings::default())
+            .unwrap();
     index.tokenizers().register("ws", TextAnalyzer::builder(WhitespaceTokenizer::default()).build());
     let mut writer = index.writer_with_num_threads(1, 500_000_000).unwrap();
     for text in texts {

@@ -23,6 +23,7 @@ pub(crate) struct Best {
     at: usize,
 }
 
+#[derive(Clone, Copy)]
 struct Entry {
     doc: u32,
     share: i64,
@@ -124,8 +125,8 @@ impl Best {
                 scorer.cursor.advance();
             }
         }
-        found.sort_unstable_by_key(|e| e.doc);
-        Best { entries: found, at: 0 }
+        let ordered = places.iter().filter_map(|place| found.get(*place as usize)).copied();
+        Best { entries: ordered.collect(), at: 0 }
     }
 
     fn seek(&mut self, target: u32) -> u32 {
