@@ -326,6 +326,22 @@ codes! {
         "{operation} cannot be answered as of an earlier point: states, sessions and their messages can be read so, nothing else"
         "An operation of a noun without a history, or one that tells of history itself, was asked as of an earlier point."
         "Ask it without one. Checkpoints have a history of their own, which `checkpoint.list` shows; versions of a value are listed by `state.history`.";
+    1070 TextQueryInvalid Invalid "text_query_invalid"
+        "the text query is not valid at {path}: {reason}"
+        "A text query has an unknown kind, field or option, a value outside its range, or a syntax that cannot be read."
+        "Correct what the path names.";
+    1071 TextQueryTooLarge Limit "text_query_too_large"
+        "the text query has {actual} {unit} at {path}, the limit is {limit}"
+        "A text query has too many terms, is nested too deep, or is too long."
+        "Make the query smaller, or send its parts one by one.";
+    1072 TextExpansion Limit "text_expansion"
+        "{term} at {path} stands for more than {limit} terms of the index"
+        "A prefix or a fuzzy term matches more of the terms that are in the index than one query may look for."
+        "Give a longer prefix, a smaller distance, or a `prefix_length` for fuzzy terms.";
+    1073 TextCompacted Invalid "text_compacted"
+        "the text index cannot be read at LSN {actual}: it reaches back to LSN {earliest}"
+        "A search asked for a point whose dead entries the index has let go."
+        "Search at a later point.";
     1080 FieldTypeMismatch Invalid "field_type_mismatch"
         "the field {field} is declared as {expected}, and its value is {found}: {value}"
         "A payload has a value of another type than its field is declared to have."
@@ -619,6 +635,10 @@ codes! {
         "{path} holds a restore that was not finished"
         "A restore into the directory was interrupted, or failed."
         "Restore into it again, or remove it.";
+    6010 TextCorrupt Corruption "text_corrupt"
+        "a segment of a text index is damaged: {reason}"
+        "The bytes of a segment of a text index are not what was written."
+        "Let the index be built again from the rows.";
 
     7001 FormatTooNew Unsupported "format_too_new"
         "{path} has format version {actual}, this build reads up to {supported}"
