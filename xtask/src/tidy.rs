@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use crate::codegen;
 
 /// The crates that each crate may depend on: arrows that never turn back.
-const ARROWS: [(&str, &[&str]); 10] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("agentdb-types", &[]),
     ("agentdb-env", &["agentdb-types"]),
     ("agentdb-log", &["agentdb-types", "agentdb-env"]),
     ("agentdb-vector", &["agentdb-types"]),
-    ("agentdb-engine", &["agentdb-types", "agentdb-env", "agentdb-log", "agentdb-vector"]),
+    ("agentdb-text", &["agentdb-types"]),
+    ("agentdb-engine", &["agentdb-types", "agentdb-env", "agentdb-log", "agentdb-text", "agentdb-vector"]),
     ("agentdb-models", &["agentdb-types"]),
     ("agentdb", &["agentdb-types", "agentdb-env", "agentdb-log", "agentdb-engine", "agentdb-models"]),
     ("agentdb-cli", &["agentdb", "agentdb-env", "agentdb-models"]),
-    ("agentdb-sim", &["agentdb-types", "agentdb-env", "agentdb-log", "agentdb-engine"]),
+    ("agentdb-sim", &["agentdb-types", "agentdb-env", "agentdb-log", "agentdb-text", "agentdb-engine"]),
     ("xtask", &["agentdb-types", "agentdb-engine"]),
 ];
 

@@ -139,9 +139,11 @@ fn own() -> Vec<Command> {
         |name: &'static str, help: &'static str| Arg::new(name).value_name(name.to_uppercase()).help(help);
     vec![
         Command::new("search")
-            .about("Find the records nearest to a text or a vector")
+            .about("Find the records nearest to a text or a vector, or that have its words, or both")
             .arg(positional("collection", "The collection").required(true))
-            .arg(positional("text", "The text; encoded by the local encoder").num_args(0..))
+            .arg(positional("text", "The text").num_args(0..))
+            .arg(Arg::new("by").long("by").value_name("WAY").value_parser(["vector", "words", "both"]).default_value("vector")
+                .help("By the vector of the text, which the local encoder makes; by its words (BM25); or by both, the rankings fused (docs/search.md)"))
             .arg(Arg::new("vector").long("vector").value_name("JSON").help("A vector instead of a text"))
             .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
             .arg(Arg::new("threshold").long("threshold").value_name("SCORE").allow_hyphen_values(true)

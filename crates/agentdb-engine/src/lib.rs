@@ -70,6 +70,7 @@ mod tx;
 mod vectors;
 mod watchers;
 
+pub use agentdb_text::{Analyzer, Query as Words};
 pub use agentdb_vector::Metric;
 pub use digest::{Digest, SetHash};
 pub use encoder::{Encoded, EncodedTexts, TextEncoder};

@@ -513,6 +513,28 @@ impl Write<collection::Create> {
 }
 
 impl Write<collection::Create> {
+    /// Texts that are searched by words: `text`, the record's own, and fields of the payload, by path.
+    ///
+    /// ```
+    /// # use agentdb::{Analyzer, Query, json};
+    /// # use agentdb::modules::collection::TextSettings;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// let title = TextSettings { weight: 2.0, analyzer: Analyzer::English };
+    /// docs.create().texts([("title", title)]).wait()?;
+    /// docs.put("a").payload(json!({"title": "Of planning"})).wait()?;
+    /// assert_eq!(docs.search(Query::words("plans"))?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn texts<N: Into<String>>(
+        self,
+        texts: impl IntoIterator<Item = (N, collection::TextSettings)>,
+    ) -> Self {
+        let texts = texts.into_iter().map(|(name, settings)| (name.into(), settings)).collect();
+        self.with(|create| create.texts = Some(texts))
+    }
+
     /// Gives a field of payloads a type: names joined by dots.
     ///
     /// ```
@@ -563,6 +585,29 @@ impl Write<collection::Create> {
 }
 
 impl Write<collection::Alter> {
+    /// All texts that are searched by words from now on: `text`, the record's own, and fields of the payload, by path.
+    ///
+    /// ```
+    /// # use agentdb::{Analyzer, Query, json};
+    /// # use agentdb::modules::collection::TextSettings;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// let title = TextSettings { weight: 2.0, analyzer: Analyzer::English };
+    /// docs.create().wait()?;
+    /// docs.alter().texts([("title", title)]).wait()?;
+    /// docs.put("a").payload(json!({"title": "Of planning"})).wait()?;
+    /// assert_eq!(docs.search(Query::words("plans"))?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn texts<N: Into<String>>(
+        self,
+        texts: impl IntoIterator<Item = (N, collection::TextSettings)>,
+    ) -> Self {
+        let texts = texts.into_iter().map(|(name, settings)| (name.into(), settings)).collect();
+        self.with(|alter| alter.texts = Some(texts))
+    }
+
     /// Adds a further vector of each record, under a name: its components, and how it is compared.
     ///
     /// ```

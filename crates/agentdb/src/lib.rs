@@ -57,9 +57,9 @@ mod watch;
 mod write;
 
 pub use agentdb_engine::{
-    Ack, Committed, Digest, Effect, Field, FieldType, Fields, HistoryNoun, Metric, NamespaceId, Operation,
-    Point, ReadAt, ReadRequest, Scope, Segment, Shape, Snapshot, Stats, StoredFile, TextEncoder,
-    WriteOptions, WriteRequest, modules,
+    Ack, Analyzer, Committed, Digest, Effect, Field, FieldType, Fields, HistoryNoun, Metric, NamespaceId,
+    Operation, Point, ReadAt, ReadRequest, Scope, Segment, Shape, Snapshot, Stats, StoredFile, TextEncoder,
+    Words, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]
 pub use agentdb_engine::{Engine, decode};

@@ -1,6 +1,7 @@
 //! What to search a collection for.
 
-use agentdb_engine::modules::record::Search;
+use agentdb_engine::Words;
+use agentdb_engine::modules::record::{Fusion, Search, SubQuery};
 use serde_json::Value;
 
 /// What a [`Collection`](crate::Collection) is searched for: a vector or a text, and which of the hits are wanted. A
@@ -43,6 +44,68 @@ impl Query {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
         Query { search: Search { text: Some(text.into()), ..Search::new(String::new()) } }
+    }
+
+    /// The records that have the words of a text, by BM25; or what a query with phrases, prefixes and more asks for.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.put("a").text("Agents remember what was said.").wait()?;
+    /// docs.put("b").text("Databases remember everything.").wait()?;
+    /// assert_eq!(docs.search(Query::words("what agents said"))?[0].record, "a");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn words(words: impl Into<Words>) -> Self {
+        Query { search: Search { words: Some(words.into()), ..Search::new(String::new()) } }
+    }
+
+    /// The records that several queries find, their rankings fused into one: by reciprocal ranks, unless it is told
+    /// [otherwise](Query::fusion).
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # use agentdb::modules::record::SubQuery;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// docs.put("a").vector([0.0, 1.0]).text("a plan").wait()?;
+    /// docs.put("b").vector([1.0, 0.0]).text("another plan, and a note").wait()?;
+    /// let both = Query::several([SubQuery::vector([0.9, 0.1]), SubQuery::words("note")]);
+    /// let hits = docs.search(both)?;
+    /// assert_eq!((&hits[0].record[..], hits[0].shares.len()), ("b", 2));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn several(queries: impl IntoIterator<Item = SubQuery>) -> Self {
+        let queries = queries.into_iter().collect();
+        Query { search: Search { queries, ..Search::new(String::new()) } }
+    }
+
+    /// How the rankings of several queries become one.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # use agentdb::modules::record::{Fusion, Normalize, SubQuery};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.put("a").text("a plan").wait()?;
+    /// let queries = [SubQuery::words("plan"), SubQuery::words("note")];
+    /// let fusion = Fusion::Weighted { normalize: Normalize::MinMax };
+    /// assert_eq!(docs.search(Query::several(queries).fusion(fusion))?[0].score, 1.0);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fusion(mut self, fusion: Fusion) -> Self {
+        self.search.fusion = Some(fusion);
+        self
     }
 
     /// Which of the named vectors to compare with, rather than the one without a name.

@@ -12,7 +12,9 @@ use crate::{arguments, output};
 /// is not there, texts are stored and cannot be searched.
 pub(super) fn load_encoder_for(db: &Database, operation: &str, request: &Value) -> Result<()> {
     let may = ["record.put", "record.patch", "record.search", "collection.create"].contains(&operation);
-    let text = request.get("text").is_some() && request.get("vector").is_none();
+    let text = |query: &Value| query.get("text").is_some() && query.get("vector").is_none();
+    let queries = request.get("queries").and_then(Value::as_array);
+    let text = text(request) || queries.is_some_and(|queries| queries.iter().any(text));
     if !may || !(text || request.get("encoder").is_some()) {
         return Ok(());
     }
@@ -27,8 +29,13 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let mut request = json!({ "collection": collection });
     let words: Vec<&str> =
         matches.get_many::<String>("text").into_iter().flatten().map(String::as_str).collect();
-    if !words.is_empty() {
-        request["text"] = json!(words.join(" "));
+    let text = words.join(" ");
+    let by = matches.get_one::<String>("by").map_or("", String::as_str);
+    match by {
+        _ if words.is_empty() => {}
+        "words" => request["words"] = json!(text),
+        "both" => request["queries"] = json!([{"words": text}, {"text": text}]),
+        _ => request["text"] = json!(text),
     }
     for field in ["vector", "filter", "threshold"] {
         if let Some(text) = matches.get_one::<String>(field) {
@@ -41,7 +48,8 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
     let db = context.open(false)?;
     let namespace = context.namespace(&db)?;
     // A collection without an encoder is told of as such, whether there is a model or not.
-    if !words.is_empty() && namespace.read(Get { collection: collection.to_owned() })?.encoder.is_some() {
+    let encodes = !words.is_empty() && by != "words";
+    if encodes && namespace.read(Get { collection: collection.to_owned() })?.encoder.is_some() {
         db.use_local_text_encoder(1)?;
     }
     let answer = namespace.call("record.search", request, context.options.clone(), context.read_at()?)?;

@@ -4,8 +4,16 @@ use std::path::Path;
 use std::process::Command;
 
 /// Pages whose shell blocks are whole.
-const PAGES: [&str; 6] =
-    ["export.md", "items.md", "jobs.md", "retention.md", "time-travel.md", "tool-calls.md"];
+const PAGES: [&str; 8] = [
+    "collections.md",
+    "export.md",
+    "items.md",
+    "jobs.md",
+    "retention.md",
+    "search.md",
+    "time-travel.md",
+    "tool-calls.md",
+];
 
 /// The shell blocks of a page, one after another.
 fn commands(page: &str) -> String {

@@ -454,7 +454,33 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     "record.patch",
                     json!({"collection": "docs", "record": "r", "payload": {"k": null}, "vector": [2, 2], "ttl_us": null}),
                 ),
+                line(
+                    "collection.alter",
+                    json!({"collection": "docs", "vectors": {"image": {"dimension": 1, "metric": "dot"}}, "fields": {"at": {"type": "time"}}, "texts": {"text": {"weight": 2, "analyzer": "english"}}}),
+                ),
+                line(
+                    "record.put",
+                    json!({"collection": "docs", "record": "n", "vectors": {"image": [2]}, "text": "some words", "payload": {"k": 2}}),
+                ),
+                line(
+                    "record.search",
+                    json!({"collection": "docs", "words": {"phrase": {"text": "some words"}}}),
+                ),
+                line(
+                    "record.search",
+                    json!({"collection": "docs", "queries": [{"words": "words", "weight": 2}, {"vector": [1], "using": "image", "limit": 5}], "fusion": {"method": "weighted", "normalize": "distribution"}}),
+                ),
+                line("record.facet", json!({"collection": "docs", "field": "k", "limit": 2})),
+                line("record.distinct", json!({"collection": "docs", "field": "k", "after": 1})),
+                line(
+                    "record.aggregate",
+                    json!({"collection": "docs", "field": "k", "interval": 2, "offset": 1}),
+                ),
+                line("record.delete_where", json!({"collection": "docs", "filter": {"k": 2}, "limit": 5})),
                 line("record.delete", json!({"collection": "docs", "record": "r", "expected_version": 4})),
+                line("collection.truncate", json!({"collection": "docs"})),
+                line("collection.rename", json!({"collection": "docs", "to": "pages"})),
+                line("collection.rename", json!({"collection": "pages", "to": "docs"})),
                 line("collection.get", json!({"collection": "docs"})),
                 line("collection.list", json!({"reverse": false})),
                 line("collection.delete", json!({"collection": "docs"})),

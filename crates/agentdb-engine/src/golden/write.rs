@@ -101,6 +101,13 @@ fn drained(world: &World, engine: &Engine) {
         collection.create {"collection": "far", "dimension": 2, "metric": "euclidean"}
         collection.create {"collection": "gone"}
         collection.delete {"collection": "gone"}
+        collection.create {"collection": "named", "vectors": {"image": {"dimension": 3}, "gone": {"dimension": 1, "metric": "dot"}}, "fields": {"at": {"type": "time"}, "secret": {"type": "string", "indexed": false}}, "texts": {"text": {"analyzer": "english"}, "title": {"weight": 2}}}
+        collection.alter {"collection": "named", "description": "richer", "vectors": {"gone": null, "sound": {"dimension": 2, "metric": "euclidean"}}}
+        collection.create {"collection": "strict", "undeclared": "refuse"}
+        collection.truncate {"collection": "strict"}
+        record.put {"collection": "named", "record": "n1", "text": "the first", "vectors": {"image": [1, 0, 0]}, "payload": {"kind": "a", "at": "2026-01-01T00:00:00Z", "title": "second"}}
+        record.put {"collection": "named", "record": "n2", "text": "the second", "vectors": {"image": [0, 1, 0], "sound": [1, 2]}, "payload": {"kind": "b", "at": 1767225600000000}}
+        record.put {"collection": "named", "record": "n3", "payload": {"kind": "c"}}
         retention.set {"noun": "session", "history_us": null}
         retention.set {"noun": "checkpoint", "max_age_us": 31536000000000, "keep_latest": 100}
         state.put {"owner": "ann", "key": "plan", "value": "changed"}
@@ -200,6 +207,17 @@ fn tell(engine: &Engine, outcomes: &[(&str, &str, Value)]) {
     }
 }
 
+/// What cannot be part of a batch.
+fn alone(engine: &Engine) {
+    for (operation, request) in [
+        ("record.delete_where", json!({"collection": "named", "filter": {"kind": "c"}})),
+        ("collection.rename", json!({"collection": "named", "to": "rich"})),
+    ] {
+        let options = WriteOptions::default();
+        engine.call_json(NamespaceId::DEFAULT, operation, request, options, Lsn::ZERO).unwrap();
+    }
+}
+
 /// Changes of every kind, some of them sealed, over several segments.
 fn undrained(world: &World, engine: &Engine) {
     let options = WriteOptions::default();
@@ -217,6 +235,7 @@ fn undrained(world: &World, engine: &Engine) {
         record.put {"collection": "far", "record": "f2", "vector": [3, 3]}
     "#,
     );
+    alone(engine);
     tell(engine, &[("tool_call.complete", "pay", json!({"result": {"receipt": 7}}))]);
     for (subject, text) in [("ann", "a".repeat(300)), ("bob", "b".repeat(300))] {
         let options = WriteOptions { subject: Some(subject.into()), ..WriteOptions::default() };

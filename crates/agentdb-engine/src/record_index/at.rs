@@ -1,10 +1,14 @@
 //! An index as of a snapshot.
 
+use std::sync::Arc;
+
+use agentdb_text::TextIndex;
 use agentdb_types::Result;
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
-use super::Slots;
+use super::ids::Ids;
+use super::slots::Slots;
 use super::state::State;
 use crate::Snapshot;
 use crate::filter::Filter;
@@ -15,21 +19,25 @@ use crate::read::Read;
 /// One of so many records, or fewer: their vectors are compared one by one, since passing over the others costs more.
 const FEW: u64 = 4;
 
-/// Which vectors a search wants.
-pub(crate) enum Wanted {
-    /// All there are.
-    All,
-    /// Those of these records.
-    Some(Matching),
-}
-
-/// Records that match, and their vectors.
-pub(crate) struct Matching {
-    pub(crate) records: RoaringBitmap,
+/// What a search needs of an index, once it has let go of it.
+pub(crate) struct Found {
+    /// The records that match; `None` if all do.
+    pub(crate) records: Option<RoaringBitmap>,
+    /// If they are few: the slots of their vectors, about which nothing was changed until the index was read.
+    pub(crate) few: Option<Vec<u64>>,
     /// To which records slots belong.
     pub(crate) slots: Slots,
-    /// If they are few: their slots, about which nothing was changed until the index was read.
-    pub(crate) few: Option<Vec<u64>>,
+    /// The ids of records.
+    pub(crate) ids: Ids,
+    /// The texts, each record under its ordinal, if they were asked for and there are any.
+    pub(crate) text: Option<Arc<TextIndex>>,
+}
+
+impl Found {
+    /// Whether a record is among those that match.
+    pub(crate) fn has(&self, ordinal: u32) -> bool {
+        self.records.as_ref().is_none_or(|records| records.contains(ordinal))
+    }
 }
 
 /// What an index tells of the moment of a snapshot.
@@ -66,17 +74,18 @@ impl<'a> At<'a> {
         Ok(matching)
     }
 
-    /// Which vectors of this number a search wants: those of the records that match.
-    pub(crate) fn wanted(&self, filter: Option<&Filter>, number: u64) -> Result<Wanted> {
+    /// What a search among the records that match needs, if it compares vectors those of this number.
+    pub(crate) fn find(&self, filter: Option<&Filter>, number: u64) -> Result<Found> {
         let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
         // What was changed since may have been expired then.
-        if filter.is_none() && !expired && self.changed.is_empty() {
-            return Ok(Wanted::All);
-        }
-        let records = self.matching(filter)?;
-        let are_few = records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed);
-        let few = are_few.then(|| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
-        Ok(Wanted::Some(Matching { records, slots: self.state.slots.clone(), few }))
+        let all = filter.is_none() && !expired && self.changed.is_empty();
+        let records = if all { None } else { Some(self.matching(filter)?) };
+        let few = records.as_ref().filter(|records| {
+            records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed)
+        });
+        let few = few.map(|records| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
+        let State { slots, ids, text, .. } = self.state;
+        Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone() })
     }
 
     /// Whether nothing was changed since.
@@ -91,7 +100,7 @@ impl<'a> At<'a> {
 
     /// The id of a record.
     pub(crate) fn id(&self, ordinal: u32) -> &str {
-        &self.state.ids[ordinal as usize]
+        self.state.ids.get(ordinal)
     }
 
     /// Looks at a record in the rows.

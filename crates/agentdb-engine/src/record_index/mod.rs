@@ -7,6 +7,7 @@
 //! of the rows for the one read.
 
 mod at;
+mod ids;
 mod slots;
 mod state;
 #[cfg(test)]
@@ -16,11 +17,11 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use agentdb_text::TextIndex;
 use agentdb_types::{Lsn, Result};
 use roaring::RoaringBitmap;
 
-pub(crate) use at::{At, Matching, Wanted};
-pub(crate) use slots::Slots;
+pub(crate) use at::{At, Found};
 use state::{Change, State};
 
 use crate::engine::Core;
@@ -49,6 +50,7 @@ pub(crate) struct RecordIndexes {
 pub(crate) struct RecordIndex {
     /// As of which batch the collection says how records are indexed.
     since: Lsn,
+    with_text: bool,
     waiting: Mutex<Vec<Change>>,
     /// `None` until it is filled, which is done by whoever registered it, holding the lock.
     state: RwLock<Option<State>>,
@@ -88,10 +90,11 @@ impl RecordIndexes {
         &self,
         snapshot: &Snapshot,
         head: &Head,
+        with_text: bool,
         answer: &mut dyn FnMut(&At<'_>) -> Result<R>,
     ) -> Result<R> {
         if !snapshot.shows_past() {
-            let index = self.index(snapshot, head)?;
+            let index = self.index(snapshot, head, with_text)?;
             index.take_in(usize::MAX, snapshot.lsn())?;
             let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
             let fits = |state: &&State| state.floor <= snapshot.lsn() && state.since == head.indexed_since;
@@ -99,7 +102,7 @@ impl RecordIndexes {
                 return answer(&At::new(state, snapshot, head.number));
             }
         }
-        let state = State::of(snapshot, head)?;
+        let state = State::of(snapshot, head, with_text)?;
         answer(&At::new(&state, snapshot, head.number))
     }
 
@@ -112,7 +115,7 @@ impl RecordIndexes {
         answer: &mut dyn FnMut(&PayloadIndex, &RoaringBitmap) -> Result<R>,
     ) -> Result<R> {
         let mut answered = None;
-        self.read(snapshot, head, &mut |at| {
+        self.read(snapshot, head, false, &mut |at| {
             if at.is_current() {
                 answered = Some(answer(at.payloads(), &at.matching(filter)?)?);
             }
@@ -122,7 +125,7 @@ impl RecordIndexes {
             return Ok(answered);
         }
         // Records were changed since: what the index tells of them is not what was.
-        let state = State::of(snapshot, head)?;
+        let state = State::of(snapshot, head, false)?;
         let at = At::new(&state, snapshot, head.number);
         answer(at.payloads(), &at.matching(filter)?)
     }
@@ -132,14 +135,17 @@ impl RecordIndexes {
     }
 
     /// The index of a collection: the first caller fills it, others wait.
-    fn index(&self, snapshot: &Snapshot, head: &Head) -> Result<Arc<RecordIndex>> {
+    fn index(&self, snapshot: &Snapshot, head: &Head, with_text: bool) -> Result<Arc<RecordIndex>> {
         let collection = (snapshot.namespace(), head.number);
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(index) = indexes.get(&collection).filter(|index| index.since >= head.indexed_since) {
+        if let Some(index) =
+            indexes.get(&collection).filter(|i| i.since >= head.indexed_since && (i.with_text || !with_text))
+        {
             return Ok(index.clone());
         }
         let index = Arc::new(RecordIndex {
             since: head.indexed_since,
+            with_text,
             waiting: Mutex::default(),
             state: RwLock::new(None),
         });
@@ -148,7 +154,7 @@ impl RecordIndexes {
         self.count.store(indexes.len(), Ordering::Release);
         drop(indexes);
         // What is applied from here on waits for the index, whether or not the rows show it already.
-        match State::of(&snapshot.latest(), head) {
+        match State::of(&snapshot.latest(), head, with_text) {
             Ok(filled) => *state = Some(filled),
             Err(err) => {
                 drop(state);
@@ -175,7 +181,8 @@ impl RecordIndexes {
         };
         let bytes = |index: &Arc<RecordIndex>| {
             let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
-            state.as_ref().map_or(0, |state| state.payload.bytes())
+            let text = |state: &State| state.text.as_ref().map_or(0, |text| text.memory_bytes());
+            state.as_ref().map_or(0, |state| state.payload.bytes() + text(state))
         };
         indexes.iter().map(bytes).sum()
     }
@@ -189,6 +196,9 @@ impl RecordIndexes {
         };
         for (collection, index) in indexes {
             if index.take_in(PIECE, visible)? {
+                return Ok(true);
+            }
+            if index.text().is_some_and(|text| text.step()) {
                 return Ok(true);
             }
             if index.is_mostly_dead(least) {
@@ -219,6 +229,10 @@ impl RecordIndex {
             state.change(change)?;
         }
         Ok(!changes.is_empty())
+    }
+
+    fn text(&self) -> Option<Arc<TextIndex>> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).as_ref()?.text.clone()
     }
 
     fn is_mostly_dead(&self, least: usize) -> bool {

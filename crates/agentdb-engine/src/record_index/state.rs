@@ -3,15 +3,17 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
+use agentdb_text::TextIndex;
 use agentdb_types::{Lsn, Result, Timestamp};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
+use super::ids::Ids;
 use super::slots::Slots;
 use crate::Snapshot;
 use crate::filter::index::PayloadIndex;
 use crate::key::Key;
-use crate::modules::collection::Head;
+use crate::modules::collection::{Head, texts};
 use crate::modules::record::Record;
 use crate::read::{Page, Read};
 use crate::{Row, Table, row_json};
@@ -34,7 +36,7 @@ pub(super) struct State {
     /// As of which batch the collection says how records are indexed.
     pub(super) since: Lsn,
     number: u64,
-    pub(super) ids: Vec<Arc<str>>,
+    pub(super) ids: Ids,
     ordinals: HashMap<Arc<str>, u32>,
     /// By ordinal: the LSN of the newest change.
     versions: Vec<Lsn>,
@@ -46,18 +48,22 @@ pub(super) struct State {
     /// What has a time to live, by its end.
     pub(super) expiring: BTreeSet<(Timestamp, u32)>,
     pub(super) payload: PayloadIndex,
+    /// The texts, if somebody searched for words, each record under its ordinal; and their names.
+    pub(super) text: Option<Arc<TextIndex>>,
+    texts: Vec<String>,
     /// The latest changes, in the order of LSNs.
     pub(super) changes: VecDeque<(Lsn, u32)>,
 }
 
 impl State {
     /// The state that a snapshot shows.
-    pub(super) fn of(snapshot: &Snapshot, head: &Head) -> Result<Self> {
+    pub(super) fn of(snapshot: &Snapshot, head: &Head, with_text: bool) -> Result<Self> {
+        let text = if with_text { texts::index(&head.texts)? } else { None };
         let mut state = State {
             floor: snapshot.lsn(),
             since: head.indexed_since,
             number: head.number,
-            ids: Vec::new(),
+            ids: Ids::default(),
             ordinals: HashMap::new(),
             versions: Vec::new(),
             live: RoaringBitmap::new(),
@@ -65,6 +71,8 @@ impl State {
             vectors: HashMap::new(),
             expiring: BTreeSet::new(),
             payload: PayloadIndex::new(head.fields.clone()),
+            text: text.map(Arc::new),
+            texts: head.texts.keys().cloned().collect(),
             changes: VecDeque::new(),
         };
         snapshot.scan_prefix(
@@ -73,7 +81,9 @@ impl State {
             &mut |key, row| {
                 let ordinal = state.ordinal(&record_id(key)?);
                 state.versions[ordinal as usize] = row.lsn;
-                state.add(ordinal, row_json::decode(&row)?);
+                let record: Record = row_json::decode(&row)?;
+                state.change_text(ordinal, state.floor, None, Some(&record))?;
+                state.add(ordinal, record);
                 Ok(true)
             },
         )?;
@@ -89,13 +99,15 @@ impl State {
         }
         *version = change.lsn;
         let record = |body: &Arc<[u8]>| row_json::decode(&Row { lsn: change.lsn, body: body.clone() });
-        if self.live.contains(ordinal)
-            && let Some(before) = &change.before
-        {
-            self.take_away(ordinal, record(before)?);
+        let before =
+            change.before.as_ref().filter(|_| self.live.contains(ordinal)).map(record).transpose()?;
+        let after = change.after.as_ref().map(record).transpose()?;
+        self.change_text(ordinal, change.lsn, before.as_ref(), after.as_ref())?;
+        if let Some(before) = before {
+            self.take_away(ordinal, before);
         }
-        if let Some(after) = &change.after {
-            self.add(ordinal, record(after)?);
+        if let Some(after) = after {
+            self.add(ordinal, after);
         }
         self.remember(change.lsn, ordinal);
         Ok(())
@@ -124,6 +136,9 @@ impl State {
             for (lsn, _) in self.changes.drain(..REMEMBERED) {
                 self.floor = lsn;
             }
+            if let Some(text) = &self.text {
+                text.compact(self.floor);
+            }
         }
     }
 
@@ -131,11 +146,35 @@ impl State {
         if let Some(ordinal) = self.ordinals.get(id) {
             return *ordinal;
         }
-        let (id, ordinal) = (Arc::<str>::from(id), self.ids.len() as u32);
-        self.ids.push(id.clone());
+        let id = Arc::<str>::from(id);
+        let ordinal = self.ids.push(id.clone());
         self.versions.push(Lsn::ZERO);
         self.ordinals.insert(id, ordinal);
         ordinal
+    }
+
+    /// Gives a record other texts, unless they are the same.
+    fn change_text(
+        &self,
+        ordinal: u32,
+        lsn: Lsn,
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Result<()> {
+        let Some(index) = &self.text else { return Ok(()) };
+        let texts = |record: Option<&Record>| -> Vec<Option<String>> {
+            self.texts.iter().map(|name| record.and_then(|record| record.text_of(name))).collect()
+        };
+        let (before, after) = (texts(before), texts(after));
+        if before == after {
+            return Ok(());
+        }
+        if after.iter().all(Option::is_none) {
+            index.delete(u64::from(ordinal), lsn);
+            return Ok(());
+        }
+        let after: Vec<Option<&str>> = after.iter().map(Option::as_deref).collect();
+        index.insert(u64::from(ordinal), lsn, &after)
     }
 
     fn add(&mut self, ordinal: u32, record: Record) {

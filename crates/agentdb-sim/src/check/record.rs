@@ -27,6 +27,9 @@ impl View<'_> {
             for _ in 0..2 {
                 self.search(name, collection, dice)?;
             }
+            if all || dice.chance(1, 2) {
+                self.words(name, collection, dice)?;
+            }
         }
         Ok(())
     }
@@ -138,6 +141,58 @@ impl View<'_> {
         expected["buckets"] = json!(buckets);
         let request = json!({"collection": name, "filter": filter, "field": "n", "interval": 4});
         self.expect::<Aggregate>(&request, &expected)
+    }
+
+    /// Searches by words, and by words and a vector together.
+    fn words(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {
+        // Expired records that are not swept yet count in the statistics.
+        if collection.live(self.now).count() < collection.records.len() {
+            return Ok(());
+        }
+        let words = generate::sentence(dice, 3);
+        let filter = if dice.chance(1, 2) { json!({}) } else { generate::filter(dice) };
+        let expected = collection.by_words(&words, &filter, self.now);
+        let request = json!({"collection": name, "words": words, "filter": filter, "limit": 100});
+        self.ranked(&request, &expected, 0.0)?;
+        let Some(dimension) = collection.dimension else { return Ok(()) };
+        let vector: Vec<f64> = (0..dimension).map(|n| 1.0 + n as f64).collect();
+        let search = crate::model::Search {
+            vector: vector.clone(),
+            using: None,
+            limit: Some(100),
+            filter: Some(filter.clone()),
+            threshold: None,
+            include_vector: false,
+        };
+        let nearest = collection.search(&search, self.now).map_err(|code| format!("{code}"))?;
+        let mut scores: BTreeMap<&str, f64> = BTreeMap::new();
+        for (rank, (id, _)) in (1..).zip(&expected) {
+            *scores.entry(id).or_default() += 1.0 / (60.0 + f64::from(rank));
+        }
+        for (rank, hit) in (1..).zip(&nearest) {
+            *scores.entry(hit["record"].as_str().unwrap_or_default()).or_default() +=
+                2.0 / (60.0 + f64::from(rank));
+        }
+        let mut fused: Vec<(String, f64)> = scores.into_iter().map(|(id, s)| (id.to_owned(), s)).collect();
+        fused.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        let fused: Vec<(String, f32)> = fused.into_iter().map(|(id, score)| (id, score as f32)).collect();
+        let queries = json!([{"words": words}, {"vector": vector, "weight": 2}]);
+        let request = json!({"collection": name, "queries": queries, "filter": filter, "limit": 100});
+        self.ranked(&request, &fused, 1e-6)
+    }
+
+    /// Compares the ids and scores of a search.
+    fn ranked(&self, request: &Value, expected: &[(String, f32)], tolerance: f64) -> Check {
+        let found = self.must_read::<Search>(request)?;
+        let hits = found["hits"].as_array().map_or(&[][..], |hits| hits);
+        let same = |hit: &Value, (id, score): &(String, f32)| {
+            let difference = hit["score"].as_f64().unwrap_or(f64::NAN) - f64::from(*score);
+            hit["record"] == json!(id) && difference.abs() <= tolerance
+        };
+        if hits.len() == expected.len() && hits.iter().zip(expected).all(|(hit, e)| same(hit, e)) {
+            return Ok(());
+        }
+        Err(self.differs::<Search>(request, &found, &json!(expected)))
     }
 
     fn search(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {

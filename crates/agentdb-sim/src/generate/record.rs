@@ -10,6 +10,8 @@ use crate::model::{Namespace, Search};
 
 const COLLECTIONS: [&str; 3] = ["docs", "notes.v2", "\u{4e2d}"];
 const RECORDS: [&str; 7] = ["r1", "r2", "r3", "r4", "r\u{0}", "r", "x"];
+const WORDS: [&str; 8] =
+    ["lorem", "Ipsum", "dolor", "sit", "am\u{e9}t", "\u{4e2d}\u{6587}", "lorem-ipsum", "x"];
 const SPACES: [&str; 3] = ["image", "\u{4e2d}", "v"];
 const METRICS: [&str; 3] = ["cosine", "dot", "euclidean"];
 const KINDS: [&str; 3] = ["note", "fact", "plan"];
@@ -185,7 +187,7 @@ fn put(
         named(dice, &mut fields, found);
     }
     if dice.chance(1, 2) {
-        fields["text"] = json!(words(dice));
+        fields["text"] = json!(sentence(dice, 12));
     }
     maybe_ttl(dice, &mut fields);
     if dice.chance(1, 8) {
@@ -223,7 +225,7 @@ fn patch(
         };
     }
     if dice.chance(1, 3) {
-        fields["text"] = json!(words(dice));
+        fields["text"] = json!(sentence(dice, 12));
     }
     match found.dimension {
         Some(dimension) if dice.chance(1, 2) => fields["vector"] = json!(vector(dice, dimension)),
@@ -250,6 +252,12 @@ fn patch(
         _ => {}
     }
     ("record.patch", fields)
+}
+
+/// Some words, up to so many.
+pub(crate) fn sentence(dice: &mut Random, most: u64) -> String {
+    let words: Vec<&str> = (0..dice.below(most + 1)).map(|_| pick(dice, &WORDS)).collect();
+    words.join(" ")
 }
 
 /// A search of a collection.

@@ -65,6 +65,7 @@ impl Collection {
         let entry = json!({
             "collection": collection, "metric": self.metric, "description": self.description,
             "created": time(self.created), "undeclared": "infer",
+            "texts": {"text": {"weight": 1.0, "analyzer": "standard"}},
         });
         let settings = |space: &Space| json!({"dimension": space.dimension, "metric": space.metric});
         let vectors: Map<String, Value> =

@@ -1,6 +1,7 @@
 //! A search, by computing the score of every record in the plainest way.
 
-use agentdb_types::Code;
+use agentdb_text::{Analyzer, Field, TextIndex};
+use agentdb_types::{Code, Lsn};
 use serde_json::{Value, json};
 
 use super::filter::matches;
@@ -43,6 +44,24 @@ impl Collection {
     pub(crate) fn matching(&self, filter: &Value, now: i64) -> Vec<(&String, &Record)> {
         let live = self.live(now).map(|(id, record)| (id, &**record));
         live.filter(|(_, record)| matches(filter, &Value::Object(record.payload.clone()))).collect()
+    }
+
+    /// The hits of a search by words, best first, equal ones by id: of an index that was never anything but what there is.
+    pub(crate) fn by_words(&self, words: &str, filter: &Value, now: i64) -> Vec<(String, f32)> {
+        let found: Vec<String> = self.matching(filter, now).into_iter().map(|(id, _)| id.clone()).collect();
+        let Ok(index) = TextIndex::new(vec![Field::new("text", Analyzer::Standard)]) else {
+            return Vec::new();
+        };
+        let ids: Vec<&String> = self.records.keys().collect();
+        for (slot, record) in (0..).zip(self.records.values()) {
+            if let Some(text) = &record.text {
+                index.insert(slot, Lsn(1), &[Some(text)]).unwrap_or_default();
+            }
+        }
+        let passes = |slot: u64| found.contains(ids[slot as usize]);
+        let search = agentdb_text::Search::new(Lsn(1), 100).filter(&passes);
+        let hits = index.search(&agentdb_text::Query::from(words), &search).unwrap_or_default();
+        hits.into_iter().map(|hit| (ids[hit.slot as usize].clone(), hit.score)).collect()
     }
 
     /// The hits of a search, best first, equal ones in the order of their puts.

@@ -1,3 +1,5 @@
+//! What analyzers make of texts.
+
 use super::*;
 
 fn terms(analyzer: Analyzer, text: &str) -> Vec<String> {

@@ -1,5 +1,7 @@
 //! Errors of collections: of their vectors, and of what their fields may be.
 
+use agentdb::Lsn;
+use agentdb_text::{Analyzer, Field, Search, TextIndex};
 use serde_json::{Value, json};
 
 use super::simulated::Simulated;
@@ -112,4 +114,48 @@ pub(super) fn text_too_long() -> Vec<Value> {
     db.call("record.put", json!({"collection": "c", "payload": {"body": "x".repeat(100_000)}})).unwrap();
     let field = json!({"collection": "c", "field": "body"});
     vec![db.refuses_call(&[("field", "body")], "record.facet", field)]
+}
+
+pub(super) fn text_query_invalid() -> Vec<Value> {
+    let db = Simulated::new();
+    [
+        json!({"match": {"text": "a", "fields": ["none"]}}),
+        json!({"syntax": {"query": "none:a"}}),
+        json!({"syntax": {"query": "(a"}}),
+    ]
+    .map(|words| {
+        let search = json!({"collection": "docs", "words": words});
+        db.refuses_call(&[("path", "")], "record.search", search)
+    })
+    .into()
+}
+
+pub(super) fn text_query_too_large() -> Vec<Value> {
+    let db = Simulated::new();
+    let words: String = (0..1_025).map(|n| format!("w{n} ")).collect();
+    let search = json!({"collection": "docs", "words": words});
+    vec![db.refuses_call(&[("limit", "1024")], "record.search", search)]
+}
+
+pub(super) fn text_expansion() -> Vec<Value> {
+    let db = Simulated::new();
+    let text: String = (0..10_001).map(|n| format!("w{n} ")).collect();
+    db.call("record.put", json!({"collection": "docs", "text": text})).unwrap();
+    let search = json!({"collection": "docs", "words": {"prefix": {"text": "w"}}});
+    vec![db.refuses_call(&[("limit", "10000")], "record.search", search)]
+}
+
+/// The engine makes another index then, and no caller sees these two.
+pub(super) fn text_compacted() -> Vec<Value> {
+    let index = TextIndex::new(vec![Field::new("text", Analyzer::Standard)]).unwrap();
+    index.insert(1, Lsn(1), &[Some("a")]).unwrap();
+    index.compact(Lsn(5));
+    let refused = index.search(&"a".into(), &Search::new(Lsn(2), 10)).unwrap_err();
+    vec![super::told(&refused, &[])]
+}
+
+pub(super) fn text_corrupt() -> Vec<Value> {
+    let fields = vec![Field::new("text", Analyzer::Standard)];
+    let refused = TextIndex::open(fields, [b"no bundle".as_slice()]).unwrap_err();
+    vec![super::told(&refused, &[])]
 }

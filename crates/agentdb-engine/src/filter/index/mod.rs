@@ -106,10 +106,9 @@ impl PayloadIndex {
         }
         true
     }
-    #[cfg(test)]
-    #[cfg(test)]
 
     /// Every record.
+    #[cfg(test)]
     pub(crate) fn ordinals(&self) -> &RoaringBitmap {
         &self.all
     }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::{self, VectorSettings};
-use super::{Head, find, key, schema};
+use super::{Head, TextSettings, find, key, schema, texts};
 use crate::filter::Fields;
 use crate::modules::namespace::check_name;
 use crate::modules::{check_inline, record};
@@ -32,6 +32,10 @@ pub struct Alter {
     /// records are read, and refuse it if they have other values there.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
+    /// All texts that are searched by words: `text`, the record's own, and fields of the payload, by path. The next search makes
+    /// their index.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<BTreeMap<String, TextSettings>>,
 }
 
 /// The answer to [`Alter`].
@@ -52,7 +56,7 @@ impl Request for Alter {
     type Response = Altered;
     const ABOUT: About = About {
         name: "collection.alter",
-        doc: "Changes what a collection is, while it is used: its description, its named vectors, the fields of payloads. What is not given stays. A named vector that is dropped is gone from all records at once; its rows are deleted in the background.",
+        doc: "Changes what a collection is, while it is used: its description, its named vectors, the fields of payloads, which texts are searched by words. What is not given stays. A named vector that is dropped is gone from all records at once; its rows are deleted in the background.",
         effect: Effect::Batchable,
         scope: Scope::Namespace,
         permission: "collection.manage",
@@ -84,6 +88,11 @@ impl WriteRequest for Alter {
         }
         vectors::check_count(head.vectors.len())?;
         self.alter_fields(tx, &mut head)?;
+        if let Some(texts) = self.texts.as_ref().filter(|texts| **texts != head.texts) {
+            texts::index(texts)?;
+            head.texts.clone_from(texts);
+            head.indexed_since = tx.lsn();
+        }
         tx.put_bookkeeping(key(tx, &self.collection)?, row_json::encode(&head)?)?;
         Ok(Altered { number: head.number })
     }
@@ -95,6 +104,7 @@ impl WriteRequest for Alter {
 
 impl Alter {
     fn alter_fields(&self, tx: &Tx<'_>, head: &mut Head) -> Result<()> {
+        let mut declared = false;
         for (path, field) in self.fields.iter() {
             match head.fields.get(path) {
                 Some(there) if there.kind != field.kind => {
@@ -114,9 +124,10 @@ impl Alter {
             }
             head.fields.declare(path, field)?;
             head.indexed_since = tx.lsn();
+            declared = true;
         }
         schema::check_count(&head.fields)?;
-        if head.indexed_since == tx.lsn() { record::check_fields(tx, head) } else { Ok(()) }
+        if declared { record::check_fields(tx, head) } else { Ok(()) }
     }
 
     fn alter_vector(

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::{self, VectorSettings};
-use super::{Head, Undeclared, key, schema};
+use super::{Head, TextSettings, Undeclared, key, schema, texts};
 use crate::encoder::dimension_with;
 use crate::filter::Fields;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -42,6 +42,10 @@ pub struct Create {
     /// What becomes of fields that are not declared: their type is inferred from the first value if not given.
     #[serde(default)]
     pub undeclared: Undeclared,
+    /// Texts that are searched by words: `text`, the record's own, and fields of the payload that hold strings, by path. The
+    /// record's own text alone if not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub texts: Option<BTreeMap<String, TextSettings>>,
     /// What it is for.
     #[serde(default)]
     pub description: String,
@@ -99,6 +103,7 @@ impl WriteRequest for Create {
         }
         vectors::check_all(&self.vectors)?;
         schema::check_count(&self.fields)?;
+        self.texts.as_ref().map(texts::index).transpose()?;
         let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
         let head = Head {
             number,
@@ -111,6 +116,7 @@ impl WriteRequest for Create {
             vectors: vectors::allot_all(tx, &self.vectors)?,
             fields: self.fields.clone(),
             undeclared: self.undeclared,
+            texts: self.texts.clone().unwrap_or_else(texts::unsaid),
             indexed_since: tx.lsn(),
         };
         tx.put_bookkeeping(key, row_json::encode(&head)?)?;

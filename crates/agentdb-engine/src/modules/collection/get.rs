@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::VectorSettings;
-use super::{Head, Undeclared, counted, find, records_counter};
+use super::{Head, TextSettings, Undeclared, counted, find, records_counter};
 use crate::Snapshot;
 use crate::filter::Fields;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -43,6 +43,8 @@ pub struct Entry {
     pub fields: Fields,
     /// What becomes of fields that are not declared.
     pub undeclared: Undeclared,
+    /// Texts that are searched by words.
+    pub texts: BTreeMap<String, TextSettings>,
     /// What it is for.
     pub description: String,
     /// When it was created.
@@ -54,7 +56,9 @@ pub struct Entry {
 impl Entry {
     pub(super) fn new(rows: &dyn Read, collection: String, head: Head) -> Result<Self> {
         let records = counted(rows, &records_counter(rows, head.number))?;
-        let Head { dimension, metric, encoder, vectors, fields, undeclared, description, created, .. } = head;
+        let Head {
+            dimension, metric, encoder, vectors, fields, undeclared, texts, description, created, ..
+        } = head;
         let vectors = vectors.into_iter().map(|(name, space)| (name, space.settings())).collect();
         Ok(Entry {
             collection,
@@ -64,6 +68,7 @@ impl Entry {
             vectors,
             fields,
             undeclared,
+            texts,
             description,
             created,
             records,

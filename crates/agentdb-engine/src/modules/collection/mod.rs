@@ -10,6 +10,7 @@ mod rename;
 pub(crate) mod schema;
 #[cfg(test)]
 mod tests;
+pub(crate) mod texts;
 pub(crate) mod transfer;
 mod truncate;
 mod vectors;
@@ -22,6 +23,7 @@ pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub use rename::{Rename, Renamed};
 pub use schema::Undeclared;
+pub use texts::TextSettings;
 pub use transfer::CollectionLine;
 pub use truncate::{Truncate, Truncated};
 pub use vectors::VectorSettings;
@@ -72,6 +74,9 @@ pub(crate) struct Head {
     pub(crate) fields: Fields,
     #[serde(default)]
     pub(crate) undeclared: Undeclared,
+    /// Which texts are searched by words.
+    #[serde(default = "texts::unsaid")]
+    pub(crate) texts: BTreeMap<String, TextSettings>,
     /// The batch that changed how records are indexed.
     #[serde(default)]
     pub(crate) indexed_since: Lsn,

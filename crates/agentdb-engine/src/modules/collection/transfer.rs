@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delete::remove;
 use super::vectors::{self, VectorSettings};
-use super::{Entry, Head, Undeclared, key, schema};
+use super::{Entry, Head, TextSettings, Undeclared, key, schema, texts};
 use crate::filter::Fields;
 use crate::key::Key;
 use crate::modules::check_inline;
@@ -42,6 +42,9 @@ pub struct CollectionLine {
     /// What becomes of fields that are not declared.
     #[serde(default)]
     pub undeclared: Undeclared,
+    /// Texts that are searched by words.
+    #[serde(default = "texts::unsaid")]
+    pub texts: BTreeMap<String, TextSettings>,
     /// What it is for.
     #[serde(default)]
     pub description: String,
@@ -64,6 +67,7 @@ pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(Collectio
         vectors,
         fields,
         undeclared,
+        texts,
         description,
         created,
         ..
@@ -76,6 +80,7 @@ pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(Collectio
         vectors,
         fields,
         undeclared,
+        texts,
         description,
         created,
         version: Some(row.lsn),
@@ -94,6 +99,7 @@ pub(crate) fn import(
     let dimension = line.dimension.map(Dimension::new).transpose()?;
     vectors::check_all(&line.vectors)?;
     schema::check_count(&line.fields)?;
+    texts::index(&line.texts)?;
     if let Some(encoder) = &line.encoder {
         Id::check("encoder", encoder)?;
         if dimension.is_none() {
@@ -109,7 +115,8 @@ pub(crate) fn import(
         remove(tx, &line.collection, &old)?;
     }
     let number = numbers::allot(tx, Remains::Collection, "collections", &line.collection)?;
-    let CollectionLine { metric, encoder, fields, undeclared, description, created, .. } = line.clone();
+    let CollectionLine { metric, encoder, fields, undeclared, texts, description, created, .. } =
+        line.clone();
     let head = Head {
         number,
         dimension,
@@ -121,6 +128,7 @@ pub(crate) fn import(
         vectors: vectors::allot_all(tx, &line.vectors)?,
         fields,
         undeclared,
+        texts,
         indexed_since: tx.lsn(),
     };
     tx.put_bookkeeping(key, row_json::encode(&head)?)?;

@@ -51,7 +51,7 @@ impl ReadRequest for Count {
             return Ok(Counted { count });
         }
         let mut count = 0;
-        snapshot.core.records.read(snapshot, &head, &mut |at| {
+        snapshot.core.records.read(snapshot, &head, false, &mut |at| {
             count = at.matching(filter.as_ref())?.len();
             Ok(())
         })?;

@@ -75,7 +75,7 @@ impl WriteRequest for DeleteWhere {
         let head = collection::find(&snapshot, &self.collection)?;
         let filter = Filter::parse_typed(&self.filter, &head.fields)?;
         let mut found = (Vec::new(), false);
-        snapshot.core.records.read(&snapshot, &head, &mut |at| {
+        snapshot.core.records.read(&snapshot, &head, false, &mut |at| {
             let matching = at.matching(Some(&filter))?;
             let ids = matching.iter().take(limit).map(|ordinal| at.id(ordinal).to_owned());
             found = (ids.collect(), matching.len() > limit as u64);

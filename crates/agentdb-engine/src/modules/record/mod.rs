@@ -11,6 +11,7 @@ mod distinct;
 mod facet;
 mod get;
 mod get_many;
+mod hybrid;
 mod list;
 mod patch;
 mod put;
@@ -29,6 +30,7 @@ pub use distinct::{Distinct, DistinctValues};
 pub use facet::{Facet, Faceted, ValueCount};
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
+pub use hybrid::{Fusion, Normalize, Share, SubQuery};
 pub use list::{List, Listed};
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
@@ -45,7 +47,7 @@ use serde_json::{Map, Value};
 use crate::filter::Filter;
 use crate::filter::index::PayloadIndex;
 use crate::key::Key;
-use crate::modules::collection::{self, Head, schema};
+use crate::modules::collection::{self, Head, schema, texts};
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
@@ -93,6 +95,23 @@ impl Record {
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         let named = self.named.values().map(|Place(number, slot)| (Some(*number), *slot));
         self.slot.map(|slot| (None, slot)).into_iter().chain(named)
+    }
+
+    /// What is searched by words under this name: its own text, or the strings of a field of its payload.
+    pub(crate) fn text_of(&self, name: &str) -> Option<String> {
+        if name == texts::OWN {
+            return self.text.clone();
+        }
+        let mut names = name.split('.');
+        let first = self.payload.get(names.next()?)?;
+        match names.try_fold(first, |at, name| at.as_object()?.get(name))? {
+            Value::String(text) => Some(text.clone()),
+            Value::Array(items) => {
+                let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                (!texts.is_empty()).then(|| texts.join("\n"))
+            }
+            _ => None,
+        }
     }
 
     /// When it expires.

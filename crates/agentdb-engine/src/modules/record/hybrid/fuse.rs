@@ -91,11 +91,7 @@ pub(super) struct Fused {
 }
 
 /// The ranking of all, best first; equal ones in the order of `tie`.
-pub(super) fn fuse(
-    fusion: Fusion,
-    rankings: &[Ranking],
-    tie: &dyn Fn(u32, u32) -> Ordering,
-) -> Vec<Fused> {
+pub(super) fn fuse(fusion: Fusion, rankings: &[Ranking], tie: &dyn Fn(u32, u32) -> Ordering) -> Vec<Fused> {
     let mut parts: BTreeMap<u32, Vec<Part>> = BTreeMap::new();
     for (query, ranking) in rankings.iter().enumerate() {
         let normal = Normal::of(fusion, ranking);
@@ -138,13 +134,17 @@ impl Normal {
             }
         };
         let equal = if normalize == Normalize::MinMax { 1.0 } else { 0.5 };
-        if ranking.descends { Normal::Scores(high, low - high, equal) } else { Normal::Scores(low, high - low, equal) }
+        if ranking.descends {
+            Normal::Scores(high, low - high, equal)
+        } else {
+            Normal::Scores(low, high - low, equal)
+        }
     }
 
     fn share(&self, rank: usize, score: f32) -> f64 {
         match *self {
             Normal::Ranks(k) => 1.0 / (k + rank as f64),
-            Normal::Scores(_, way, equal) if way == 0.0 => equal,
+            Normal::Scores(_, 0.0, equal) => equal,
             Normal::Scores(zero, way, _) => ((f64::from(score) - zero) / way).clamp(0.0, 1.0),
         }
     }
@@ -162,13 +162,11 @@ mod tests {
 
     #[test]
     fn ranks_and_scores_by_hand() {
-        let lists = [
-            ranking(1.0, false, &[(7, 3.0), (8, 2.0), (9, 1.0)]),
-            ranking(2.0, true, &[(9, 0.5), (7, 2.5)]),
-        ];
+        let lists =
+            [ranking(1.0, false, &[(7, 3.0), (8, 2.0), (9, 1.0)]), ranking(2.0, true, &[(9, 0.5), (7, 2.5)])];
         let by_rank = fuse(Fusion::ReciprocalRank { k: 60.0 }, &lists, &|a, b| a.cmp(&b));
-        let expected = [(7, 1.0 / 61.0 + 2.0 / 62.0), (9, 1.0 / 63.0 + 2.0 / 61.0), (8, 1.0 / 62.0)];
-        let mut expected = expected.to_vec();
+        let mut expected: Vec<(u32, f64)> =
+            vec![(7, 1.0 / 61.0 + 2.0 / 62.0), (9, 1.0 / 63.0 + 2.0 / 61.0), (8, 1.0 / 62.0)];
         expected.sort_by(|a, b| b.1.total_cmp(&a.1));
         assert_eq!(by_rank.iter().map(|f| (f.ordinal, f.score)).collect::<Vec<_>>(), expected);
         let weighted = Fusion::Weighted { normalize: Normalize::MinMax };

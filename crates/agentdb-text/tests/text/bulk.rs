@@ -1,11 +1,8 @@
 //! Enough entries for blocks, background merges and folded deaths, against the plain reference.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod reference;
-
+use crate::reference::{Reference, compare};
 use agentdb_text::{Analyzer, Boolean, Field, Match, Operator, Phrase, Prefix, Query, TextIndex};
 use agentdb_types::Lsn;
-use reference::{Reference, compare};
 
 struct Random(u64);
 

@@ -1,15 +1,12 @@
 //! Random changes and searches against a plain reference.
-#![allow(clippy::unwrap_used, missing_docs)]
 
-mod reference;
-
+use crate::reference::{Reference, compare};
 use agentdb_text::{
     Analyzer, Boolean, Boost, Field, Fuzzy, Match, Operator, Phrase, Prefix, Query, TextIndex,
 };
 use agentdb_types::{Code, Lsn};
 use proptest::prelude::*;
 use proptest::sample::select;
-use reference::{Reference, compare};
 
 const WORDS: &[&str] = &[
     "cat",

@@ -1,5 +1,4 @@
 //! What is wrong with a query is said by a code and a path.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use agentdb_text::{Analyzer, Field, Query, Search, Syntax, TextIndex};
 use agentdb_types::{Code, Lsn};

@@ -1,5 +1,4 @@
 //! Large texts, empty ones, odd ones; and readers beside a writer.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 

@@ -1,5 +1,4 @@
 //! A plain reference: everything from the visible texts and the analyzers' tokens, with no index at all.
-#![allow(dead_code)]
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,5 +1,4 @@
 //! How good the order of the hits is: the Cranfield collection, by nDCG@10.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::path::PathBuf;
 

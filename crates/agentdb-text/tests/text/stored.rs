@@ -1,7 +1,4 @@
 //! Segments as bytes and back, and what damage does.
-#![allow(clippy::unwrap_used, missing_docs)]
-
-mod reference;
 
 use agentdb_text::{Analyzer, Field, Query, Search, TextIndex};
 use agentdb_types::{Code, Lsn};
@@ -102,7 +99,7 @@ fn the_bytes_of_version_1_are_what_they_were() {
     let index = TextIndex::new(vec![Field::new("t", Analyzer::Standard)]).unwrap();
     index.insert(7, Lsn(9), &[Some("b a b")]).unwrap();
     let bytes = bundles(&index).remove(0);
-    let golden = include_bytes!("golden/segment-v1.bin");
+    let golden = include_bytes!("../golden/segment-v1.bin");
     assert_eq!(bytes, golden);
     let opened = TextIndex::open(vec![Field::new("t", Analyzer::Standard)], [golden]).unwrap();
     assert_eq!(opened.stored(), [(7, Lsn(9))]);
