@@ -30,6 +30,12 @@ bench: setup ## Measure against SQLite, redb, lsm-tree, LangGraph's saver and a 
 	$(CARGO_TARGET_DIR)/bench/release/agentdb-bench --dir "$(or $(DIR),$(CACHE)/bench)"
 	cargo run -q -p xtask -- codegen
 
+.PHONY: bench-retrieval
+bench-retrieval: setup ## Measure searches by words, filters and both against tantivy and SQLite's FTS5
+	cd bench && CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/bench" cargo build --release
+	$(CARGO_TARGET_DIR)/bench/release/agentdb-bench --dir "$(or $(DIR),$(CACHE)/bench)" --only retrieval
+	cargo run -q -p xtask -- codegen
+
 .PHONY: sim
 sim: setup ## Simulate more seeds (AGENTDB_SEEDS=n)
 	AGENTDB_SEEDS=$(or $(AGENTDB_SEEDS),10000) cargo test -p agentdb-sim -- --nocapture

@@ -74,11 +74,13 @@ fn main() -> Result<()> {
             }
             "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
             "checkpoint" => cases::checkpoint::run(&dir, &mut results)?,
-            other => bail!("there is no case {other}: puts, half, load, row-store, checkpoint"),
+            "retrieval" => cases::retrieval::run(&dir, rows.min(100_000), &mut results)?,
+            other => bail!("there is no case {other}: puts, half, load, row-store, checkpoint, retrieval"),
         }
         let file = match name {
             "row-store" => "row_store.json",
             "checkpoint" => "checkpoint.json",
+            "retrieval" => "retrieval.json",
             _ => "engine.json",
         };
         results.write(&out.join(file), "ours")?;

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod load;
 pub mod puts;
 pub mod reopen;
+pub mod retrieval;
 pub mod row_store;
 
 use std::path::Path;
