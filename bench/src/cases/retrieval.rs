@@ -13,6 +13,7 @@ use agentdb::{Collection, Database, Query, Value, json};
 use anyhow::{Context, Result, ensure};
 use rusqlite::Connection;
 use tantivy::collector::TopDocs;
+use tantivy::merge_policy::NoMergePolicy;
 use tantivy::query::QueryParser;
 use tantivy::schema::{IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value as _};
 use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, doc};
@@ -216,6 +217,7 @@ impl Tantivy {
         let schema = self.index.schema();
         let (id, text) = (schema.get_field("id")?, schema.get_field("text")?);
         let mut writer: IndexWriter = self.index.writer_with_num_threads(1, 64 << 20)?;
+        writer.set_merge_policy(Box::new(NoMergePolicy));
         for number in 0..rows {
             let record = made(number);
             writer.add_document(doc!(id => record.id, text => record.text))?;

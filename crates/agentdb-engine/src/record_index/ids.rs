@@ -8,7 +8,7 @@ const CHUNK: usize = 1024;
 /// From ordinals to ids. An ordinal has its id for ever: a clone is cheap, and shows at least what there was when it was made.
 #[derive(Clone, Default)]
 pub(crate) struct Ids {
-    chunks: Vec<Arc<[OnceLock<Arc<str>>]>>,
+    chunks: Arc<Vec<Arc<[OnceLock<Arc<str>>]>>>,
     count: usize,
 }
 
@@ -17,7 +17,7 @@ impl Ids {
     pub(super) fn push(&mut self, id: Arc<str>) -> u32 {
         let (ordinal, at) = (self.count, self.count % CHUNK);
         if at == 0 {
-            self.chunks.push((0..CHUNK).map(|_| OnceLock::new()).collect());
+            Arc::make_mut(&mut self.chunks).push((0..CHUNK).map(|_| OnceLock::new()).collect());
         }
         // Nobody else pushes: the place is free.
         let _ = self.chunks[ordinal / CHUNK][at].set(id);

@@ -12,19 +12,20 @@ const NONE: u32 = u32::MAX;
 /// there was when it was made.
 #[derive(Clone, Default)]
 pub(crate) struct Slots {
-    chunks: Vec<Option<Arc<[AtomicU32]>>>,
+    chunks: Arc<Vec<Option<Arc<[AtomicU32]>>>>,
     count: usize,
 }
 
 impl Slots {
     pub(super) fn insert(&mut self, slot: u64, ordinal: u32) {
         let (chunk, at) = place(slot);
-        if chunk >= self.chunks.len() {
-            self.chunks.resize(chunk + 1, None);
+        if self.chunks.get(chunk).is_none_or(Option::is_none) {
+            let chunks = Arc::make_mut(&mut self.chunks);
+            chunks.resize(chunks.len().max(chunk + 1), None);
+            chunks[chunk] = Some((0..CHUNK).map(|_| AtomicU32::new(NONE)).collect());
         }
-        let chunk =
-            self.chunks[chunk].get_or_insert_with(|| (0..CHUNK).map(|_| AtomicU32::new(NONE)).collect());
-        if chunk[at].swap(ordinal, Ordering::Relaxed) == NONE {
+        let place = self.chunks[chunk].as_ref().map(|chunk| &chunk[at]);
+        if place.is_some_and(|place| place.swap(ordinal, Ordering::Relaxed) == NONE) {
             self.count += 1;
         }
     }
