@@ -91,6 +91,22 @@ pub(crate) fn buried_by(key: &[u8]) -> Option<u64> {
     (parts.u64().ok()? == Remains::Namespace as u64).then(|| parts.u64().ok()).flatten()
 }
 
+/// What a row being written leaves to the sweeper, if it is such a row: a collection's number in a namespace, or a whole
+/// namespace.
+pub(crate) fn discarded_by(key: &[u8]) -> Option<(NamespaceId, Option<u64>)> {
+    if Key::table_of(key)? != Table::Garbage as u8 {
+        return None;
+    }
+    let namespace = Key::namespace_of(key)?;
+    let key = Key::from_bytes(key.to_vec());
+    let mut parts = key.components();
+    match (parts.u64().ok()?, parts.u64().ok()?) {
+        (kind, number) if kind == Remains::Collection as u64 => Some((namespace, Some(number))),
+        (kind, number) if kind == Remains::Namespace as u64 => Some((NamespaceId(number), None)),
+        _ => None,
+    }
+}
+
 /// The namespaces that were deleted and are not swept yet.
 pub(crate) fn dead_namespaces(rows: &Reader) -> Result<Vec<u64>> {
     let from = Key::new(NamespaceId::SYSTEM, Table::Garbage).u64(Remains::Namespace as u64);

@@ -207,6 +207,12 @@ impl Vectors {
         result.map(|()| index)
     }
 
+    /// Drops what has no collection any more: the number that was discarded, or all of a namespace.
+    pub(crate) fn discard(&self, (namespace, number): (NamespaceId, Option<u64>)) {
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.retain(|(of, n), _| *of != namespace || number.is_some_and(|number| number != *n));
+    }
+
     /// Drops the index of a collection.
     pub(crate) fn forget(&self, collection: CollectionId) {
         self.indexes.lock().unwrap_or_else(PoisonError::into_inner).remove(&collection);

@@ -220,6 +220,10 @@ impl Core {
             self.bury(number, lsn);
         }
         if body.is_some() {
+            if let Some(gone) = sweep::discarded_by(key) {
+                self.vectors.discard(gone);
+                self.records.discard(gone);
+            }
             self.sweeper.note(key, lsn);
             if self.jobs.note(key, lsn) {
                 self.worker.set();

@@ -15,7 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
 use agentdb_text::TextIndex;
 use agentdb_types::{Lsn, Result};
@@ -31,7 +31,7 @@ use crate::key::Key;
 use crate::modules::collection::Head;
 use crate::read::Read;
 use crate::vectors::CollectionId;
-use crate::{Snapshot, Table};
+use crate::{NamespaceId, Snapshot, Table};
 
 /// Changes that may wait for an index: who hands over one more takes some of them in.
 const WAITING: usize = 16_384;
@@ -81,7 +81,7 @@ impl RecordIndexes {
         if first {
             core.indexer.set();
         }
-        if full { index.take_in(PIECE, lsn).map(drop) } else { Ok(()) }
+        if full { index.take_in_if_free(PIECE, lsn) } else { Ok(()) }
     }
 
     /// Answers from the index of a collection, which is made if there is none; of a snapshot of the past, from one made of its
@@ -166,6 +166,16 @@ impl RecordIndexes {
         Ok(index)
     }
 
+    /// Drops what has no collection any more: the number that was discarded, or all of a namespace.
+    pub(crate) fn discard(&self, (namespace, number): (NamespaceId, Option<u64>)) {
+        if self.count.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+        indexes.retain(|(of, n), _| *of != namespace || number.is_some_and(|number| number != *n));
+        self.count.store(indexes.len(), Ordering::Release);
+    }
+
     /// Drops the index of a collection.
     pub(crate) fn forget(&self, collection: CollectionId) {
         let mut indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -211,17 +221,36 @@ impl RecordIndexes {
 }
 
 impl RecordIndex {
+    /// The same, unless somebody reads or fills the index: the sequencer waits for nobody.
+    fn take_in_if_free(&self, most: usize, up_to: Lsn) -> Result<()> {
+        match self.state.try_write() {
+            Ok(state) => self.take_in_with(state, most, up_to).map(drop),
+            Err(TryLockError::Poisoned(state)) => {
+                self.take_in_with(state.into_inner(), most, up_to).map(drop)
+            }
+            Err(TryLockError::WouldBlock) => Ok(()),
+        }
+    }
+
     /// Takes in up to so many of the changes that wait, up to an LSN; returns whether there were any.
     fn take_in(&self, most: usize, up_to: Lsn) -> Result<bool> {
-        let ripe = |waiting: &Vec<Change>| waiting.iter().take(most).take_while(|c| c.lsn <= up_to).count();
-        if ripe(&self.waiting.lock().unwrap_or_else(PoisonError::into_inner)) == 0 {
+        let first = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).first().map(|c| c.lsn);
+        if first.is_none_or(|lsn| lsn > up_to) {
             return Ok(false);
         }
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        self.take_in_with(self.state.write().unwrap_or_else(PoisonError::into_inner), most, up_to)
+    }
+
+    fn take_in_with(
+        &self,
+        mut state: RwLockWriteGuard<'_, Option<State>>,
+        most: usize,
+        up_to: Lsn,
+    ) -> Result<bool> {
         // Taken under the lock of the state: whoever comes next finds them taken in.
         let changes: Vec<Change> = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = ripe(&waiting);
+            let count = waiting.iter().take(most).take_while(|c| c.lsn <= up_to).count();
             waiting.drain(..count).collect()
         };
         let Some(state) = state.as_mut() else { return Ok(!changes.is_empty()) };

@@ -181,3 +181,28 @@ fn searches_while_others_write_see_their_own_writes() {
     let get = collection::Get { collection: "docs".into() };
     assert!(engine.read(&engine.snapshot(ns).unwrap(), get).unwrap().records > 1);
 }
+
+/// What has no collection any more takes no memory.
+#[test]
+fn an_index_goes_with_its_collection() {
+    let db = TestDb::new(1);
+    let bytes = || db.engine().stats().unwrap().record_index_bytes;
+    let fill = || {
+        for id in 0..20 {
+            db.write(put(id, i64::from(id), true)).unwrap();
+        }
+        let now = db.engine().snapshot(db.namespace).unwrap();
+        compare(&db, &now, &json!({"n": {"$gt": 3}}));
+        assert!(bytes() > 0);
+    };
+    let create = || db.write(Create { dimension: Some(2), ..Create::new("docs") }).unwrap();
+    create();
+    fill();
+    db.write(Truncate { collection: "docs".into() }).unwrap();
+    assert_eq!(bytes(), 0);
+    fill();
+    db.write(collection::Delete { collection: "docs".into() }).unwrap();
+    assert_eq!(bytes(), 0);
+    create();
+    fill();
+}

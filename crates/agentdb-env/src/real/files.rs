@@ -38,6 +38,15 @@ impl Held for RealLock {
     }
 }
 
+impl Drop for RealLock {
+    /// A process that another thread is about to start has the file, too, until it becomes another program: closing it here
+    /// does not give the lock back, unlocking does.
+    fn drop(&mut self) {
+        // If the system refuses, closing the file still does it.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
 /// What an operation was doing: a refusal of permission means "read-only" only to a writer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
@@ -201,5 +210,32 @@ pub(super) fn error(operation: &'static str, path: &Path, access: Access, e: io:
             Error::new(Code::ReadOnly).with("path", path).with("reason", e)
         }
         _ => Error::new(Code::Io).with("operation", operation).with("path", path).with("reason", e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::BorrowedFd;
+
+    use super::*;
+
+    /// What a process that is about to be started has of the parent's files: the same open file.
+    fn duplicate(path: &Path) -> std::os::fd::OwnedFd {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let found = open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == path));
+        let number = found.last().unwrap().file_name().to_str().unwrap().parse().unwrap();
+        // SAFETY: the caller holds the file open.
+        rustix::io::dup(unsafe { BorrowedFd::borrow_raw(number) }).unwrap()
+    }
+
+    #[test]
+    fn a_lock_is_given_back_though_a_child_has_the_file_still() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap().join("LOCK");
+        let held = RealFiles.lock(&path).unwrap();
+        let child = duplicate(&path);
+        drop(held);
+        RealFiles.lock(&path).unwrap();
+        drop(child);
     }
 }
