@@ -231,9 +231,9 @@ codes! {
         "A time is not RFC 3339, or lies outside the years 1970 to 9999."
         "Write times as 2026-01-31T12:00:00Z.";
     1023 SearchNeedsVector Invalid "search_needs_vector"
-        "the search has neither a vector nor a text, or both"
-        "A search gives no query, or two."
-        "Give exactly one of the two.";
+        "a search, and each of several queries, has exactly one of vector, text and words; a search may have queries instead"
+        "A search gives nothing to search for, or more than one thing, or words with the name of a vector."
+        "Give exactly one; to search by several, give each as one of `queries`.";
     1024 SessionMismatch Invalid "session_mismatch"
         "session {session} belongs to owner {owner}"
         "A session's id was used with another owner than the one who created it."
@@ -343,9 +343,9 @@ codes! {
         "A search asked for a point whose dead entries the index has let go."
         "Search at a later point.";
     1080 FieldTypeMismatch Invalid "field_type_mismatch"
-        "the field {field} is declared as {expected}, and its value is {found}: {value}"
-        "A payload has a value of another type than its field is declared to have."
-        "Give a value of that type, null, or a list of such values; a time is RFC 3339 or an integer of microseconds, a point `{\"lat\": 52.5, \"lon\": 13.4}` in degrees.";
+        "the field {field} is a {expected}, declared or by its first value, and its value is {found}: {value}"
+        "A payload has a value of another type than its field is declared to have, or than the first value had."
+        "Give a value of that type, null, or a list of such values; a time is RFC 3339 with up to six digits of a second, 1970 to 9999, or an integer of microseconds, a point `{\"lat\": 52.5, \"lon\": 13.4}` in degrees.";
     1081 FilterTypeMismatch Invalid "filter_type_mismatch"
         "{field}: the field {path} is declared as {expected} and can never compare so with {value}"
         "A filter compares a declared field with a value, or by an operator, of another type."

@@ -53,7 +53,7 @@ pub(super) fn commit(
 ) -> Result<Committed<Vec<Value>>> {
     let mut batch = namespace.batch().options(context.options.clone());
     for (operation, request) in lines {
-        super::search::load_encoder_for(db, &operation, &request)?;
+        super::search::load_encoder_for(db, namespace, &operation, &request)?;
         batch = batch.push_json(&operation, request);
     }
     batch.wait()

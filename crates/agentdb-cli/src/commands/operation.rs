@@ -44,8 +44,8 @@ fn file(matches: &ArgMatches) -> &str {
 fn unary(context: &Context, operation: &Operation, request: Value) -> Result<()> {
     // Only a write may bring a database into being: a read of one that is not there finds a typing mistake.
     let db = context.open(operation.about.effect != Effect::Read)?;
-    super::search::load_encoder_for(&db, operation.about.name, &request)?;
     let namespace = context.namespace(&db)?;
+    super::search::load_encoder_for(&db, &namespace, operation.about.name, &request)?;
     let answer =
         namespace.call(operation.about.name, request, context.options.clone(), context.read_at()?)?;
     output::answer(&answer.response, context.json)

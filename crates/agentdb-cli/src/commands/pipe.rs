@@ -72,7 +72,7 @@ fn answer(context: &Context, opened: &mut Option<Opened>, line: &[u8]) -> Result
             Ok((answer.lsn, Value::Array(answer.response)))
         }
         Asked::One((operation, request)) => {
-            super::search::load_encoder_for(db, &operation, &request)?;
+            super::search::load_encoder_for(db, namespace, &operation, &request)?;
             let answer = namespace.call(&operation, request, context.options.clone(), context.read_at()?)?;
             Ok((answer.lsn, answer.response))
         }

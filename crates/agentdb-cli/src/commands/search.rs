@@ -1,21 +1,31 @@
 //! `agentdb search`: the friendly form of `record.search`.
 
 use agentdb::modules::collection::Get;
-use agentdb::{Database, Result, Value};
+use agentdb::{Database, Namespace, Result, Value};
 use clap::ArgMatches;
 use serde_json::json;
 
 use crate::context::Context;
 use crate::{arguments, output};
 
-/// Loads the local encoder if a request has a text to encode or names an encoder; nothing else pays for it. If its model
+/// Loads the local encoder if a request has a text to encode, for a collection that has an encoder, or names an encoder; nothing else pays for it. If its model
 /// is not there, texts are stored and cannot be searched.
-pub(super) fn load_encoder_for(db: &Database, operation: &str, request: &Value) -> Result<()> {
+pub(super) fn load_encoder_for(
+    db: &Database,
+    namespace: &Namespace,
+    operation: &str,
+    request: &Value,
+) -> Result<()> {
     let may = ["record.put", "record.patch", "record.search", "collection.create"].contains(&operation);
     let text = |query: &Value| query.get("text").is_some() && query.get("vector").is_none();
     let queries = request.get("queries").and_then(Value::as_array);
     let text = text(request) || queries.is_some_and(|queries| queries.iter().any(text));
     if !may || !(text || request.get("encoder").is_some()) {
+        return Ok(());
+    }
+    // One that is not there may come with the same batch.
+    let collection = request.get("collection").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if text && namespace.read(Get { collection }).is_ok_and(|found| found.encoder.is_none()) {
         return Ok(());
     }
     match db.use_local_text_encoder(1) {

@@ -5,10 +5,12 @@ use std::sync::{Arc, OnceLock};
 /// Ids of a chunk.
 const CHUNK: usize = 1024;
 
+type Chunk = Arc<[OnceLock<Arc<str>>]>;
+
 /// From ordinals to ids. An ordinal has its id for ever: a clone is cheap, and shows at least what there was when it was made.
 #[derive(Clone, Default)]
 pub(crate) struct Ids {
-    chunks: Arc<Vec<Arc<[OnceLock<Arc<str>>]>>>,
+    chunks: Arc<Vec<Chunk>>,
     count: usize,
 }
 

@@ -18,7 +18,7 @@ use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, numbers, row_json};
+use crate::{Engine, NamespaceId, numbers, row_json};
 
 /// Changes parts of a record. What is not given stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -102,8 +102,9 @@ impl Request for Patch {
 }
 
 impl WriteRequest for Patch {
-    fn prepare(&mut self, engine: &Engine) -> Result<()> {
-        self.encoded = encode(engine, self.vector.as_deref(), self.text.as_deref())?;
+    fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()> {
+        let given = (self.vector.as_deref(), self.text.as_deref());
+        self.encoded = encode(engine, namespace, &self.collection, given)?;
         Ok(())
     }
 

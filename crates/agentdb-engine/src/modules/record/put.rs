@@ -16,7 +16,7 @@ use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, numbers, row_json};
+use crate::{Engine, NamespaceId, numbers, row_json};
 
 /// Stores a record, replacing the one of the same id.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -110,8 +110,9 @@ impl Request for Put {
 }
 
 impl WriteRequest for Put {
-    fn prepare(&mut self, engine: &Engine) -> Result<()> {
-        self.encoded = encode(engine, self.vector.as_deref(), self.text.as_deref())?;
+    fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()> {
+        let given = (self.vector.as_deref(), self.text.as_deref());
+        self.encoded = encode(engine, namespace, &self.collection, given)?;
         Ok(())
     }
 

@@ -383,3 +383,44 @@ fn a_patched_text_is_encoded_where_the_collection_encodes() {
     let hits = engine.read(&engine.snapshot(NS).unwrap(), search).unwrap().hits;
     assert_eq!(hits.iter().map(|h| (h.record.as_str(), h.score)).collect::<Vec<_>>(), [("r1", 5.0)]);
 }
+
+/// Counts what it is asked.
+#[derive(Default)]
+struct Counting(std::sync::atomic::AtomicUsize);
+
+impl TextEncoder for Counting {
+    fn id(&self) -> &str {
+        "counting"
+    }
+
+    fn dimension(&self) -> usize {
+        3
+    }
+
+    fn encode(&self, texts: &[&str]) -> agentdb_types::Result<Vec<Vec<f32>>> {
+        self.0.fetch_add(texts.len(), std::sync::atomic::Ordering::Relaxed);
+        Letters.encode(texts)
+    }
+}
+
+/// An outsider found that texts of collections which are searched by words alone took seconds.
+#[test]
+fn a_text_is_encoded_for_nobody_who_has_no_encoder() {
+    let world = World::new(8);
+    let engine = open(&world);
+    let encoder = std::sync::Arc::new(Counting::default());
+    engine.set_text_encoder(encoder.clone());
+    let encoded = || encoder.0.load(std::sync::atomic::Ordering::Relaxed);
+    write(&engine, collection::Create::new("words")).unwrap();
+    let put = Put { record: Some("r".into()), text: Some("abc".into()), ..Put::new("words") };
+    write(&engine, put).unwrap();
+    write(&engine, Patch { text: Some("bcd".into()), ..Patch::new("words", "r") }).unwrap();
+    assert_eq!(encoded(), 0);
+    let create = collection::Create { encoder: Some("counting".into()), ..collection::Create::new("new") };
+    // In one batch the collection is not there yet when the text comes.
+    let mut batch = crate::Batch::new();
+    batch.push(&engine, create).unwrap();
+    batch.push(&engine, Put { text: Some("abc".into()), ..Put::new("new") }).unwrap();
+    engine.write_batch(NS, batch, WriteOptions::default()).unwrap().wait().unwrap();
+    assert_eq!(encoded(), 1);
+}

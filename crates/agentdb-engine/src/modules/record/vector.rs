@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use agentdb_types::{Code, Error, Result};
+use agentdb_types::{Code, Error, Result, Timestamp};
 
 use super::{Place, vector_key};
-use crate::Engine;
 use crate::encoder::{Encoded, no_encoder};
 use crate::modules::check_inline;
 use crate::modules::collection::{self, Head};
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
+use crate::{Engine, NamespaceId, Snapshot};
 
 /// What a write gives that a vector may come from.
 pub(super) struct Given<'a> {
@@ -20,15 +20,26 @@ pub(super) struct Given<'a> {
     pub(super) encoded: Option<&'a Encoded>,
 }
 
-/// Encodes the text of a write that gives no vector, before the sequencer sees it.
-pub(super) fn encode(engine: &Engine, vector: Option<&[f32]>, text: Option<&str>) -> Result<Option<Encoded>> {
-    match (vector, text) {
-        (None, Some(text)) => {
-            check_inline("text", text.len())?;
-            engine.encode(text)
-        }
-        _ => Ok(None),
+/// Encodes the text of a write that gives no vector, before the sequencer sees it; not for a collection without an encoder. One
+/// that is not there may come with the same batch.
+pub(super) fn encode(
+    engine: &Engine,
+    namespace: NamespaceId,
+    collection: &str,
+    (vector, text): (Option<&[f32]>, Option<&str>),
+) -> Result<Option<Encoded>> {
+    let (None, Some(text)) = (vector, text) else { return Ok(None) };
+    if engine.text_encoder().is_none() {
+        return Ok(None);
     }
+    // What the collection is, whatever the time.
+    let core = &engine.core;
+    let rows = Snapshot::new(core.clone(), core.rows.reader(), namespace, Timestamp::default());
+    if collection::find(&rows, collection).is_ok_and(|head| head.encoder.is_none()) {
+        return Ok(None);
+    }
+    check_inline("text", text.len())?;
+    engine.encode(text)
 }
 
 /// A vector, and the encoder that made it.
