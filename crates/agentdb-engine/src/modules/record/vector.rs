@@ -29,6 +29,7 @@ pub(super) fn encode(
     (vector, text): (Option<&[f32]>, Option<&str>),
 ) -> Result<Option<Encoded>> {
     let (None, Some(text)) = (vector, text) else { return Ok(None) };
+    check_inline("text", text.len())?;
     if engine.text_encoder().is_none() {
         return Ok(None);
     }
@@ -38,7 +39,6 @@ pub(super) fn encode(
     if collection::find(&rows, collection).is_ok_and(|head| head.encoder.is_none()) {
         return Ok(None);
     }
-    check_inline("text", text.len())?;
     engine.encode(text)
 }
 
