@@ -35,6 +35,7 @@
 mod backups;
 mod blobs;
 mod collection;
+mod collection_writes;
 mod database;
 #[cfg(feature = "models")]
 mod encoder;
@@ -47,6 +48,7 @@ mod namespaces;
 mod open_options;
 mod page;
 mod query;
+mod record_writes;
 mod retention;
 mod session;
 mod state;
