@@ -34,6 +34,8 @@ struct Fork {
     at: Lsn,
     /// The first key that is not copied; `None` if all are.
     cursor: Option<Key>,
+    /// Whether it starts from an earlier point: from histories, in which nothing has to be put aside for it.
+    past: bool,
 }
 
 impl Fork {
@@ -41,12 +43,13 @@ impl Fork {
         let stored: ForkRow = row_json::decode(row)?;
         let source = NamespaceId(Key::from_bytes(key.to_vec()).components().u64()?);
         let cursor = stored.cursor(source)?;
-        Ok(Fork { source, target: NamespaceId(stored.number), at: stored.lsn, cursor })
+        let (target, at, past) = (NamespaceId(stored.number), stored.lsn, stored.past);
+        Ok(Fork { source, target, at, cursor, past })
     }
 
     /// Whether a row that is about to change has to be put aside.
     fn misses(&self, key: &[u8], before: &Row) -> bool {
-        let Some(cursor) = &self.cursor else { return false };
+        let Some(cursor) = self.cursor.as_ref().filter(|_| !self.past) else { return false };
         let ahead = key >= cursor.as_bytes();
         let ahead = if planted::is(Bug::ForkPutsAsideBehind) { !ahead } else { ahead };
         ahead && before.lsn <= self.at && !planted::is(Bug::ForkSeesWrites)

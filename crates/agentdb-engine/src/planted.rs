@@ -123,6 +123,10 @@ pub enum Bug {
     ArchiveSkipsGroups,
     /// Writers put nothing aside for a fork under way.
     ForkSeesWrites,
+    /// A fork of an earlier point has what is there now.
+    ForkOfThePresent,
+    /// History is trimmed although a fork under way starts from it.
+    ForkTrimmed,
     /// Writers put aside for a fork what was copied, and nothing of what was not.
     ForkPutsAsideBehind,
 }
@@ -190,6 +194,8 @@ impl Bug {
         Bug::TrimmedUnarchived,
         Bug::ArchiveSkipsGroups,
         Bug::ForkSeesWrites,
+        Bug::ForkOfThePresent,
+        Bug::ForkTrimmed,
         Bug::ForkPutsAsideBehind,
     ];
 }

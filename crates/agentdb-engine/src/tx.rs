@@ -228,7 +228,12 @@ impl<'a> Tx<'a> {
 
     /// The rows without what this batch does to them: what ends with it is not history yet.
     pub(crate) fn before(&self) -> Present<'_> {
-        Present { rows: self.rows, namespace: self.namespace, now: self.now }
+        self.before_in(self.namespace)
+    }
+
+    /// The same of another namespace.
+    pub(crate) fn before_in(&self, namespace: NamespaceId) -> Present<'_> {
+        Present { rows: self.rows, namespace, now: self.now }
     }
 
     /// Ends the decision: the changes in the order of their keys, those that change nothing left out. What forks under way
@@ -286,7 +291,7 @@ impl Keeping<'_> {
             return Ok(*keeps);
         }
         let row = self.rows.get(Retention::key(self.namespace, noun).as_bytes())?;
-        let keeps = Retention::decode(row.as_ref())?.keeps();
+        let keeps = Retention::decode(noun, row.as_ref())?.keeps();
         self.known.push((noun, keeps));
         Ok(keeps)
     }

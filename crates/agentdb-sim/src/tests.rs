@@ -98,6 +98,8 @@ fn every_seed_holds_and_everything_happens() {
         "retained no longer: checkpoint_write",
         "ledger: let go",
         "refused retention_not_applicable",
+        "done namespace.fork of the past",
+        "refused namespace.fork for want of history",
         "mutation put",
         "mutation delete",
         "mutation add",

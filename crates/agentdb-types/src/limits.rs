@@ -63,5 +63,7 @@ pub const JOB_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 pub const JOB_LEASE_US: i64 = 30 * 1_000_000;
 /// Bytes of one line of an import.
 pub const IMPORT_LINE_BYTES: usize = 128 << 20;
+/// What an archive may send without being a job: one that is sent each minute is not to fill the list, nor the log.
+pub const ARCHIVE_UNLISTED_BYTES: u64 = 16 << 20;
 /// Microseconds for which it is remembered how far an unfinished import has come: 7 days.
 pub const IMPORT_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;

@@ -228,7 +228,8 @@ impl Database {
         self.engine.stats()
     }
 
-    /// Checks everything stored: the log's chain, every row's checksum, digests, blobs. Reports all that is wrong.
+    /// Checks everything stored, as a [job](Database::jobs): the log's chain, every row's checksum, digests, blobs. Reports all that
+    /// is wrong.
     ///
     /// # Errors
     /// What keeps the check itself from being done.
@@ -240,7 +241,7 @@ impl Database {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
-        self.engine.verify(progress)
+        self.engine.verify_as_job(progress)
     }
 
     /// Takes a backup while the database is used, as a [job](Database::jobs); what the store has already is not sent again. `full` sends everything,
@@ -299,7 +300,8 @@ impl Database {
     }
 
     /// Sends the log behind the last backup or archive there, and the blobs that were put since: every LSN in it can be
-    /// restored then. Only what is new is sent, so it may be called each minute.
+    /// restored then. Only what is new is sent, so it may be called each minute; if that is more than 16 MiB, it is a
+    /// [job](Database::jobs).
     ///
     /// `hold` keeps the log from now on, for later handles, too: no segment goes that was not sent to this place, until
     /// [`Database::release_log`]. It grows while nothing is sent; `database.info` tells by how much.
@@ -329,7 +331,7 @@ impl Database {
         hold: bool,
         progress: &mut dyn FnMut(backup::Progress),
     ) -> Result<backup::Archived> {
-        self.engine.archive(backups.engine(), hold, progress)
+        self.engine.archive_as_job(backups.engine(), hold, progress)
     }
 
     /// Lets go of a log that [`Database::archive`] holds; returns the place that it was held for.

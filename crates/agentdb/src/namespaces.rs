@@ -1,7 +1,7 @@
 //! The namespaces of a database.
 
 use agentdb_engine::modules::namespace;
-use agentdb_engine::{Engine, NamespaceId};
+use agentdb_engine::{Engine, NamespaceId, Point};
 use agentdb_types::{Code, Result};
 
 use crate::{Job, Page, Write, present};
@@ -93,8 +93,42 @@ impl Namespaces {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn fork(&self, from: impl Into<String>, to: impl Into<String>) -> Result<Job<namespace::Forked>> {
-        let fork = namespace::Fork { name: from.into(), to: to.into() };
-        Ok(Job::new(self.engine.clone(), self.engine.begin_fork(&fork)?))
+        self.begin_fork(&namespace::Fork::new(from, to))
+    }
+
+    /// The same of a namespace as it was at an earlier point, an LSN or a time. It takes a history of everything since: of
+    /// states and sessions, which is kept for a day unless something else was [said](crate::Namespace::keep_history), and of
+    /// the rest of the namespace, which is not kept unless it was asked for.
+    ///
+    /// # Errors
+    /// Those of [`Namespaces::fork`]; [`Code::NoHistory`], [`Code::HistoryTrimmed`], [`Code::PointAhead`].
+    ///
+    /// ```
+    /// use agentdb::{HistoryNoun, json};
+    ///
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let db = agentdb::Database::open(dir.path())?;
+    /// let ns = db.namespace("default")?;
+    /// ns.keep_history(HistoryNoun::Namespace, std::time::Duration::from_secs(7 * 24 * 3_600)).wait()?;
+    /// let good = ns.items().at(["prefs"]).put("ui", json!({"theme": "dark"})).wait()?.lsn;
+    /// ns.items().at(["prefs"]).delete("ui").wait()?;
+    /// db.namespaces().fork_at("default", "as-it-was", good)?.wait(&mut |_progress| {})?;
+    /// let item = db.namespace("as-it-was")?.items().at(["prefs"]).get("ui")?.unwrap();
+    /// assert_eq!(item.value["theme"], "dark");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn fork_at(
+        &self,
+        from: impl Into<String>,
+        to: impl Into<String>,
+        at: impl Into<Point>,
+    ) -> Result<Job<namespace::Forked>> {
+        self.begin_fork(&namespace::Fork { at: Some(at.into()), ..namespace::Fork::new(from, to) })
+    }
+
+    /// Begins a fork that a request describes.
+    fn begin_fork(&self, fork: &namespace::Fork) -> Result<Job<namespace::Forked>> {
+        Ok(Job::new(self.engine.clone(), self.engine.begin_fork(fork)?))
     }
 
     /// Deletes a namespace with everything in it, at once. Refused with [`Code::NamespaceNotFound`] if there is none.

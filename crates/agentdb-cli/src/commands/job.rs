@@ -21,8 +21,13 @@ pub(super) fn compact(context: &Context, request: Value) -> Result<ExitCode> {
 /// `agentdb namespace fork`.
 pub(super) fn fork(context: &Context, request: Value) -> Result<ExitCode> {
     let db = context.open(false)?;
-    let Fork { name, to } = decode(request)?;
-    wait(context, db.namespaces().fork(name, to)?, "{msg} {pos} rows")
+    let Fork { name, to, at } = decode(request)?;
+    let namespaces = db.namespaces();
+    let job = match at {
+        None => namespaces.fork(name, to)?,
+        Some(at) => namespaces.fork_at(name, to, at)?,
+    };
+    wait(context, job, "{msg} {pos} rows")
 }
 
 fn wait<T: Serialize + DeserializeOwned>(context: &Context, job: Job<T>, shown: &str) -> Result<ExitCode> {

@@ -173,7 +173,7 @@ fn drained(world: &World, engine: &Engine) {
         }
     }
     // A fork under way that has put a blob aside.
-    engine.begin_fork(&Fork { name: "default".into(), to: "fork".into() }).unwrap();
+    engine.begin_fork(&Fork::new("default", "fork")).unwrap();
     for _ in 0..2 {
         engine.step(Task::Work).unwrap();
     }

@@ -35,6 +35,7 @@ use std::cmp::Ordering;
 use agentdb_types::{Code, Error, Lsn, Result};
 
 use crate::key::Key;
+use crate::read::{Page, Read};
 use crate::{Row, Table};
 
 /// Whether a read can be answered as of an earlier point.
@@ -52,6 +53,17 @@ const TABLE_AT: usize = 8;
 pub(crate) fn versions_of(key: &[u8]) -> Option<Key> {
     let namespace = Key::namespace_of(key)?;
     Some(Key::new(namespace, Table::History).raw(&key[TABLE_AT..]))
+}
+
+/// Whether any version of the row of this key is kept.
+pub(crate) fn has_versions(rows: &dyn Read, key: &Key) -> Result<bool> {
+    let Some(versions) = versions_of(key.as_bytes()) else { return Ok(false) };
+    let mut any = false;
+    rows.scan_prefix(&versions, Page::Forward, &mut |_, _| {
+        any = true;
+        Ok(false)
+    })?;
+    Ok(any)
 }
 
 /// Gives the row of a version that ended at an LSN: its key and its body, each in parts.

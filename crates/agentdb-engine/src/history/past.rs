@@ -125,12 +125,20 @@ impl Past {
         since.ok_or_else(|| Error::new(Code::NoHistory).with("noun", noun.name()))
     }
 
-    /// Refuses rows whose history is not kept, or does not go back so far.
+    /// Refuses rows that have no history, or whose history is not kept, or does not go back so far.
     fn check(&self, key: &Key) -> Result<()> {
         let table = Key::table_of(key.as_bytes()).and_then(Table::from_number);
         let Some(noun) = table.and_then(HistoryNoun::of) else {
             return Err(Error::new(Code::NoPast).with("operation", table.map_or("?", Table::name)));
         };
+        self.reaches(noun)
+    }
+
+    /// Refuses a point to which the history of a noun does not go back.
+    ///
+    /// # Errors
+    /// [`Code::NoHistory`], [`Code::HistoryTrimmed`].
+    pub(crate) fn reaches(&self, noun: HistoryNoun) -> Result<()> {
         let earliest = self.earliest(noun)?;
         if earliest <= self.at {
             return Ok(());

@@ -17,11 +17,13 @@ pub enum HistoryNoun {
     State,
     /// Sessions, with their messages.
     Session,
+    /// Everything else that a fork of the namespace takes along. Nothing of it is kept unless somebody asks for it.
+    Namespace,
 }
 
 impl HistoryNoun {
     /// Every noun that has a history.
-    pub const ALL: [HistoryNoun; 2] = [HistoryNoun::State, HistoryNoun::Session];
+    pub const ALL: [HistoryNoun; 3] = [HistoryNoun::State, HistoryNoun::Session, HistoryNoun::Namespace];
 
     /// The noun that a table's rows belong to, if it has a history.
     pub(crate) fn of(table: Table) -> Option<Self> {
@@ -32,16 +34,46 @@ impl HistoryNoun {
             | Table::SessionTally
             | Table::Message
             | Table::MessageById => Some(HistoryNoun::Session),
-            _ => None,
+            Table::Counter
+            | Table::Garbage
+            | Table::Expiry
+            | Table::Name
+            | Table::Blob
+            | Table::Collection
+            | Table::Record
+            | Table::Vector
+            | Table::Thread
+            | Table::Checkpoint
+            | Table::CheckpointByRun
+            | Table::CheckpointWrite
+            | Table::ChannelVersion
+            | Table::ChannelContent
+            | Table::ChannelContentCount
+            | Table::Item
+            | Table::ItemExpiry
+            | Table::ItemIndex
+            | Table::ToolCall
+            | Table::ToolCallByState
+            | Table::ToolCallByTool
+            | Table::Policy => Some(HistoryNoun::Namespace),
+            // A fork has none of these, or what they are now.
+            Table::Namespace
+            | Table::Idempotency
+            | Table::Fork
+            | Table::ForkBlob
+            | Table::BlobGarbage
+            | Table::BlobDue
+            | Table::History
+            | Table::Retention
+            | Table::Moment
+            | Table::Import
+            | Table::Job => None,
         }
     }
 
-    /// The first and the last of its tables, which lie together.
-    pub(super) fn tables(self) -> (Table, Table) {
-        match self {
-            HistoryNoun::State => (Table::State, Table::State),
-            HistoryNoun::Session => (Table::Session, Table::SessionTally),
-        }
+    /// The noun whose history is kept under this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|noun| noun.name() == name)
     }
 
     /// Its name.
@@ -49,6 +81,7 @@ impl HistoryNoun {
         match self {
             HistoryNoun::State => "state",
             HistoryNoun::Session => "session",
+            HistoryNoun::Namespace => "namespace",
         }
     }
 }
@@ -64,23 +97,26 @@ pub(crate) struct Retention {
     pub(crate) since: Lsn,
 }
 
-impl Default for Retention {
-    fn default() -> Self {
-        Retention { history_us: Some(limits::HISTORY_KEPT_US.unsigned_abs()), since: Lsn::ZERO }
-    }
-}
-
 impl Retention {
+    /// What holds as long as nobody says anything.
+    pub(crate) fn unsaid(noun: HistoryNoun) -> Self {
+        let history_us = match noun {
+            HistoryNoun::State | HistoryNoun::Session => limits::HISTORY_KEPT_US.unsigned_abs(),
+            HistoryNoun::Namespace => 0,
+        };
+        Retention { history_us: Some(history_us), since: Lsn::ZERO }
+    }
+
     pub(crate) fn key(namespace: NamespaceId, noun: HistoryNoun) -> Key {
         Key::new(namespace, Table::Retention).text(noun.name())
     }
 
-    pub(crate) fn decode(row: Option<&Row>) -> Result<Self> {
-        row.map_or_else(|| Ok(Self::default()), row_json::decode)
+    pub(crate) fn decode(noun: HistoryNoun, row: Option<&Row>) -> Result<Self> {
+        row.map_or_else(|| Ok(Self::unsaid(noun)), row_json::decode)
     }
 
     pub(crate) fn load(rows: &dyn Read, noun: HistoryNoun) -> Result<Self> {
-        Self::decode(rows.get(&Self::key(rows.namespace(), noun))?.as_ref())
+        Self::decode(noun, rows.get(&Self::key(rows.namespace(), noun))?.as_ref())
     }
 
     pub(crate) fn store(self, tx: &mut Tx<'_>, noun: HistoryNoun) -> Result<()> {

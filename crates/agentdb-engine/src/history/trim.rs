@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{HistoryNoun, Retention, latest_at, versioned};
 use crate::engine::Core;
 use crate::key::{Key, NamespaceId};
+use crate::modules::namespace::fork_at;
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
@@ -62,6 +63,8 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
                 continue;
             };
             let Some(until) = until(&snapshot, retention, cut)? else { continue };
+            // What a fork under way starts from stays.
+            let until = fork_at(&system, namespace)?.map_or(until, |at| until.min(at));
             needed = needed.min(until);
             let stand = stands.nouns.entry((namespace, noun)).or_default();
             if stand.next.is_none() && snapshot.now().micros() < stand.due_us {
@@ -102,22 +105,29 @@ fn trim(
     until: Lsn,
     stand: &mut Stand,
 ) -> Result<bool> {
-    let (first, last) = noun.tables();
-    let all = snapshot.key(Table::History);
-    let from = stand.next.take().unwrap_or_else(|| all.clone().raw(&[first as u8]));
-    let end = all.raw(&[last as u8]).after_prefix();
+    let from = stand.next.take();
     let (mut keys, mut looked_at) = (Vec::new(), 0);
-    snapshot.scan(&from, end.as_ref(), Page::Forward, &mut |key, _| {
-        if keys.len() == BATCH || looked_at == LOOKED_AT {
-            stand.next = Some(key);
-            return Ok(false);
+    for table in Table::ALL.iter().filter(|table| HistoryNoun::of(**table) == Some(noun)) {
+        let versions = snapshot.key(Table::History).raw(&[*table as u8]);
+        let (from, end) = (from.as_ref().unwrap_or(&versions).max(&versions), versions.after_prefix());
+        if end.as_ref().is_some_and(|end| end <= from) {
+            continue;
         }
-        looked_at += 1;
-        if versioned(&key)?.1 <= until {
-            keys.push(key.into_bytes());
+        snapshot.scan(from, end.as_ref(), Page::Forward, &mut |key, _| {
+            if keys.len() == BATCH || looked_at == LOOKED_AT {
+                stand.next = Some(key);
+                return Ok(false);
+            }
+            looked_at += 1;
+            if versioned(&key)?.1 <= until {
+                keys.push(key.into_bytes());
+            }
+            Ok(true)
+        })?;
+        if stand.next.is_some() {
+            break;
         }
-        Ok(true)
-    })?;
+    }
     let found = !keys.is_empty();
     if found {
         core.submit_internal(snapshot.namespace(), Box::new(Trim { noun, seen, until, keys }))?;
@@ -167,6 +177,9 @@ impl WriteRequest for Trim {
         let retention = Retention::load(tx, self.noun)?;
         if retention.history_us != self.seen.history_us {
             // Someone wants to keep them longer by now, or less long.
+            return Ok(());
+        }
+        if fork_at(tx, tx.namespace())?.is_some_and(|at| at < self.until) {
             return Ok(());
         }
         if retention.since < self.until {

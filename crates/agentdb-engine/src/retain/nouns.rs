@@ -47,6 +47,7 @@ impl Noun {
             Noun::ToolCall => tool_call::settled_range(rows),
             Noun::Session | Noun::Message => of_numbers(Remains::Session),
             Noun::Thread | Noun::Checkpoint => of_numbers(Remains::Thread),
+            Noun::Namespace => (Key::namespace(rows.namespace()), Some(Key::namespace(rows.namespace()))),
         }
     }
 
@@ -84,6 +85,7 @@ impl Noun {
             Noun::Thread => of_part(checkpoint::last_used(rows, policy, &numbers::name(&row.body)?)?),
             Noun::Message => session::message::excess(rows, policy, number(key)?, most),
             Noun::Checkpoint => checkpoint::excess(rows, policy, number(key)?, most),
+            Noun::Namespace => Ok(Found::default()),
         }
     }
 
@@ -98,6 +100,7 @@ impl Noun {
                 checkpoint::delete_excess(tx, policy, (&numbers::name(&row.body)?, number(key)?), most)
             }
             _ if self.look(tx, policy, key, &row, 1)?.rows == 0 => Ok(0),
+            Noun::Namespace => Ok(0),
             Noun::State => tx.delete(key.clone()).map(|()| 1),
             Noun::Item => item::let_go(tx, key).map(|()| 1),
             Noun::Record => record::let_go(tx, key).map(|()| 1),

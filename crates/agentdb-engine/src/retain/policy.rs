@@ -37,11 +37,13 @@ pub enum Noun {
     Thread,
     /// Checkpoints of threads that go on.
     Checkpoint,
+    /// The namespace itself: of its history alone, without that of states and sessions.
+    Namespace,
 }
 
 impl Noun {
     /// Every noun that has a retention.
-    pub const ALL: [Noun; 8] = [
+    pub const ALL: [Noun; 9] = [
         Noun::State,
         Noun::Session,
         Noun::Message,
@@ -50,6 +52,7 @@ impl Noun {
         Noun::ToolCall,
         Noun::Thread,
         Noun::Checkpoint,
+        Noun::Namespace,
     ];
 
     /// Its name.
@@ -63,6 +66,7 @@ impl Noun {
             Noun::ToolCall => "tool_call",
             Noun::Thread => "thread",
             Noun::Checkpoint => "checkpoint",
+            Noun::Namespace => "namespace",
         }
     }
 
@@ -71,8 +75,14 @@ impl Noun {
         match self {
             Noun::State => Some(HistoryNoun::State),
             Noun::Session => Some(HistoryNoun::Session),
+            Noun::Namespace => Some(HistoryNoun::Namespace),
             _ => None,
         }
+    }
+
+    /// Whether it has things that can become too old.
+    pub(crate) fn has_things(self) -> bool {
+        self != Noun::Namespace
     }
 
     /// Whether its things are parts of something, of which the newest can be counted.
@@ -82,7 +92,8 @@ impl Noun {
 
     /// Refuses a field of a retention that the noun has not.
     pub(crate) fn refuse(self, field: &'static str) -> Error {
-        let mut known = vec!["max_age_us"];
+        let mut known = Vec::new();
+        known.extend(self.has_things().then_some("max_age_us"));
         known.extend(self.history().map(|_| "history_us"));
         known.extend(self.is_part().then_some("keep_latest"));
         Error::new(Code::RetentionNotApplicable)
@@ -97,6 +108,7 @@ impl From<HistoryNoun> for Noun {
         match noun {
             HistoryNoun::State => Noun::State,
             HistoryNoun::Session => Noun::Session,
+            HistoryNoun::Namespace => Noun::Namespace,
         }
     }
 }
@@ -136,7 +148,7 @@ impl Policy {
         rows.scan_prefix(&rows.key(Table::Policy), Page::Forward, &mut |key, row| {
             let name = key.components().text()?;
             // A noun that only a newer version knows is kept.
-            if let Some(noun) = Noun::ALL.into_iter().find(|noun| noun.name() == name) {
+            if let Some(noun) = Noun::ALL.into_iter().find(|noun| noun.name() == name && noun.has_things()) {
                 found.push((noun, row_json::decode(&row)?));
             }
             Ok(true)

@@ -393,10 +393,13 @@ impl BaseSnapshot {
 
     /// Reads every run from the disk: `visit` hears the key of each version that is whole, and of everything that does not
     /// hold.
-    pub(crate) fn check(&self, visit: &mut dyn FnMut(Result<&[u8]>)) {
+    pub(crate) fn check(&self, visit: &mut dyn FnMut(Result<&[u8]>), is_over: &dyn Fn() -> bool) {
         for placed in self.levels.iter().flatten() {
-            if let Err(err) = placed.run.check(visit) {
+            if let Err(err) = placed.run.check(visit, is_over) {
                 visit(Err(err));
+            }
+            if is_over() {
+                return;
             }
         }
         for pair in self.levels.iter().skip(1).flat_map(|level| level.windows(2)) {

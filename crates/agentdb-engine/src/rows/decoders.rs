@@ -104,7 +104,7 @@ pub(crate) fn run(bytes: &[u8]) -> bool {
     let decodes = |bytes: &[u8]| {
         let Ok(run) = open(bytes) else { return false };
         let mut whole = true;
-        let checked = run.check(&mut |row| whole &= row.is_ok());
+        let checked = run.check(&mut |row| whole &= row.is_ok(), &|| false);
         let rows = rows_of(&run);
         whole &= checked.is_ok() && rows.is_ok();
         if whole {

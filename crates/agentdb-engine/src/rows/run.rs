@@ -211,10 +211,17 @@ impl Run {
 
     /// Reads the whole run from the disk and checks block by block, row by row: `visit` hears the key of each row that is
     /// whole, and of everything that does not hold, each row by its name.
-    pub(super) fn check(&self, visit: &mut dyn FnMut(Result<&[u8]>)) -> Result<()> {
+    pub(super) fn check(
+        &self,
+        visit: &mut dyn FnMut(Result<&[u8]>),
+        is_over: &dyn Fn() -> bool,
+    ) -> Result<()> {
         let mut last: Option<Vec<u8>> = None;
         let (mut rows, mut damaged_blocks) = (0, 0);
         for index in 0..self.blocks() {
+            if is_over() {
+                return Ok(());
+            }
             let stored = self.read_block(index)?;
             let Some(block) = stored.clone().decode() else {
                 let damaged = self.damaged_rows(stored);

@@ -320,9 +320,9 @@ impl Reader {
     }
 
     /// Reads the files of the base: `visit` hears the key of each version that is whole, and of everything that does not
-    /// hold.
-    pub(crate) fn check_base(&self, visit: &mut dyn FnMut(Result<&[u8]>)) {
-        self.state.base.check(visit);
+    /// hold, until it is over.
+    pub(crate) fn check_base(&self, visit: &mut dyn FnMut(Result<&[u8]>), is_over: &dyn Fn() -> bool) {
+        self.state.base.check(visit, is_over);
     }
 
     /// The set hash that is kept of a namespace's rows in the base, and the one that they have: to be equal; and how many

@@ -44,7 +44,7 @@ impl View<'_> {
 
     /// What reading a noun as of an LSN is refused with.
     pub(crate) fn refusal_at(&self, noun: usize, lsn: u64) -> Option<Code> {
-        let kept = &self.model.retention[noun];
+        let kept = &self.model.retention.0[noun];
         match () {
             () if lsn > 0 && lsn < self.moments_from => Some(Code::HistoryTrimmed),
             () if kept.keeps_none() => Some(Code::NoHistory),
@@ -86,12 +86,12 @@ impl View<'_> {
     /// swept.
     fn versions(&self, owner: &str, key: &str, limit: u64) -> Check {
         let request = json!({"owner": owner, "key": key});
-        if self.model.retention[0].keeps_none() {
+        if self.model.retention.0[0].keeps_none() {
             return self.refuses::<History>(&request, Code::NoHistory);
         }
         let found = self.all_pages::<History>(&request, limit)?;
         let mut expected = ended(self.past, self.number, &(owner.to_owned(), key.to_owned()), self.lsn());
-        expected.retain(|(_, ended, _)| ended.is_none_or(|ended| ended > self.model.retention[0].since));
+        expected.retain(|(_, ended, _)| ended.is_none_or(|ended| ended > self.model.retention.0[0].since));
         let mut left = expected.iter();
         for item in &found {
             let matching = loop {

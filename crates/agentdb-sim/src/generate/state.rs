@@ -105,13 +105,14 @@ pub(super) fn retention(dice: &mut Random) -> (&'static str, Value) {
 
 /// How long history is kept.
 fn history(dice: &mut Random) -> (&'static str, Value) {
-    let history_us = match dice.below(6) {
+    let noun = pick(dice, &["state", "session", "namespace", "namespace"]);
+    // Of a namespace nothing is kept at first.
+    let history_us = match dice.below(if noun == "namespace" { 12 } else { 6 }) {
         0 => Value::Null,
         1 => json!(0),
         2 | 3 => json!(1_000_000 + dice.below(60_000_000)),
         _ => json!(limits::HISTORY_KEPT_US),
     };
-    let noun = if dice.chance(1, 2) { "state" } else { "session" };
     ("retention.set", json!({"noun": noun, "history_us": history_us}))
 }
 
@@ -138,7 +139,8 @@ fn take(
 fn clear(dice: &mut Random) -> (&'static str, Value) {
     let mut fields = json!({"owner": pick(dice, &OWNERS)});
     if dice.chance(2, 3) {
-        fields["prefix"] = json!(pick(dice, &["a", "p", "\u{0}", "", "none"]));
+        // An empty prefix is the same request as none.
+        fields["prefix"] = json!(pick(dice, &["a", "p", "\u{0}", "pl", "none"]));
     }
     if dice.chance(2, 3) {
         fields["limit"] = json!(1 + dice.below(3));

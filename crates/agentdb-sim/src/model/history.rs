@@ -11,9 +11,10 @@ use super::{Model, Moment, Namespace};
 pub(crate) type Past = BTreeMap<u64, (Model, i64)>;
 
 /// The nouns that have a history, in the order in which they are listed.
-pub(crate) const NOUNS: [&str; 2] = ["state", "session"];
+pub(crate) const NOUNS: [&str; 3] = ["state", "session", "namespace"];
 pub(super) const STATE: usize = 0;
 pub(super) const SESSION: usize = 1;
+const NAMESPACE: usize = 2;
 
 /// How long the history of a noun is kept.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,9 +25,37 @@ pub(crate) struct Retention {
     pub(crate) since: u64,
 }
 
-impl Default for Retention {
+/// What holds where nobody said anything.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Retentions(pub(crate) [Retention; NOUNS.len()]);
+
+impl Default for Retentions {
     fn default() -> Self {
-        Retention { history_us: Some(limits::HISTORY_KEPT_US.unsigned_abs()), since: 0 }
+        let kept = |us| Retention { history_us: Some(us), since: 0 };
+        let a_day = limits::HISTORY_KEPT_US.unsigned_abs();
+        Retentions([kept(a_day), kept(a_day), kept(0)])
+    }
+}
+
+impl Retentions {
+    /// Why a namespace cannot be forked as it was after this LSN.
+    pub(crate) fn refusal_of_fork(&self, lsn: u64) -> Option<Code> {
+        self.0.iter().find_map(|kept| match () {
+            () if kept.keeps_none() => Some(Code::NoHistory),
+            () if lsn < kept.since => Some(Code::HistoryTrimmed),
+            () => None,
+        })
+    }
+
+    /// Whether the history of any noun is not kept.
+    pub(crate) fn lack_any(&self) -> bool {
+        self.0.iter().any(Retention::keeps_none)
+    }
+
+    /// Whether what was deleted may be needed by who forks the namespace as it was, or has been lately.
+    pub(crate) fn keep_files(&self) -> bool {
+        let kept = &self.0[NAMESPACE];
+        !kept.keeps_none() || kept.since > 0
     }
 }
 
@@ -78,7 +107,7 @@ impl Moment<'_> {
         };
         super::check_id(id)?;
         // What the batch itself does to it counts from the next one on.
-        let retention = &at(self.lsn - 1).retention[noun];
+        let retention = &at(self.lsn - 1).retention.0[noun];
         if retention.keeps_none() {
             return Err(Code::NoHistory);
         }
@@ -92,7 +121,7 @@ impl Moment<'_> {
 impl Namespace {
     /// Says how long the history of a noun is kept; whether that is new.
     pub(super) fn set_history(&mut self, noun: usize, history_us: Option<u64>, moment: &Moment<'_>) -> bool {
-        let retention = &mut self.retention[noun];
+        let retention = &mut self.retention.0[noun];
         let before = retention.clone();
         retention.history_us = history_us;
         if retention.keeps_none() != before.keeps_none() {

@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use self::blob::Blob;
 use self::checkpoint::Thread;
 pub(crate) use self::history::Past;
-use self::history::Retention;
+use self::history::Retentions;
 use self::item::{Item, ItemIndex};
 use self::record::Collection;
 pub(crate) use self::search::Search;
@@ -72,7 +72,7 @@ pub(crate) struct Namespace {
     /// When the bytes of a deleted blob may go.
     pub(crate) dues: Rc<BTreeMap<String, i64>>,
     idempotency: Rc<BTreeMap<String, Rc<Remembered>>>,
-    pub(crate) retention: [Retention; 2],
+    pub(crate) retention: Retentions,
     pub(crate) policies: BTreeMap<&'static str, retention::Policy>,
 }
 

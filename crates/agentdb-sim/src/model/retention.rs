@@ -11,8 +11,8 @@ use super::history::NOUNS as WITH_HISTORY;
 use super::{Decision, Moment, Namespace, Past, with};
 
 /// The nouns that have a retention, in the order in which they are listed.
-pub(crate) const NOUNS: [&str; 8] =
-    ["state", "session", "message", "item", "record", "tool_call", "thread", "checkpoint"];
+pub(crate) const NOUNS: [&str; 9] =
+    ["state", "session", "message", "item", "record", "tool_call", "thread", "checkpoint", "namespace"];
 
 /// What of a noun is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -121,6 +121,9 @@ impl Namespace {
         if fields.get("keep_latest").is_some() && !is_part {
             return Err(Code::RetentionNotApplicable);
         }
+        if fields.get("max_age_us").is_some() && noun == "namespace" {
+            return Err(Code::RetentionNotApplicable);
+        }
         if ["max_age_us", "keep_latest", "history_us"].iter().all(|field| fields.get(*field).is_none()) {
             return Err(Code::InvalidValue);
         }
@@ -150,7 +153,7 @@ impl Namespace {
     pub(crate) fn retention_entry(&self, noun: &str) -> Value {
         let policy = self.policies.get(noun).cloned().unwrap_or_default();
         let history = WITH_HISTORY.iter().position(|known| *known == noun);
-        let mut entry = history.map_or_else(|| json!({"noun": noun}), |at| self.retention[at].entry(noun));
+        let mut entry = history.map_or_else(|| json!({"noun": noun}), |at| self.retention.0[at].entry(noun));
         entry = with(entry, &[("max_age_us", policy.max_age.map(Value::from))]);
         with(entry, &[("keep_latest", policy.keep_latest.map(Value::from))])
     }

@@ -181,6 +181,7 @@ impl Sim {
         self.log_time = time;
         self.believe();
         self.history.retain(|l, _| *l <= lsn);
+        self.forks.forget_after(lsn);
         self.ledger.cut(lsn);
         self.ledger.check()?;
         self.digests.retain(|(l, _), _| *l <= lsn);

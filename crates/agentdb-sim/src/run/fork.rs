@@ -1,19 +1,23 @@
 //! Forks of namespaces while their sources are written: when one is done, its rows are those that the source had when it was
-//! begun.
+//! begun, or at the earlier point that was asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use agentdb_engine::modules::job::{Cancel, Entry, Kind, State};
 use agentdb_engine::modules::namespace::{Fork, Forked};
-use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Table, Task};
-use agentdb_types::Code;
+use agentdb_engine::{Engine, Key, NamespaceId, Page, Point, Read, Table, Task};
+use agentdb_types::{Code, Lsn};
 
 use super::Sim;
 use super::job::{Wanted, ask};
 use crate::check::{Check, FORK};
+use crate::model::Model;
 
 /// Rows behind the number of their namespace.
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// An LSN, and the rows that there were then.
+type Then = (u64, Rows);
 
 /// The forks of a run, by name.
 #[derive(Default)]
@@ -23,6 +27,25 @@ pub(super) struct Forks {
     expected: BTreeMap<String, (Rows, u64)>,
     /// Those that are done, and had it.
     compared: BTreeSet<String>,
+    /// Which rows a namespace had at an LSN.
+    remembered: VecDeque<(u64, u64, Rows)>,
+}
+
+/// How many namespaces are remembered as they were.
+const REMEMBERED: usize = 6;
+
+impl Forks {
+    fn remember(&mut self, of: u64, lsn: u64, rows: Rows) {
+        self.remembered.push_back((of, lsn, rows));
+        if self.remembered.len() > REMEMBERED {
+            self.remembered.pop_front();
+        }
+    }
+
+    /// What was decided later is lost.
+    pub(super) fn forget_after(&mut self, lsn: u64) {
+        self.remembered.retain(|(_, at, _)| *at <= lsn);
+    }
 }
 
 const NUMBER: usize = 8;
@@ -85,20 +108,36 @@ impl Sim {
         let source = alive[self.dice.below(alive.len() as u64) as usize];
         let name = self.model.names.iter().find(|(_, number)| **number == source);
         let namespace = name.map_or("default", |(name, _)| name).to_owned();
-        let before = match rows(&engine, self.handles[&source]) {
-            Ok(before) => before,
-            Err(err) => return self.excuse("reading what is to be forked", &err),
+        let (refusal, earlier) = match self.dice.chance(2, 3) {
+            true => self.earlier(&engine, source)?,
+            false => (None, None),
+        };
+        let (at, before) = match earlier {
+            Some((at, rows)) => (Some(Point::Lsn(Lsn(at))), rows),
+            None => match rows(&engine, self.handles[&source]) {
+                Ok(before) => {
+                    self.forks.remember(source, self.model.lsn, before.clone());
+                    (None, before)
+                }
+                Err(err) => return self.excuse("reading what is to be forked", &err),
+            },
         };
         let mut allotted = self.model.clone();
         let target = allotted.allot();
         let expected = before.into_iter().filter_map(|(key, body)| translated(key, body, target)).collect();
         self.forks.begun += 1;
         let to = format!("{FORK}{}", self.forks.begun);
-        self.forks.expected.insert(to.clone(), (expected, self.model.lsn + 1));
-        let (before, mut begun, mut refused) = (self.model.lsn, None, false);
-        self.own_work("beginning a fork", |engine| match engine.begin_fork(&Fork { name: namespace, to }) {
-            Err(err) if err.code() == Code::ForkRunning => {
-                refused = true;
+        let as_of = match at {
+            Some(Point::Lsn(at)) => at.0,
+            _ => self.model.lsn + 1,
+        };
+        self.forks.expected.insert(to.clone(), (expected, as_of));
+        let (before, mut begun, mut refused) = (self.model.lsn, None, None);
+        let request = Fork { at, ..Fork::new(namespace, to) };
+        let refusals = [Code::ForkRunning, Code::NoHistory, Code::HistoryTrimmed];
+        self.own_work("beginning a fork", |engine| match engine.begin_fork(&request) {
+            Err(err) if refusals.contains(&err.code()) => {
+                refused = Some(err.code());
                 Ok(false)
             }
             other => {
@@ -106,9 +145,17 @@ impl Sim {
                 Ok(true)
             }
         })?;
-        if refused {
-            self.forks.expected.remove(&format!("{FORK}{}", self.forks.begun));
+        if refused.is_some_and(|code| code != Code::ForkRunning) && refused != refusal
+            || begun.is_some() && refusal.is_some()
+        {
+            return Err(format!("{request:?} is refused with {refused:?}, not with {refusal:?}"));
+        }
+        if let Some(code) = refused {
+            self.forks.expected.remove(&request.to);
             self.report.count("refused namespace.fork", 1);
+            let counted =
+                if code == Code::ForkRunning { "while another is made" } else { "for want of history" };
+            self.report.count(&format!("refused namespace.fork {counted}"), 1);
             return Ok(());
         }
         for (model, _) in self.history.range_mut(before + 1..).map(|(_, moment)| moment) {
@@ -151,8 +198,57 @@ impl Sim {
             ));
         }
         self.report.count("done namespace.fork", 1);
+        self.report.count("done namespace.fork of the past", u64::from(entry.request.get("at").is_some()));
         self.report.count("rows forked", found.len() as u64);
         Ok(())
+    }
+
+    /// How a namespace was, if anybody remembers; and why it cannot be forked as it was then. Mostly it can.
+    fn earlier(&mut self, engine: &Engine, source: u64) -> Check<(Option<Code>, Option<Then>)> {
+        self.learn_trimmed(engine)?;
+        let model = &self.model;
+        let refusal = |at: u64| {
+            let trimmed = Some(Code::HistoryTrimmed).filter(|_| at > 0 && at < model.moments_from);
+            trimmed.or_else(|| model.namespaces[&source].retention.refusal_of_fork(at))
+        };
+        let known = || self.forks.remembered.iter().filter(|(of, ..)| *of == source);
+        let found = known().find(|(_, at, _)| refusal(*at).is_none()).or_else(|| known().next());
+        let found = found.map(|(_, at, rows)| (*at, rows.clone()));
+        Ok((found.as_ref().and_then(|(at, _)| refusal(*at)), found))
+    }
+
+    /// Remembers which rows a namespace has now, to fork it as it is now later.
+    pub(super) fn remember_rows(&mut self) -> Check {
+        self.sequence_all()?;
+        if self.broken || self.world.is_off() {
+            return Ok(());
+        }
+        let engine = self.engine()?;
+        self.learn_names(&engine)?;
+        let alive: Vec<u64> = self.alive(&self.model).collect();
+        let of = alive[self.dice.below(alive.len() as u64) as usize];
+        match rows(&engine, self.handles[&of]) {
+            Ok(rows) => {
+                self.forks.remember(of, self.model.lsn, rows);
+                Ok(())
+            }
+            Err(err) => self.excuse("reading what may be forked", &err),
+        }
+    }
+
+    /// Whether a job is a fork of an earlier point that may have failed, because somebody said meanwhile that a history is not to be
+    /// kept.
+    pub(super) fn lost_its_history(&self, entry: &Entry) -> bool {
+        let codes = [Code::NoHistory.number(), Code::HistoryTrimmed.number()];
+        let lost = entry.failure.as_ref().is_some_and(|failure| codes.contains(&failure.code));
+        let of_the_past = entry.kind == Kind::Fork && entry.request.get("at").is_some();
+        let name = entry.request["name"].as_str().unwrap_or_default();
+        let unkept = |model: &Model| {
+            let number = if name == "default" { Some(&1) } else { model.names.get(name) };
+            let namespace = number.and_then(|number| model.namespaces.get(number));
+            namespace.is_none_or(|namespace| namespace.retention.lack_any())
+        };
+        lost && of_the_past && self.history.range(entry.job..).any(|(_, (model, _))| unkept(model))
     }
 
     /// Whether a fork may be under way.

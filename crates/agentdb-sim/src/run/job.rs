@@ -19,7 +19,7 @@ pub(super) enum Wanted {
     Paused,
     Cancelled,
     Done,
-    /// A compaction found no room.
+    /// A compaction found no room, or somebody said that the history which a fork starts from is not to be kept.
     Failed,
     /// A request about it failed with a fault: either may be so.
     Unknown,
@@ -39,6 +39,7 @@ impl Sim {
         match self.dice.below(10) {
             0 | 1 if self.dice.chance(1, 2) => self.begin_job()?,
             0 | 1 => self.begin_fork()?,
+            5..=7 => self.remember_rows()?,
             2..=4 => self.control_job()?,
             _ => {
                 for _ in 0..1 + self.dice.below(4) {
@@ -139,12 +140,14 @@ impl Sim {
         let listed = list(&engine).map_err(|err| format!("listing jobs: {err}"))?;
         for entry in &listed {
             let known = self.begun.jobs.get(&entry.job).copied();
-            if entry.state == State::Failed && !self.found_no_room(entry) {
+            let without_history = self.lost_its_history(entry);
+            if entry.state == State::Failed && !self.found_no_room(entry) && !without_history {
                 return Err(format!("a job failed: {entry:?}"));
             }
             let learnt = match (known, entry.state) {
                 (Some(Wanted::Active), State::Failed) => {
-                    self.report.count("jobs failed for want of room", 1);
+                    let why = if without_history { "history" } else { "room" };
+                    self.report.count(&format!("jobs failed for want of {why}"), 1);
                     Wanted::Failed
                 }
                 (None, _) if self.begun.unsure => wanted_of(entry.state),

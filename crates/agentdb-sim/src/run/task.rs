@@ -118,7 +118,7 @@ impl Sim {
             let snapshot = engine.snapshot(*handle).map_err(|e| e.to_string())?;
             let listed = engine.read(&snapshot, retention::List {}).map_err(|e| e.to_string())?.items;
             let listed = listed.into_iter().filter(|found| found.history_us.is_some());
-            for (noun, (kept, found)) in namespace.retention.iter().zip(listed).enumerate() {
+            for (noun, (kept, found)) in namespace.retention.0.iter().zip(listed).enumerate() {
                 let bound = match kept.history_us {
                     None | Some(0) => kept.since,
                     Some(us) => kept.since.max(latest(us)),
@@ -144,7 +144,7 @@ impl Sim {
         self.model.moments_from = from;
         for (number, noun, since) in learnt {
             if let Some(namespace) = self.model.namespaces.get_mut(&number) {
-                namespace.retention[noun].since = since;
+                namespace.retention.0[noun].since = since;
             }
         }
         if let Some((model, _)) = self.history.get_mut(&lsn) {

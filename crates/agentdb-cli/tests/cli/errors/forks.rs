@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::simulated::Simulated;
 
 fn fork(engine: &Engine, to: &str) -> Result<u64> {
-    engine.begin_fork(&Fork { name: "default".into(), to: to.into() })
+    engine.begin_fork(&Fork::new("default", to))
 }
 
 pub(super) fn running() -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! `backup.archive`: sending the log from the last backup or archive on, between backups, as often as one likes.
 
-use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp};
+use agentdb_types::{ChainHash, Code, Error, Lsn, Result, Timestamp, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ use super::manifest::{Backup, Kind};
 use super::source::{Source, kept};
 use super::survey::is_unreadable;
 use super::upload::{Continued, Upload};
+use crate::modules::job;
 use crate::operation::{About, Effect, Request, Scope};
 use crate::planted::{self, Bug};
 use crate::{Engine, Task};
@@ -126,18 +127,62 @@ impl Engine {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Archived> {
         let mut job = self.begin_archive(backups, hold)?;
-        loop {
-            if let Some(archived) = job.step()? {
-                drop(job);
-                self.core.trim_what_was_held();
-                return Ok(archived);
-            }
+        let archived = job.finish(&mut |job| {
             progress(job.progress());
+            Ok(())
+        })?;
+        drop(job);
+        self.core.trim_what_was_held();
+        Ok(archived)
+    }
+
+    /// The same; as a job of the database if more is to be sent than [`limits::ARCHIVE_UNLISTED_BYTES`]: listed, paused and
+    /// cancelled. That is two batches of the log, which the next archive sends.
+    ///
+    /// # Errors
+    /// Those of [`Engine::archive`]; [`Code::JobCancelled`].
+    pub fn archive_as_job(
+        &self,
+        backups: &Backups,
+        hold: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Archived> {
+        let mut job = self.begin_archive(backups, hold)?;
+        if job.progress().total <= limits::ARCHIVE_UNLISTED_BYTES {
+            let archived = job.finish(&mut |job| {
+                progress(job.progress());
+                Ok(())
+            })?;
+            drop(job);
+            self.core.trim_what_was_held();
+            return Ok(archived);
         }
+        let request = Archive { store: backups.place().to_owned(), key_file: None, hold };
+        self.journaled(job::Kind::Archive, None, &request, |journal| {
+            let archived = job.finish(&mut |job| {
+                let now = job.progress();
+                progress(now);
+                journal.go_on(now.done, now.total, &mut || job.upload.keep())
+            })?;
+            journal.has_done(job.progress().done);
+            drop(job);
+            self.core.trim_what_was_held();
+            Ok(archived)
+        })
     }
 }
 
 impl ArchiveJob {
+    /// Sends everything; `each` is called between two pieces.
+    fn finish(&mut self, each: &mut dyn FnMut(&mut ArchiveJob) -> Result<()>) -> Result<Archived> {
+        loop {
+            if let Some(archived) = self.step()? {
+                return Ok(archived);
+            }
+            each(self)?;
+        }
+    }
+
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.upload.progress

@@ -216,6 +216,7 @@ impl BackupJob {
         let mut namespaces = Vec::new();
         for namespace in base.namespaces()? {
             namespaces.extend(digest(&base, namespace)?);
+            put.extend(blob::ended(&base, namespace)?.into_iter().map(|address| (namespace, address)));
             for (address, bytes) in blob::stored(&base, namespace)? {
                 put.remove(&(namespace, address.clone()));
                 self.add_blob(namespace, address, bytes, &known);

@@ -265,7 +265,7 @@ fn log(env: &agentdb_env::Env, vault: &Vault, backup: &Backup, before: Option<&B
 fn rows(env: &agentdb_env::Env, manifest: &Manifest, problems: &mut Vec<Error>) -> Result<()> {
     let backup = &manifest.backup;
     let base = Base::open(env, Path::new("/rows"), BaseOptions::default())?.snapshot();
-    base.check(&mut |row| problems.extend(row.err()));
+    base.check(&mut |row| problems.extend(row.err()), &|| false);
     if base.position.lsn != backup.lsn || base.position.chain.to_string() != backup.chain {
         return Err(Error::new(Code::ViewAhead)
             .with("rows", base.position.lsn)

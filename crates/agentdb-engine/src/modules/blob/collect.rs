@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-use agentdb_types::Result;
+use agentdb_types::{Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::tx::Tx;
-use crate::{NamespaceId, Snapshot, Table, modules, sweep};
+use crate::{NamespaceId, Snapshot, Table, history, modules, sweep};
 
 /// Files removed in one step.
 const BATCH: usize = 100;
@@ -33,10 +33,11 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
             let mut parts = key.components();
             notes.push((parts.u64()?, parts.text()?));
         }
-        let collected = collect(core, namespace, notes)?;
-        let (some, all) = (!collected.is_empty(), collected.len() == due.len());
+        let Looked { collected, kept } = collect(core, namespace, notes)?;
+        let looked_at = collected.len() + kept.len();
+        let (some, all) = (looked_at > 0, looked_at == due.len());
         if some {
-            core.submit_internal(namespace, Box::new(Collected { notes: collected }))?;
+            core.submit_internal(namespace, Box::new(Collected { notes: collected, kept }))?;
         }
         // A note whose blob is being uploaded again is looked at again.
         if all {
@@ -50,37 +51,47 @@ pub(crate) fn step(core: &Arc<Core>) -> Result<bool> {
     look_at_files(core)
 }
 
-/// Removes the files of due notes; returns the notes that are done with.
-fn collect(
-    core: &Arc<Core>,
-    namespace: NamespaceId,
-    notes: Vec<(u64, String)>,
-) -> Result<Vec<(u64, String)>> {
+/// Notes that were looked at.
+#[derive(Default)]
+struct Looked {
+    /// They are done with.
+    collected: Vec<(u64, String)>,
+    /// History has the row, and whoever forks the namespace as it was needs the file.
+    kept: Vec<(u64, String)>,
+}
+
+/// Removes the files of due notes.
+fn collect(core: &Arc<Core>, namespace: NamespaceId, notes: Vec<(u64, String)>) -> Result<Looked> {
     if notes.is_empty() {
-        return Ok(notes);
+        return Ok(Looked::default());
     }
     let uploads = core.blobs.uploads();
     if core.is_backed_up() {
-        return Ok(Vec::new());
+        return Ok(Looked::default());
     }
-    let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Vec::new()) };
+    let Some(durable) = durable_snapshot(core, namespace)? else { return Ok(Looked::default()) };
     // A fork under way may have the row of what was deleted since, and not share its file yet.
     if core.forks.is_source(namespace) {
-        return Ok(Vec::new());
+        return Ok(Looked::default());
     }
-    let mut collected = Vec::new();
+    let Looked { mut collected, mut kept } = Looked::default();
     for (at, address) in notes {
         if is_uploading(&uploads, namespace, &address) {
             continue;
         }
         let still_due = due(&durable, &address)? == Some(at);
-        let gone = durable.get(&row_key(&durable, &address)?)?.is_none();
+        let row = row_key(&durable, &address)?;
+        if still_due && history::has_versions(&durable, &row)? {
+            kept.push((at, address));
+            continue;
+        }
+        let gone = durable.get(&row)?.is_none();
         if still_due && (gone || planted::is(Bug::LivingBlobCollected)) {
             remove(core, namespace, &address)?;
         }
         collected.push((at, address));
     }
-    Ok(collected)
+    Ok(Looked { collected, kept })
 }
 
 fn remove(core: &Core, namespace: NamespaceId, address: &str) -> Result<bool> {
@@ -157,6 +168,8 @@ pub(crate) fn remove_namespace(core: &Arc<Core>, namespace: NamespaceId) -> Resu
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Collected {
     notes: Vec<(u64, String)>,
+    /// What is to be looked at again.
+    kept: Vec<(u64, String)>,
 }
 
 impl Request for Collected {
@@ -170,6 +183,14 @@ impl WriteRequest for Collected {
             // A blob that was put and deleted again meanwhile has another note.
             if due(tx, address)? == Some(*at) {
                 tx.delete(due_key(tx, address))?;
+            }
+            tx.delete(note_key(tx, *at, address))?;
+        }
+        for (at, address) in &self.kept {
+            if due(tx, address)? == Some(*at) {
+                let again = (tx.now().micros() + limits::BLOB_KEPT_US).unsigned_abs();
+                tx.put_bookkeeping(due_key(tx, address), again.to_le_bytes().to_vec())?;
+                tx.put_bookkeeping(note_key(tx, again, address), Vec::new())?;
             }
             tx.delete(note_key(tx, *at, address))?;
         }

@@ -58,7 +58,7 @@ use crate::key::Key;
 use crate::operation::{Operation, Shape};
 use crate::read::Read;
 use crate::rows::BaseSnapshot;
-use crate::{NamespaceId, Snapshot, Table};
+use crate::{NamespaceId, Snapshot, Table, history};
 
 /// Digits of an address.
 const ADDRESS_DIGITS: usize = 64;
@@ -128,6 +128,21 @@ pub(crate) fn stored(base: &BaseSnapshot, namespace: NamespaceId) -> Result<Vec<
         let address = Key::from_bytes(key).components().text()?;
         check_address(&address)?;
         found.push((address, row::BlobRow::decode(&row.body)?.head.bytes));
+    }
+    Ok(found)
+}
+
+/// The blobs of which a base has no row any more, but versions that ended: whoever forks the namespace as it was needs them.
+pub(crate) fn ended(base: &BaseSnapshot, namespace: NamespaceId) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for row in base.rows(&Key::new(namespace, Table::History).raw(&[Table::Blob as u8])) {
+        let (key, _) = row?;
+        let (key, _) = history::versioned(&Key::from_bytes(key))?;
+        let address = key.components().text()?;
+        check_address(&address)?;
+        if found.last() != Some(&address) {
+            found.push(address);
+        }
     }
     Ok(found)
 }

@@ -25,6 +25,12 @@ pub(crate) fn of_every_table(seed: u64) -> TestDb {
 
 fn fill(seed: u64) -> TestDb {
     let db = TestDb::new(seed);
+    fill_again(&db);
+    db
+}
+
+/// Writes a row of every table.
+pub(crate) fn fill_again(db: &TestDb) {
     let other = crate::modules::namespace::Create { name: "other".into(), description: String::new() };
     db.write(other.clone()).unwrap();
     db.write(crate::modules::namespace::Create { name: "gone".into(), ..other }).unwrap();
@@ -63,9 +69,9 @@ fn fill(seed: u64) -> TestDb {
         ..record::Put::new("docs")
     };
     db.write(note).unwrap();
-    put_thread(&db);
+    put_thread(db);
     db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();
-    put_item(&db);
+    put_item(db);
     // It rests, so that those who begin other jobs need not wait for it.
     let job = db.engine().begin_compaction(&Default::default()).unwrap();
     db.write(crate::modules::job::Pause { job }).unwrap();
@@ -77,7 +83,6 @@ fn fill(seed: u64) -> TestDb {
             db.write(blob::Delete { blob: stored.response.blob }).unwrap();
         }
     }
-    db
 }
 
 /// An item with vectors that expires, and the index that they are in.
@@ -110,7 +115,7 @@ fn put_thread(db: &TestDb) {
 
 /// With a fork under way that has put a blob aside.
 pub(crate) fn with_a_fork(db: TestDb) -> TestDb {
-    let fork = crate::modules::namespace::Fork { name: "default".into(), to: "fork".into() };
+    let fork = crate::modules::namespace::Fork::new("default", "fork");
     db.engine().begin_fork(&fork).unwrap();
     for _ in 0..2 {
         db.engine().step(Task::Work).unwrap();

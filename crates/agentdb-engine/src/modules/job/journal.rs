@@ -59,16 +59,30 @@ impl Engine {
         let name = named.as_ref().map(|entry| entry.name.as_str());
         let mut journal = Journal::begin(&self.core, kind, name, encode_json(request)?)?;
         let done = work(&mut journal);
-        match &done {
-            Ok(result) => journal.end(Ok(encode_json(result)?))?,
-            // It is what stopped the work that is told, whether or not it can be written down.
-            Err(err) => drop(journal.end(Err(err))),
-        }
-        done
+        let told = journal.ends(&done);
+        // It is what stopped the work that is told, whether or not it can be written down.
+        let result = done?;
+        told.map(|()| result)
     }
 }
 
 impl Journal {
+    /// A job that concerns the whole database.
+    pub(crate) fn of_request(core: &Arc<Core>, kind: Kind, request: &impl Serialize) -> Result<Journal> {
+        Journal::begin(core, kind, None, encode_json(request)?)
+    }
+
+    /// Ends the job with what came of it.
+    pub(crate) fn ends<T: Serialize>(self, done: &Result<T>) -> Result<()> {
+        match done {
+            Ok(result) => {
+                let result = encode_json(result)?;
+                self.end(Ok(result))
+            }
+            Err(err) => self.end(Err(err)),
+        }
+    }
+
     pub(super) fn begin(
         core: &Arc<Core>,
         kind: Kind,

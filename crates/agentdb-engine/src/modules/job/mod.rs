@@ -3,7 +3,7 @@
 //! next step.
 //!
 //! *The engine's own* jobs (compaction, forks) are done by whoever has the database open, one after another, and go
-//! on after a restart. *A caller's* jobs (backups, exports, imports) need something that only the caller has, a store or a file:
+//! on after a restart. *A caller's* jobs (backups, archives, verifications, exports, imports) need something that only the caller has, a store or a file:
 //! the row makes them seen, paused and cancelled, and whoever did them starts them again after a crash.
 
 mod begin;
@@ -96,7 +96,7 @@ pub(crate) fn complete(tx: &mut Tx<'_>, job: u64, units: u64, result: Value) -> 
 fn give_up(tx: &mut Tx<'_>, kind: Kind, job: u64) -> Result<()> {
     match kind {
         Kind::Fork => crate::modules::namespace::abandon_fork(tx, job),
-        Kind::Compact | Kind::Backup | Kind::Export | Kind::Import => Ok(()),
+        Kind::Compact | Kind::Backup | Kind::Export | Kind::Import | Kind::Archive | Kind::Verify => Ok(()),
     }
 }
 

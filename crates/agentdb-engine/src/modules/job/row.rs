@@ -19,17 +19,22 @@ pub enum Kind {
     Import,
     /// `namespace.fork`.
     Fork,
+    /// `backup.archive`.
+    Archive,
+    /// `database.verify`.
+    Verify,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 5] = [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import, Kind::Fork];
+    pub const ALL: [Kind; 7] =
+        [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import, Kind::Fork, Kind::Archive, Kind::Verify];
 
     /// Whether the engine does it, and goes on with it after a restart.
     pub fn is_engines(self) -> bool {
         match self {
             Kind::Compact | Kind::Fork => true,
-            Kind::Backup | Kind::Export | Kind::Import => false,
+            Kind::Backup | Kind::Export | Kind::Import | Kind::Archive | Kind::Verify => false,
         }
     }
 }

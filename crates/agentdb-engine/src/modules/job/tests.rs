@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::journal::Control;
 use super::{Cancel, Compact, Compacted, Entry, Get, Journal, Kind, List, Pause, Resume, State};
+use crate::modules::database::Phase;
 use crate::modules::retention;
 use crate::modules::state::{Delete, Put};
 use crate::modules::testing::TestDb;
@@ -244,6 +245,33 @@ fn a_callers_job_that_has_ended_tells_what_was_done() {
         journal.end(outcome.as_ref().cloned()).unwrap();
         let entry = db.read(List { reverse: true, ..List::default() }).unwrap().items.remove(0);
         assert_eq!((entry.done, entry.total), told);
+    }
+}
+
+#[test]
+fn a_verification_is_listed_and_ends_when_it_is_cancelled() {
+    let db = TestDb::new(9);
+    for n in 0..3_000 {
+        db.write(Put::new("agent", format!("key-{n}"), json!(n))).unwrap();
+    }
+    db.drain();
+    let newest = || db.read(List { reverse: true, ..List::default() }).unwrap().items.remove(0);
+    let report = db.engine().verify_as_job(&mut |_| assert_eq!(newest().state, State::Running)).unwrap();
+    let (entry, rows) = (newest(), report.rows);
+    assert_eq!((entry.kind, entry.state), (Kind::Verify, State::Done));
+    assert_eq!((&entry.result.unwrap()["rows"], rows > 3_000), (&json!(rows), true));
+    // In whichever phase it is.
+    for phase in [Phase::Log, Phase::Rows] {
+        let mut last = None;
+        let cancelled = db.engine().verify_as_job(&mut |now| {
+            assert!(last.is_none(), "{now:?} after {last:?}");
+            if now.phase == phase {
+                db.write(Cancel { job: newest().job }).unwrap();
+                last = Some(now);
+            }
+        });
+        assert_eq!(cancelled.unwrap_err().code(), Code::JobCancelled);
+        assert_eq!(newest().state, State::Cancelled);
     }
 }
 

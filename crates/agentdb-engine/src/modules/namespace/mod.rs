@@ -10,7 +10,7 @@ mod list;
 pub use create::{Create, Created};
 pub use delete::{Delete, Deleted};
 pub(crate) use fork::{
-    BeginFork, Forking, Row as ForkRow, abandon as abandon_fork, completed as fork_completed,
+    BeginFork, Forking, Row as ForkRow, abandon as abandon_fork, at as fork_at, completed as fork_completed,
     rows_aside as fork_rows, translate as fork_key,
 };
 pub use fork::{Fork, Forked};

@@ -17,7 +17,8 @@ use crate::tx::Tx;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Set {
-    /// Whose: `state`, `session`, `message`, `item`, `record`, `tool_call`, `thread` or `checkpoint`.
+    /// Whose: `state`, `session`, `message`, `item`, `record`, `tool_call`, `thread` or `checkpoint`; `namespace` for the history
+    /// of everything but states and sessions.
     pub noun: Noun,
     /// Microseconds for which a thing is kept after it was last written (a session or thread: used; a message or checkpoint:
     /// created; a tool call: settled); null to have none: for ever.
@@ -27,8 +28,8 @@ pub struct Set {
     /// all.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub keep_latest: Option<Option<NonZeroU64>>,
-    /// Microseconds for which a version is kept after it was replaced or deleted, of `state` or of `session` (with its
-    /// messages); 0 to keep none; null to keep all.
+    /// Microseconds for which a version is kept after it was replaced or deleted, of `state`, of `session` (with its
+    /// messages) or of `namespace` (everything else); 0 to keep none; null to keep all.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub history_us: Option<Option<u64>>,
 }
@@ -43,6 +44,9 @@ impl Set {
         if self.keep_latest.is_some() && !self.noun.is_part() {
             return Err(self.noun.refuse("keep_latest"));
         }
+        if self.max_age_us.is_some() && !self.noun.has_things() {
+            return Err(self.noun.refuse("max_age_us"));
+        }
         if (self.max_age_us, self.keep_latest, self.history_us) == (None, None, None) {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "retention.set")
@@ -56,7 +60,7 @@ impl Request for Set {
     type Response = Entry;
     const ABOUT: About = About {
         name: "retention.set",
-        doc: "Says how long things of a noun are kept in the namespace (`max_age_us`), how many (`keep_latest`), and how long their history (`history_us`): what it takes to read as of an earlier point, to compare points, to restore and to fork. What is not given stays. History is kept for 24 hours, and everything else for ever, until this says otherwise. What is kept no longer is deleted in the background. With a history of 0 none is kept, and what there is goes; kept again, it begins there.",
+        doc: "Says how long things of a noun are kept in the namespace (`max_age_us`), how many (`keep_latest`), and how long their history (`history_us`): what it takes to read as of an earlier point, to compare points, to restore and to fork. What is not given stays. History of states and sessions is kept for 24 hours, of the rest of the namespace none, and everything else for ever, until this says otherwise. What is kept no longer is deleted in the background. With a history of 0 none is kept, and what there is goes; kept again, it begins there.",
         effect: Effect::Batchable,
         scope: Scope::Namespace,
         permission: "retention.manage",

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Noun, Set};
-use crate::history::Retention;
+use crate::history::{HistoryNoun, Retention};
 use crate::key::Key;
 use crate::modules::given;
 use crate::modules::transfer::{Existing, Fate};
@@ -33,25 +33,25 @@ pub struct RetentionLine {
     pub keep_latest: Option<NonZeroU64>,
 }
 
-/// The noun whose name ends a key.
-fn noun(key: &Key) -> Result<Noun> {
-    let name = key.components().text()?;
-    let unknown = || Error::new(Code::RowsCorrupt).with("reason", "the retention of an unknown noun");
-    Noun::ALL.into_iter().find(|noun| noun.name() == name).ok_or_else(unknown)
+fn unknown() -> Error {
+    Error::new(Code::RowsCorrupt).with("reason", "the retention of an unknown noun")
 }
 
 /// The line of a row that tells how long history is kept, unless it says what holds where nothing is said.
 pub(crate) fn export(key: &Key, row: &Row) -> Result<Option<RetentionLine>> {
-    let history_us = Retention::decode(Some(row))?.history_us;
+    let noun = HistoryNoun::named(&key.components().text()?).ok_or_else(unknown)?;
+    let history_us = Retention::decode(noun, Some(row))?.history_us;
     let line =
-        RetentionLine { of: noun(key)?, history_us: Some(history_us), max_age_us: None, keep_latest: None };
-    Ok(Some(line).filter(|_| history_us != Retention::default().history_us))
+        RetentionLine { of: noun.into(), history_us: Some(history_us), max_age_us: None, keep_latest: None };
+    Ok(Some(line).filter(|_| history_us != Retention::unsaid(noun).history_us))
 }
 
 /// The line of a row that tells how long things are kept, and how many.
 pub(crate) fn export_policy(key: &Key, row: &Row) -> Result<RetentionLine> {
+    let name = key.components().text()?;
+    let of = Noun::ALL.into_iter().find(|noun| noun.name() == name).ok_or_else(unknown)?;
     let Policy { max_age_us, keep_latest } = row_json::decode(row)?;
-    Ok(RetentionLine { of: noun(key)?, history_us: None, max_age_us, keep_latest })
+    Ok(RetentionLine { of, history_us: None, max_age_us, keep_latest })
 }
 
 /// Sets what a line says. One that says what holds already is never refused.
@@ -63,7 +63,7 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &RetentionLine, existing: Existing) 
         let noun = of.history().ok_or_else(|| of.refuse("history_us"))?;
         let before = Retention::load(tx, noun)?.history_us;
         holds &= before == history_us;
-        there |= before != history_us && before != Retention::default().history_us;
+        there |= before != history_us && before != Retention::unsaid(noun).history_us;
     }
     if given != Policy::default() || history_us.is_none() {
         let before = Policy::load(tx, of)?;

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::{DEFAULT, allot, check_name, head, not_found};
-use super::{Fork, Row, key, of_source};
+use super::{Fork, Row, key, of_source, past};
 use crate::key::{Key, NamespaceId};
 use crate::modules::job::{Begin, Begun, Kind};
 use crate::operation::{About, Request, WriteRequest, encode_json};
@@ -24,7 +24,7 @@ impl Request for BeginFork {
 
 impl WriteRequest for BeginFork {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Begun> {
-        let Fork { name: namespace, to } = &self.0;
+        let Fork { name: namespace, to, at } = &self.0;
         check_name("to", to)?;
         let source = if namespace == DEFAULT {
             NamespaceId::DEFAULT
@@ -41,10 +41,12 @@ impl WriteRequest for BeginFork {
                 .with("to", other.name)
                 .with("job", other.job));
         }
+        let past = at.map(|point| past::at(tx, source, point)).transpose()?;
         let (name, request) = (Some(namespace.clone()), encode_json(&self.0)?);
         let begun = Begin { kind: Kind::Fork, namespace: name, request }.decide(tx)?;
         let (lsn, number) = (tx.lsn(), allot(tx)?);
-        let mut row = Row { job: begun.job.0, number, name: to.clone(), lsn, rows: 0, cursor: None };
+        let (job, name, lsn) = (begun.job.0, to.clone(), past.unwrap_or(lsn));
+        let mut row = Row { job, number, name, lsn, past: past.is_some(), rows: 0, cursor: None };
         row.set_cursor(source, Some(&Key::namespace(source)));
         tx.put_bookkeeping(key(source), row_json::encode(&row)?)?;
         Ok(begun)

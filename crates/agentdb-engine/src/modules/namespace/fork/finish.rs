@@ -55,7 +55,7 @@ impl WriteRequest for Finish {
 fn begin_histories(tx: &mut Tx<'_>, target: NamespaceId) -> Result<()> {
     for noun in HistoryNoun::ALL {
         let key = Retention::key(target, noun);
-        let retention = Retention { since: tx.lsn(), ..Retention::decode(tx.get(&key)?.as_ref())? };
+        let retention = Retention { since: tx.lsn(), ..Retention::decode(noun, tx.get(&key)?.as_ref())? };
         tx.put_bookkeeping(key, row_json::encode(&retention)?)?;
     }
     Ok(())

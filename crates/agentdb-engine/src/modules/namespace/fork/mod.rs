@@ -1,9 +1,11 @@
-//! `namespace.fork`: a namespace that is another one as it stands, and goes its own way from then on.
+//! `namespace.fork`: a namespace that is another one as it stands, or as it was, and goes its own way from then on.
 //!
-//! The fork is the source as of the LSN at which it was begun. A job copies the rows in the order of their keys, in small
-//! batches; who writes in the source meanwhile puts aside what is not copied yet ([`forks`](crate::forks)). Until the job is
-//! done nobody knows the fork's name, and its rows lie under a number that no list has. The last batch lists it and ends the
-//! job. A job that fails or is cancelled leaves a number whose rows are swept like those of a deleted namespace.
+//! A fork of the present is the source as of the LSN at which it was begun. A job copies the rows in the order of their keys, in
+//! small batches; who writes in the source meanwhile puts aside what is not copied yet ([`forks`](crate::forks)). A fork of an
+//! earlier point copies what the histories of all nouns have, which are not trimmed beyond it meanwhile: nobody has to put
+//! anything aside. Until the job is done nobody knows the fork's name, and its rows lie under a number that no list has. The
+//! last batch lists it and ends the job. A job that fails or is cancelled leaves a number whose rows are swept like those of a
+//! deleted namespace.
 //!
 //! Rows of blobs are put aside under a table of their own until the fork shares the file, so that a row of a blob always finds
 //! its file. The collector leaves the source's files alone until then, and a source that is deleted meanwhile is swept when the
@@ -15,6 +17,7 @@ mod begin;
 mod copy;
 mod finish;
 mod keys;
+mod past;
 mod share;
 #[cfg(test)]
 mod tests;
@@ -28,14 +31,16 @@ use agentdb_types::{Code, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::history::Point;
 use crate::key::{Key, NamespaceId};
 use crate::operation::{About, Effect, Request, Scope};
+use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
 use crate::{Table, cursor, row_json};
 
-/// Forks a namespace as it stands.
+/// Forks a namespace, as it stands or as it was.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Fork {
@@ -43,6 +48,17 @@ pub struct Fork {
     pub name: String,
     /// The name of the fork: letters, digits, `_`, `-` and `.`.
     pub to: String,
+    /// The point at which the namespace is looked at, an LSN or a time; now if not given. It takes a history of everything:
+    /// of states, of sessions, and of the namespace (`retention.set`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Point>,
+}
+
+impl Fork {
+    /// A fork of a namespace as it stands.
+    pub fn new(name: impl Into<String>, to: impl Into<String>) -> Self {
+        Fork { name: name.into(), to: to.into(), at: None }
+    }
 }
 
 /// A fork that is done.
@@ -60,13 +76,21 @@ impl Request for Fork {
     type Response = Forked;
     const ABOUT: About = About {
         name: "namespace.fork",
-        doc: "Makes a new namespace that has everything of another one as it stands at the LSN at which the fork is begun, and goes its own way from then on. The source is written on meanwhile; the bytes of blobs are shared. It is a job: it goes on after a restart, can be paused and cancelled, and the new namespace is there, whole, when it is done.",
+        doc: "Makes a new namespace that has everything of another one as it stands at the LSN at which the fork is begun, or stood at an earlier point that its histories go back to, and goes its own way from then on. The source is written on meanwhile; the bytes of blobs are shared. It is a job: it goes on after a restart, can be paused and cancelled, and the new namespace is there, whole, when it is done.",
         effect: Effect::Write,
         scope: Scope::Database,
         permission: "namespace.manage",
         resource: &["name", "to"],
         sensitive: &[],
-        errors: &[Code::NamespaceNotFound, Code::NamespaceExists, Code::ForkRunning, Code::InvalidName],
+        errors: &[
+            Code::NamespaceNotFound,
+            Code::NamespaceExists,
+            Code::ForkRunning,
+            Code::InvalidName,
+            Code::HistoryTrimmed,
+            Code::NoHistory,
+            Code::PointAhead,
+        ],
     };
 }
 
@@ -81,6 +105,9 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// The LSN as of which it is the source.
     pub(crate) lsn: Lsn,
+    /// Whether that LSN is earlier than the one at which it was begun: it is copied from histories.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) past: bool,
     /// Rows copied so far; what was put aside is counted apart.
     pub(crate) rows: u64,
     /// The first key that is not copied, within the source; absent if all are.
@@ -113,6 +140,12 @@ pub(crate) fn rows_aside(target: NamespaceId) -> Key {
 /// The fork of this namespace that is under way.
 fn of_source(rows: &dyn Read, source: NamespaceId) -> Result<Option<Row>> {
     rows.get(&key(source))?.map(|row| row_json::decode(&row)).transpose()
+}
+
+/// The LSN as of which a fork of this namespace is made, if one is under way.
+pub(crate) fn at(rows: &dyn Read, source: NamespaceId) -> Result<Option<Lsn>> {
+    let fork = of_source(rows, source)?.filter(|_| !planted::is(Bug::ForkTrimmed));
+    Ok(fork.map(|fork| fork.lsn))
 }
 
 /// The fork that a job makes, and its source.

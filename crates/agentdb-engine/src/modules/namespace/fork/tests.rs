@@ -12,9 +12,9 @@ use crate::modules::job::{Cancel, Entry, Get, Pause, Resume, State};
 use crate::modules::namespace::{Create, Delete};
 use crate::modules::testing::TestDb;
 use crate::modules::watch::Watch;
-use crate::modules::{blob, record, state};
+use crate::modules::{blob, checkpoint, collection, item, record, retention, session, state, tool_call};
 use crate::read::{Page, Read};
-use crate::{Batch, Key, NamespaceId, Table, Task, WriteOptions};
+use crate::{Batch, HistoryNoun, Key, NamespaceId, Table, Task, WriteOptions};
 
 type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -51,7 +51,7 @@ fn found(db: &TestDb, target: u64) -> Rows {
 }
 
 fn fork(db: &TestDb, namespace: &str, to: &str) -> Result<u64> {
-    db.engine().begin_fork(&Fork { name: namespace.into(), to: to.into() })
+    db.engine().begin_fork(&Fork::new(namespace, to))
 }
 
 fn entry(db: &TestDb, job: u64) -> Entry {
@@ -203,6 +203,153 @@ fn a_source_that_is_deleted_meanwhile_is_swept_when_the_fork_is_done() {
     let copy = db.engine().snapshot(number_of(&db, "copy")).unwrap();
     let get = state::Get { owner: "ann".into(), key: "plan".into() };
     assert_eq!(db.engine().read(&copy, get).unwrap().value, json!({"step": 2}));
+}
+
+/// Everything of the default namespace is kept as it was from now on.
+fn keep_everything(db: &TestDb) {
+    for noun in HistoryNoun::ALL {
+        db.write(retention::Set { history_us: Some(None), ..retention::Set::new(noun) }).unwrap();
+    }
+}
+
+fn fork_at(db: &TestDb, to: &str, at: Lsn) -> Result<u64> {
+    db.engine().begin_fork(&Fork { at: Some(at.into()), ..Fork::new("default", to) })
+}
+
+#[test]
+fn a_fork_of_an_earlier_point_has_every_row_as_it_was() {
+    let mut db = TestDb::new(21);
+    keep_everything(&db);
+    crate::modules::database::flips::fill_again(&db);
+    let (at, number) = (db.engine().lsn(), NEXT);
+    let before = expected(&db, db.namespace, number);
+    let told: std::collections::BTreeSet<_> = before.keys().filter_map(|key| table(key)).collect();
+    assert!(told.len() > 20, "{told:?}");
+    change_everything(&db);
+    db.reopen().unwrap();
+    db.world.advance_us(3 * 3_600_000_000);
+    for task in [Task::Sweep, Task::Collect, Task::Trim] {
+        db.run(task);
+    }
+    let after = expected(&db, db.namespace, number);
+    let changed = before.keys().filter(|key| before.get(*key) != after.get(*key)).count();
+    assert!(changed * 2 > before.len(), "{changed} of {}", before.len());
+    let job = fork_at(&db, "copy", at).unwrap();
+    for round in 0.. {
+        if round % 3 == 0 {
+            db.reopen().unwrap();
+        }
+        change_everything(&db);
+        db.world.advance_us(3_600_000_000);
+        db.run(Task::Sweep);
+        db.run(Task::Collect);
+        db.engine().step(Task::Work).unwrap();
+        if entry(&db, job).ended.is_some() {
+            break;
+        }
+    }
+    let done = forked(entry(&db, job));
+    assert_eq!((done.number, done.lsn), (number, at));
+    let found = found(&db, number);
+    let differ: Vec<_> =
+        found.keys().chain(before.keys()).filter(|k| found.get(*k) != before.get(*k)).collect();
+    assert!(differ.is_empty(), "{differ:?}");
+    let report = db.engine().verify(&mut |_| {}).unwrap();
+    assert!(report.problems.is_empty(), "{:?}", report.problems);
+    let snapshot = db.engine().snapshot(number_of(&db, "copy")).unwrap();
+    let query = record::Search { vector: Some(vec![1.0, -0.5]), ..record::Search::new("docs") };
+    assert_eq!(db.engine().read(&snapshot, query).unwrap().hits.len(), 1);
+}
+
+/// Deletes or changes what `of_every_table` made.
+fn change_everything(db: &TestDb) {
+    db.write(state::Put::new("ann", "plan", json!({"step": 3}))).unwrap();
+    drop(db.write(session::Delete { session: "s".into() }));
+    drop(db.write(collection::Delete { collection: "docs".into() }));
+    drop(db.write(checkpoint::thread::Delete { thread: "t".into() }));
+    drop(db.write(tool_call::Delete { owner: "ann".into(), key: "k".into() }));
+    let path = vec!["users".to_owned(), "ann".to_owned()];
+    drop(db.write(item::Delete { path, key: "prefs".into(), expected_version: None }));
+    let snapshot = db.engine().snapshot(db.namespace).unwrap();
+    for stored in db.engine().read(&snapshot, blob::List::default()).unwrap().items {
+        db.write(blob::Delete { blob: stored.blob }).unwrap();
+    }
+}
+
+#[test]
+fn a_fork_of_an_earlier_point_is_made_only_of_what_every_history_has() {
+    let db = TestDb::new(22);
+    db.write(put(1, 1)).unwrap();
+    let at = db.engine().lsn();
+    let error = fork_at(&db, "copy", at).unwrap_err();
+    assert_eq!(error.code(), Code::NoHistory);
+    assert!(error.to_string().contains("namespace"), "{error}");
+    keep_everything(&db);
+    assert_eq!(fork_at(&db, "copy", at).unwrap_err().code(), Code::HistoryTrimmed);
+    assert_eq!(fork_at(&db, "copy", Lsn(1_000)).unwrap_err().code(), Code::PointAhead);
+    let at = db.engine().lsn();
+    db.write(put(1, 2)).unwrap();
+    let job = fork_at(&db, "copy", at).unwrap();
+    let none = retention::Set { history_us: Some(Some(0)), ..retention::Set::new(HistoryNoun::State) };
+    db.write(none).unwrap();
+    let failed = finish(&db, job);
+    assert_eq!(failed.state, State::Failed);
+    assert_eq!(failed.failure.unwrap().code, Code::NoHistory.number());
+    db.run(Task::Sweep);
+    assert_eq!(found(&db, 2), Rows::new());
+}
+
+#[test]
+fn histories_are_not_trimmed_beyond_a_fork_under_way() {
+    let db = TestDb::new(23);
+    for noun in HistoryNoun::ALL {
+        let history_us = Some(Some(3_600_000_000));
+        db.write(retention::Set { history_us, ..retention::Set::new(noun) }).unwrap();
+    }
+    db.write(put(1, 1)).unwrap();
+    let (at, before) = (db.engine().lsn(), expected(&db, db.namespace, 2));
+    db.write(put(1, 2)).unwrap();
+    let job = fork_at(&db, "copy", at).unwrap();
+    db.write(Pause { job }).unwrap();
+    db.world.advance_us(24 * 3_600_000_000);
+    db.write(put(2, 1)).unwrap();
+    db.run(Task::Trim);
+    db.write(Resume { job }).unwrap();
+    assert_eq!(forked(finish(&db, job)).lsn, at);
+    assert_eq!(found(&db, 2), before);
+    db.world.advance_us(3_600_000_000);
+    db.write(put(2, 2)).unwrap();
+    db.run(Task::Trim);
+    assert_eq!(fork_at(&db, "again", at).unwrap_err().code(), Code::HistoryTrimmed);
+}
+
+#[test]
+fn the_file_of_a_deleted_blob_stays_as_long_as_history_has_it() {
+    let db = TestDb::new(24);
+    let history_us = Some(Some(24 * 3_600_000_000));
+    db.write(retention::Set { history_us, ..retention::Set::new(HistoryNoun::Namespace) }).unwrap();
+    let (put, options) = (blob::Put::default(), WriteOptions::default());
+    let stored = db.engine().put_blob(db.namespace, &mut &b"bytes"[..], put, options).unwrap();
+    let (at, blob) = (db.engine().lsn(), stored.response.blob);
+    db.write(blob::Delete { blob: blob.clone() }).unwrap();
+    db.world.advance_us(20 * 3_600_000_000);
+    db.run(Task::Collect);
+    finish(&db, fork_at(&db, "copy", at).unwrap());
+    let snapshot = db.engine().snapshot(number_of(&db, "copy")).unwrap();
+    assert_eq!(db.engine().open_blob(&snapshot, &blob).unwrap().read_all().unwrap(), b"bytes");
+    let file = db.engine().dir().join(format!("blobs/1/{}/{blob}", &blob[..2]));
+    assert!(db.world.env().files.exists(&file).unwrap());
+    for _ in 0..3 {
+        db.world.advance_us(20 * 3_600_000_000);
+        db.write(put_state()).unwrap();
+        db.run(Task::Trim);
+        db.run(Task::Collect);
+    }
+    assert!(!db.world.env().files.exists(&file).unwrap());
+}
+
+fn put_state() -> state::Put {
+    put(9, 9)
 }
 
 #[test]

@@ -6,7 +6,7 @@ use agentdb_types::{Code, Error, Result};
 
 use super::copy::Copy;
 use super::finish::Finish;
-use super::{of_job, of_source, share};
+use super::{of_job, of_source, past, share};
 use crate::engine::Core;
 use crate::key::NamespaceId;
 use crate::modules::job::Step;
@@ -33,7 +33,9 @@ impl Forking {
         let fork = of_source(&core.snapshot(NamespaceId::SYSTEM)?, self.source)?.ok_or_else(missing)?;
         self.rows = fork.rows;
         let source = self.source.number();
-        if fork.cursor.is_some() {
+        if fork.cursor.is_some() && fork.past {
+            past::step(core, self.source, &fork)?;
+        } else if fork.cursor.is_some() {
             core.decide_internal(NamespaceId::SYSTEM, Copy { source, bytes: core.options.rows.step_bytes })?;
         } else if !share::step(core, self.source, &fork)? {
             core.decide_internal(NamespaceId::SYSTEM, Finish { source, of: self.of.clone() })?;

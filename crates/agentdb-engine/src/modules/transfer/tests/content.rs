@@ -122,7 +122,7 @@ fn act(db: &TestDb, random: &mut Random) {
         12 => items(db, random),
         13 | 14 => tool_calls(db, random),
         _ => {
-            let noun = HistoryNoun::ALL[random.below(2) as usize];
+            let noun = HistoryNoun::ALL[random.below(3) as usize];
             let history_us =
                 [None, Some(0), Some(u64::MAX), Some(5), Some(limits::HISTORY_KEPT_US.unsigned_abs())]
                     [random.below(5) as usize];
