@@ -148,7 +148,14 @@ fn own() -> Vec<Command> {
             .arg(Arg::new("limit").long("limit").short('k').value_name("N").value_parser(clap::value_parser!(u64)))
             .arg(Arg::new("threshold").long("threshold").value_name("SCORE").allow_hyphen_values(true)
                 .help("Only records whose score is this good: at least this similarity, or at most this distance"))
-            .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches (docs/filters.md)")),
+            .arg(Arg::new("filter").long("filter").value_name("JSON").help("Only records whose payload matches (docs/filters.md)"))
+            .arg(Arg::new("explain").long("explain").action(ArgAction::SetTrue)
+                .help("Tell how the search is answered, and what scores by words are made of"))
+            .arg(Arg::new("highlight").long("highlight").value_name("JSON").num_args(0..=1).require_equals(true).default_missing_value("{}")
+                .help("Show the pieces of texts in which words were found: {\"fields\", \"fragment_size\", \"fragments\", \"pre_tag\", \"post_tag\"}"))
+            .arg(Arg::new("pages").long("pages").action(ArgAction::SetTrue)
+                .help("Tell a cursor if there are more hits; it holds as long as the database is open: in `agentdb shell`"))
+            .arg(Arg::new("cursor").long("cursor").value_name("CURSOR").help("Where the page before ended")),
         Command::new("watch")
             .about("Print what changed in a namespace, a batch an event, up to now (docs/watch.md)")
             .after_help("It does not follow: one process owns a directory, and no other can write to it meanwhile.")

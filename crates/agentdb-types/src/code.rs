@@ -370,6 +370,10 @@ codes! {
         "the field {field} has strings of more than {limit} bytes in these records: they can be neither counted nor sorted by"
         "A facet, a statistic or an order was asked for of a field with strings that are too long for the index over payloads."
         "Ask for another field, or exclude such records by a filter. To find records by long texts, use filters or a search.";
+    1160 SearchCursorExpired Invalid "search_cursor_expired"
+        "the cursor of this search, as of LSN {lsn}, is not kept any more: search again without it"
+        "The next page of a search was asked for more than a minute after the one before, or after many other searches by pages, or of a handle that was closed."
+        "Begin the search anew, without the cursor; its pages are then as of a newer LSN.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -8,6 +8,9 @@ use serde_json::json;
 use crate::context::Context;
 use crate::{arguments, output};
 
+/// Fields of the request that are true or not.
+const FLAGS: [&str; 2] = ["explain", "pages"];
+
 /// Loads the local encoder if a request has a text to encode, for a collection that has an encoder, or names an encoder; nothing else pays for it. If its model
 /// is not there, texts are stored and cannot be searched.
 pub(super) fn load_encoder_for(
@@ -47,13 +50,21 @@ pub(super) fn run(context: &Context, matches: &ArgMatches) -> Result<()> {
         "both" => request["queries"] = json!([{"words": text}, {"text": text}]),
         _ => request["text"] = json!(text),
     }
-    for field in ["vector", "filter", "threshold"] {
+    for field in ["vector", "filter", "threshold", "highlight"] {
         if let Some(text) = matches.get_one::<String>(field) {
             request[field] = arguments::json(field, text)?;
         }
     }
     if let Some(limit) = matches.get_one::<u64>("limit") {
         request["limit"] = json!(limit);
+    }
+    if let Some(cursor) = matches.get_one::<String>("cursor") {
+        request["cursor"] = json!(cursor);
+    }
+    for flag in FLAGS {
+        if matches.get_flag(flag) {
+            request[flag] = json!(true);
+        }
     }
     let db = context.open(false)?;
     let namespace = context.namespace(&db)?;

@@ -1,19 +1,41 @@
 //! `record.search`.
 
+mod answer;
+mod fuse;
+mod highlight;
+mod page;
+mod plan;
+mod query;
+mod ranking;
+mod searcher;
+#[cfg(test)]
+mod tests;
+
 use agentdb_text::Query as Words;
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::hybrid::{Fusion, Part, Searcher, Share, SubQuery};
+pub use answer::{Found, Hit, Share};
+pub use fuse::{Fusion, Normalize};
+pub use highlight::Highlight;
+pub use plan::{Method, QueryPlan, RecordPlan, SearchPlan};
+pub use query::SubQuery;
+
+use highlight::Highlighter;
+use page::Page;
+use query::Part;
+use ranking::{Candidate, First, Ranking, Several};
+use searcher::Searcher;
+
 use super::{find, key, vector};
-use crate::encoder::Encoded;
-use crate::filter::Filter;
-use crate::modules::collection;
-use crate::modules::{check_inline, check_page};
+use crate::Snapshot;
+use crate::modules::{check_page, collection};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
-use crate::{Engine, Snapshot};
+
+/// Hits of a page if the request does not say.
+const LIMIT_DEFAULT: usize = 10;
 
 /// Finds the records that are nearest to a vector or a text, or that have the words of a query, or both.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -52,41 +74,20 @@ pub struct Search {
     /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
-    /// The vector of the text, made on the way to the engine.
-    #[serde(skip)]
-    #[doc(hidden)]
-    pub encoded: Option<Encoded>,
-}
-
-/// A record that was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Hit {
-    /// The id.
-    pub record: String,
-    /// Cosine similarity, dot product, BM25 or the score of several queries (more is better), or Euclidean distance (less is
-    /// better).
-    pub score: f32,
-    /// Of several queries: what each that found the record adds to the score.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shares: Vec<Share>,
-    /// The text.
+    /// Which pieces of the texts to show in which words were found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The payload.
-    pub payload: Map<String, Value>,
-    /// The vector that was compared, if it was asked for; of several queries, the one without a name.
+    pub highlight: Option<Highlight>,
+    /// Whether to tell how the search is answered, and what scores by words are made of.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explain: bool,
+    /// Whether more pages may be asked for: the answer has a cursor then if there are more hits, and the snapshot is kept for a
+    /// minute after each page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pages: bool,
+    /// Where the page before ended: the next hits as of the same LSN. All else is as it was for that page; only the limit may
+    /// differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector: Option<Vec<f32>>,
-    /// The version.
-    pub version: Lsn,
-}
-
-/// The answer to [`Search`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Found {
-    /// The hits, best first; equal ones in the order in which their vectors were put, or, of words and of several queries, of
-    /// their ids.
-    pub hits: Vec<Hit>,
+    pub cursor: Option<String>,
 }
 
 impl Search {
@@ -104,16 +105,18 @@ impl Search {
             filter: None,
             threshold: None,
             include_vector: false,
-            encoded: None,
+            highlight: None,
+            explain: false,
+            pages: false,
+            cursor: None,
         }
     }
 
     /// The one query that it is, unless it is several.
     fn part(&self) -> Result<Part<'_>> {
-        let (text, encoded) = (self.text.as_deref(), self.encoded.as_ref());
-        match (&self.vector, text, &self.words, &self.queries[..]) {
+        match (&self.vector, &self.text, &self.words, &self.queries[..]) {
             (Some(vector), None, None, []) => Ok(Part::Vector(vector, self.using.as_deref())),
-            (None, Some(_), None, []) => Ok(Part::Text(encoded, self.using.as_deref())),
+            (None, Some(text), None, []) => Ok(Part::Text(text, self.using.as_deref())),
             (None, None, Some(words), []) if self.using.is_none() => Ok(Part::Words(words)),
             (None, None, Some(_), []) => Err(Error::new(Code::InvalidValue)
                 .with("field", "using")
@@ -142,6 +145,8 @@ impl Request for Search {
             Code::NoEncoder,
             Code::CollectionWithoutEncoder,
             Code::PageTooLarge,
+            Code::InvalidCursor,
+            Code::SearchCursorExpired,
             Code::VectorUnknown,
             Code::FilterTypeMismatch,
             Code::TextQueryInvalid,
@@ -152,72 +157,86 @@ impl Request for Search {
 }
 
 impl ReadRequest for Search {
-    fn prepare(&mut self, engine: &Engine) -> Result<()> {
-        let encode = |vector: &Option<Vec<f32>>, text: &Option<String>| match (vector, text) {
-            (None, Some(text)) => {
-                check_inline("text", text.len())?;
-                engine.encode(text)
-            }
-            _ => Ok(None),
-        };
-        self.encoded = encode(&self.vector, &self.text)?;
-        for query in &mut self.queries {
-            query.encoded = encode(&query.vector, &query.text)?;
-        }
-        Ok(())
-    }
-
     fn read(&self, snapshot: &Snapshot) -> Result<Found> {
+        let page = Page::of(self, snapshot)?;
+        match self.page(&page) {
+            // The index let go of what the snapshot needs meanwhile: another one is made of the rows.
+            Err(err) if err.code() == Code::TextCompacted => self.page(&page),
+            found => found,
+        }
+    }
+}
+
+impl Search {
+    fn page(&self, page: &Page) -> Result<Found> {
+        let snapshot = &page.snapshot;
         let head = collection::find(snapshot, &self.collection)?;
-        let limit = self.limit.unwrap_or(10);
+        let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         check_page(limit)?;
         if self.threshold.is_some_and(|t| !t.is_finite()) {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "threshold")
                 .with("reason", "it is not a finite number"));
         }
-        let searcher = Searcher { snapshot, head: &head, collection: &self.collection };
-        if !self.queries.is_empty() && self.vector.is_none() && self.text.is_none() && self.words.is_none() {
-            return self.several(&searcher, limit);
-        }
-        let part = self.part()?;
-        let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
-        let ranked = searcher.rank(&part, limit, filter.as_ref())?;
-        let hits = ranked.hits.into_iter().filter(|(_, score)| ranked.scale.is_good(*score, self.threshold));
-        let using = part.using();
-        let hits = hits.map(|(record, score)| self.hit(&searcher, record, score, Vec::new(), using));
-        Ok(Found { hits: hits.collect::<Result<_>>()? })
+        let (collection, explain) = (&*self.collection, self.explain);
+        let searcher = Searcher { snapshot, head: &head, collection, explain };
+        let first = self.first(&searcher, (page.pool, limit))?;
+        let highlighter =
+            self.highlight.as_ref().map(|of| Highlighter::of(of, &head, &self.all_words())).transpose()?;
+        let end = page.position.saturating_add(limit);
+        let has_pages = self.pages || self.cursor.is_some();
+        // One more tells whether there is another page.
+        let mut ranking = first.rank(&searcher, end.saturating_add(usize::from(has_pages)))?;
+        ranking.candidates.retain(|found| ranking.scale.is_good(found.score, self.threshold));
+        let more = has_pages && ranking.candidates.len() > end;
+        let found: Vec<Candidate> = ranking.candidates.drain(..).take(end).skip(page.position).collect();
+        let answer = Answer { search: self, searcher, ranking: &ranking, highlighter, using: first.using() };
+        let hits = found.into_iter().map(|found| answer.hit(found)).collect::<Result<_>>()?;
+        let cursor = if more { Some(page.next(self, end, first.pool())?) } else { None };
+        let lsn = has_pages.then(|| snapshot.lsn());
+        Ok(Found { hits, cursor, lsn, plan: explain.then_some(ranking.plan) })
     }
-}
 
-impl Search {
-    fn several(&self, searcher: &Searcher<'_>, limit: usize) -> Result<Found> {
+    /// Every query by words.
+    fn all_words(&self) -> Vec<&Words> {
+        self.words.iter().chain(self.queries.iter().filter_map(|query| query.words.as_ref())).collect()
+    }
+
+    /// What ranks records first.
+    fn first(&self, searcher: &Searcher<'_>, (pool, limit): (Option<usize>, usize)) -> Result<First<'_>> {
+        let filter = |of: &Option<Value>| searcher.filter(of.as_ref());
+        let several = self.vector.is_none() && self.text.is_none() && self.words.is_none();
+        if self.queries.is_empty() || !several {
+            let ready = searcher.ready(self.part()?)?;
+            return Ok(First::One(ready, filter(&self.filter)?));
+        }
         if self.using.is_some() {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "using")
                 .with("reason", "each of several queries says for itself which vectors it compares with"));
         }
-        let fields = &searcher.head.fields;
-        let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, fields)).transpose()?;
-        let fused = searcher.fuse(&self.queries, self.fusion.unwrap_or_default(), limit, filter.as_ref())?;
-        let hits = fused.into_iter().filter(|(_, score, _)| self.threshold.is_none_or(|t| *score >= t));
-        let hits = hits.take(limit);
-        let hits = hits.map(|(record, score, shares)| self.hit(searcher, record, score, shares, None));
-        Ok(Found { hits: hits.collect::<Result<_>>()? })
+        let (fusion, filter) = (self.fusion.unwrap_or_default(), filter(&self.filter)?);
+        Several::of(searcher, &self.queries, fusion, filter.as_ref(), (pool, limit)).map(First::Several)
     }
+}
 
-    fn hit(
-        &self,
-        searcher: &Searcher<'_>,
-        record: String,
-        score: f32,
-        shares: Vec<Share>,
-        using: Option<&str>,
-    ) -> Result<Hit> {
+/// What hits are made with.
+struct Answer<'a> {
+    search: &'a Search,
+    searcher: Searcher<'a>,
+    ranking: &'a Ranking<'a>,
+    highlighter: Option<Highlighter<'a>>,
+    /// The name of the vectors that were compared.
+    using: Option<&'a str>,
+}
+
+impl Answer<'_> {
+    fn hit(&self, found: Candidate) -> Result<Hit> {
         let gone = || Error::new(Code::RowsCorrupt).with("reason", "what was found has no record");
-        let Searcher { snapshot, head, .. } = *searcher;
+        let Searcher { snapshot, head, .. } = self.searcher;
+        let Candidate { record, score, mut shares } = found;
         let (version, found) = find(snapshot, &key(snapshot, head.number, &record)?)?.ok_or_else(gone)?;
-        let vector = match (self.include_vector, using) {
+        let vector = match (self.search.include_vector, self.using) {
             (false, _) => None,
             (true, None) => vector(snapshot, head.number, found.slot)?,
             (true, Some(name)) => match found.named.get(name) {
@@ -226,6 +245,10 @@ impl Search {
             },
         };
         let vector = vector.map(|row| row.vector);
-        Ok(Hit { record, score, shares, text: found.text, payload: found.payload, vector, version })
+        let highlights = self.highlighter.as_ref().map(|of| of.of_record(&found)).transpose()?;
+        let highlights = highlights.unwrap_or_default();
+        let explanation = self.ranking.explain(&record, &mut shares)?;
+        let (text, payload) = (found.text, found.payload);
+        Ok(Hit { record, score, shares, text, payload, vector, version, highlights, explanation })
     }
 }

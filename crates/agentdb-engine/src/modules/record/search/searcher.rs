@@ -1,130 +1,39 @@
-//! Searches: one ranking of records by vectors or by words, and one of several.
+//! One ranking of the records of a collection, by vectors or by words.
 
-mod fuse;
-#[cfg(test)]
-mod tests;
-
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use agentdb_text::Query as Words;
-use agentdb_types::{Code, Error, Result};
+use agentdb_text::{Explanation, Query as Words, TextIndex};
+use agentdb_types::{Code, Error, Lsn, Result};
 use agentdb_vector::Metric;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use roaring::RoaringBitmap;
 use serde_json::Value;
 
-pub use fuse::{Fusion, Normalize};
-
-use fuse::{Ranking, fuse};
-
+use super::plan::{Method, QueryPlan, RecordPlan};
+use super::query::Part;
 use crate::Snapshot;
-use crate::encoder::{Encoded, no_encoder};
+use crate::encoder::{self, no_encoder};
 use crate::filter::Filter;
-use crate::modules::check_page;
+use crate::modules::check_inline;
 use crate::modules::collection::{self, Head, VectorSpace};
+use crate::modules::record::vector_key;
 use crate::read::Read;
-use crate::record_index::Found;
+use crate::record_index::{Found, How};
 use crate::vectors::{Query, VectorRow};
 
-use super::vector_key;
-
-/// Queries of one search, at most.
-const QUERIES: usize = 16;
-/// Records that a query of several finds for the ranking of all, at least, if it does not say.
-const CANDIDATES: usize = 100;
-
-/// One of several queries.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SubQuery {
-    /// The vector to search for. Of vector, text and words exactly one is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector: Option<Vec<f32>>,
-    /// The text to search for, encoded by the collection's encoder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The words to search for, by BM25.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<Words>,
-    /// Which of the named vectors to compare with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub using: Option<String>,
-    /// Only records whose payload matches this filter, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filter: Option<Value>,
-    /// How many records it finds for the ranking of all; 100, or as many as the search if that is more, if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<usize>,
-    /// How much it counts: a finite number above 0; 1 if not given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub weight: Option<f64>,
-    /// The vector of the text, made on the way to the engine.
-    #[serde(skip)]
-    #[doc(hidden)]
-    pub encoded: Option<Encoded>,
-}
-
-/// What one of several queries adds to the score of a hit.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Share {
-    /// Which one, from 0.
-    pub query: usize,
-    /// The rank of the record in its ranking, from 1.
-    pub rank: usize,
-    /// The score of the record in its ranking.
-    pub score: f32,
-    /// What it adds.
-    pub share: f64,
-}
-
-/// What is searched for.
-pub(super) enum Part<'a> {
-    Vector(&'a [f32], Option<&'a str>),
-    Text(Option<&'a Encoded>, Option<&'a str>),
+/// A query whose text is encoded, and whose vector can be compared.
+pub(super) enum Ready<'a> {
+    Vectors { space: VectorSpace, vector: Cow<'a, [f32]>, using: Option<&'a str> },
     Words(&'a Words),
 }
 
-impl<'a> Part<'a> {
+impl Ready<'_> {
     /// The name of the vectors that it compares with.
-    pub(super) fn using(&self) -> Option<&'a str> {
+    pub(super) fn using(&self) -> Option<&str> {
         match self {
-            Part::Vector(_, using) | Part::Text(_, using) => *using,
-            Part::Words(_) => None,
-        }
-    }
-}
-
-impl SubQuery {
-    /// A query for the records nearest to a vector.
-    pub fn vector(vector: impl Into<Vec<f32>>) -> Self {
-        SubQuery { vector: Some(vector.into()), ..Self::default() }
-    }
-
-    /// A query for the records nearest to a text.
-    pub fn text(text: impl Into<String>) -> Self {
-        SubQuery { text: Some(text.into()), ..Self::default() }
-    }
-
-    /// A query for records that have words.
-    pub fn words(words: impl Into<Words>) -> Self {
-        SubQuery { words: Some(words.into()), ..Self::default() }
-    }
-
-    fn part(&self) -> Result<Part<'_>> {
-        match (&self.vector, &self.text, &self.words) {
-            (Some(vector), None, None) => Ok(Part::Vector(vector, self.using.as_deref())),
-            (None, Some(_), None) => Ok(Part::Text(self.encoded.as_ref(), self.using.as_deref())),
-            (None, None, Some(words)) if self.using.is_none() => Ok(Part::Words(words)),
-            _ => Err(Error::new(Code::SearchNeedsVector)),
-        }
-    }
-
-    fn weight(&self) -> Result<f64> {
-        match self.weight.unwrap_or(1.0) {
-            weight if weight.is_finite() && weight > 0.0 => Ok(weight),
-            _ => Err(Error::new(Code::InvalidValue)
-                .with("field", "weight")
-                .with("reason", "it is a finite number above 0")),
+            Ready::Vectors { using, .. } => *using,
+            Ready::Words(_) => None,
         }
     }
 }
@@ -133,7 +42,8 @@ impl SubQuery {
 #[derive(Clone, Copy)]
 pub(super) enum Scale {
     Vectors(Metric),
-    Words,
+    /// More is better.
+    Ascending,
 }
 
 impl Scale {
@@ -141,15 +51,34 @@ impl Scale {
     pub(super) fn is_good(self, score: f32, threshold: Option<f32>) -> bool {
         threshold.is_none_or(|threshold| match self {
             Scale::Vectors(metric) => score == threshold || metric.better(score, threshold),
-            Scale::Words => score >= threshold,
+            Scale::Ascending => score >= threshold,
         })
     }
 }
 
 /// Records by id, best first.
-pub(super) struct Ranked {
+pub(super) struct Ranked<'a> {
     pub(super) hits: Vec<(String, f32)>,
     pub(super) scale: Scale,
+    pub(super) plan: QueryPlan,
+    /// What explains the scores, of a query by words.
+    pub(super) words: Option<Explainer<'a>>,
+}
+
+/// Explains scores by words.
+pub(super) struct Explainer<'a> {
+    index: Arc<TextIndex>,
+    at: Lsn,
+    words: &'a Words,
+    slots: HashMap<String, u64>,
+}
+
+impl Explainer<'_> {
+    /// What the score of a record is made of; none if the query did not find it.
+    pub(super) fn explain(&self, record: &str) -> Result<Option<Explanation>> {
+        let slot = self.slots.get(record);
+        slot.map(|slot| self.index.explain(self.words, *slot, self.at)).transpose()
+    }
 }
 
 /// A search of a collection as of a snapshot.
@@ -157,83 +86,61 @@ pub(super) struct Searcher<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) head: &'a Head,
     pub(super) collection: &'a str,
+    /// Whether scores are to be explained.
+    pub(super) explain: bool,
 }
 
 impl Searcher<'_> {
-    /// The best records by one query.
-    pub(super) fn rank(&self, part: &Part<'_>, limit: usize, filter: Option<&Filter>) -> Result<Ranked> {
+    /// A filter of the records.
+    pub(super) fn filter(&self, json: Option<&Value>) -> Result<Option<Filter>> {
+        json.map(|json| Filter::parse_typed(json, &self.head.fields)).transpose()
+    }
+
+    /// Encodes a text, and checks that a vector can be compared.
+    pub(super) fn ready<'q>(&self, part: Part<'q>) -> Result<Ready<'q>> {
         let (vector, using) = match part {
-            Part::Words(words) => return self.by_words(words, limit, filter),
-            Part::Vector(vector, using) => (*vector, *using),
-            Part::Text(encoded, using) => (self.encoded(*encoded, *using)?, *using),
+            Part::Words(words) => return Ok(Ready::Words(words)),
+            Part::Vector(vector, using) => (Cow::Borrowed(vector), using),
+            Part::Text(text, using) => (Cow::Owned(self.encode(text, using)?), using),
         };
         let space = self.space(using)?;
-        space.dimension.check(vector, space.metric)?;
-        let hits = self.by_vectors(&space, vector, limit, filter)?;
-        Ok(Ranked { hits, scale: Scale::Vectors(space.metric) })
+        let checked = space.dimension.check(&vector, space.metric);
+        checked.map_err(|err| using.map_or(err.clone(), |name| err.of_vector(name)))?;
+        Ok(Ready::Vectors { space, vector, using })
     }
 
-    /// The best records by several queries, with what each adds.
-    pub(super) fn fuse(
+    /// The best records by one query.
+    pub(super) fn rank<'q>(
         &self,
-        queries: &[SubQuery],
-        fusion: Fusion,
+        ready: &Ready<'q>,
         limit: usize,
         filter: Option<&Filter>,
-    ) -> Result<Vec<(String, f32, Vec<Share>)>> {
-        fusion.check()?;
-        if queries.len() > QUERIES {
-            return Err(Error::new(Code::InvalidValue)
-                .with("field", "queries")
-                .with("reason", format_args!("there are {}, the limit is {QUERIES}", queries.len())));
+    ) -> Result<Ranked<'q>> {
+        match ready {
+            Ready::Words(words) => self.by_words(words, limit, filter),
+            Ready::Vectors { space, vector, using } => {
+                let (hits, method, records) = self.by_vectors(space, vector, limit, filter)?;
+                let (using, found) = (using.map(str::to_owned), hits.len());
+                let plan = QueryPlan { method, using, records, limit, found };
+                Ok(Ranked { hits, scale: Scale::Vectors(space.metric), plan, words: None })
+            }
         }
-        let (mut ids, mut numbers) = (Vec::new(), HashMap::new());
-        let mut rankings = Vec::new();
-        for query in queries {
-            let (part, weight) = (query.part()?, query.weight()?);
-            let wanted = query.limit.unwrap_or(limit.max(CANDIDATES));
-            check_page(wanted)?;
-            let own =
-                query.filter.as_ref().map(|json| Filter::parse_typed(json, &self.head.fields)).transpose()?;
-            let both = Filter::All(own.into_iter().chain(filter.cloned()).collect());
-            let filter = Some(&both).filter(|_| query.filter.is_some() || filter.is_some());
-            let Ranked { hits, scale } = self.rank(&part, wanted, filter)?;
-            let mut number = |id: String| {
-                *numbers.entry(id.clone()).or_insert_with(|| {
-                    ids.push(id);
-                    ids.len() as u32 - 1
-                })
-            };
-            let hits = hits.into_iter().map(|(id, score)| (number(id), score)).collect();
-            let descends = matches!(scale, Scale::Vectors(Metric::Euclidean));
-            rankings.push(Ranking { weight, descends, hits });
-        }
-        let id = |number: u32| &ids[number as usize];
-        let fused = fuse(fusion, &rankings, &|a, b| id(a).cmp(id(b)));
-        let share = |part: &fuse::Part| Share {
-            query: part.query,
-            rank: part.rank,
-            score: part.score,
-            share: part.share,
-        };
-        Ok(fused
-            .into_iter()
-            .map(|found| {
-                (id(found.ordinal).clone(), found.score as f32, found.parts.iter().map(share).collect())
-            })
-            .collect())
     }
 
-    fn encoded<'e>(&self, encoded: Option<&'e Encoded>, using: Option<&str>) -> Result<&'e [f32]> {
+    /// The vector of a text. Nothing is encoded that cannot be compared.
+    fn encode(&self, text: &str, using: Option<&str>) -> Result<Vec<f32>> {
         if using.is_some() {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "using")
                 .with("reason", "texts are encoded for the vector without a name only: give a vector"));
         }
-        match (&self.head.encoder, encoded) {
-            (None, _) => Err(Error::new(Code::CollectionWithoutEncoder).with("collection", self.collection)),
-            (Some(encoder), Some(encoded)) if encoded.encoder == *encoder => Ok(&encoded.vector),
-            (Some(encoder), own) => Err(no_encoder(encoder, own.map(|e| &*e.encoder))),
+        let Some(needed) = &self.head.encoder else {
+            return Err(Error::new(Code::CollectionWithoutEncoder).with("collection", self.collection));
+        };
+        check_inline("text", text.len())?;
+        match self.snapshot.core.encoder.get() {
+            Some(own) if own.id() == needed => Ok(encoder::encode(&**own, text)?.vector),
+            own => Err(no_encoder(needed, own.map(|own| own.id()))),
         }
     }
 
@@ -246,12 +153,14 @@ impl Searcher<'_> {
             Some(dimension) => {
                 Ok(VectorSpace { number: self.head.number, dimension, metric: self.head.metric })
             }
-            None => Err(Error::new(Code::InvalidValue)
-                .with("field", "collection")
-                .with("reason", "it was created without a dimension: its records have no vectors")),
+            None => Err(Error::new(Code::InvalidValue).with("field", "vector").with(
+                "reason",
+                "the collection was created without a dimension: its records have no vectors",
+            )),
         }
     }
 
+    /// What a search among the records that match needs.
     fn find(&self, filter: Option<&Filter>, number: u64, with_text: bool) -> Result<Found> {
         self.snapshot
             .core
@@ -259,15 +168,7 @@ impl Searcher<'_> {
             .read(self.snapshot, self.head, with_text, &mut |at| at.find(filter, number))
     }
 
-    fn by_words(&self, words: &Words, limit: usize, filter: Option<&Filter>) -> Result<Ranked> {
-        match self.by_words_once(words, limit, filter) {
-            // The index let go of what the snapshot needs meanwhile: another one is made of the rows.
-            Err(err) if err.code() == Code::TextCompacted => self.by_words_once(words, limit, filter),
-            ranked => ranked,
-        }
-    }
-
-    fn by_words_once(&self, words: &Words, limit: usize, filter: Option<&Filter>) -> Result<Ranked> {
+    fn by_words<'q>(&self, words: &'q Words, limit: usize, filter: Option<&Filter>) -> Result<Ranked<'q>> {
         let found = self.find(filter, self.head.number, true)?;
         let Some(index) = &found.text else {
             return Err(Error::new(Code::InvalidValue).with("field", "words").with(
@@ -284,9 +185,15 @@ impl Searcher<'_> {
             tie: &|a, b| id(a).cmp(id(b)),
             threshold: None,
         };
-        let hits = index.search(words, &search)?;
-        let hits = hits.into_iter().map(|hit| (id(hit.slot).to_owned(), hit.score)).collect();
-        Ok(Ranked { hits, scale: Scale::Words })
+        let hits = index.search(words, &search).map_err(|err| err.with_root("path", "query", "words"))?;
+        let explainer = self.explain.then(|| {
+            let slots = hits.iter().map(|hit| (id(hit.slot).to_owned(), hit.slot)).collect();
+            Explainer { index: index.clone(), at: search.at, words, slots }
+        });
+        let hits: Vec<_> = hits.into_iter().map(|hit| (id(hit.slot).to_owned(), hit.score)).collect();
+        let records = Some(records(&found));
+        let plan = QueryPlan { method: Method::Words, using: None, records, limit, found: hits.len() };
+        Ok(Ranked { hits, scale: Scale::Ascending, plan, words: explainer })
     }
 
     fn by_vectors(
@@ -295,7 +202,7 @@ impl Searcher<'_> {
         vector: &[f32],
         limit: usize,
         filter: Option<&Filter>,
-    ) -> Result<Vec<(String, f32)>> {
+    ) -> Result<(Vec<(String, f32)>, Method, Option<RecordPlan>)> {
         let (core, latest) = (&self.snapshot.core, || self.snapshot.core.rows.latest());
         let mut query = Query {
             collection: (self.snapshot.namespace(), space.number),
@@ -308,7 +215,8 @@ impl Searcher<'_> {
         let rows = &self.snapshot.rows;
         if !self.head.expiring && filter.is_none() {
             let hits = core.vectors.search(&query, rows, &latest)?;
-            return hits.into_iter().map(|hit| Ok((self.record_of(space, hit.slot)?, hit.score))).collect();
+            let hits = hits.into_iter().map(|hit| Ok((self.record_of(space, hit.slot)?, hit.score)));
+            return Ok((hits.collect::<Result<_>>()?, Method::Scan, None));
         }
         let found = self.find(filter, space.number, false)?;
         let mut hits = None;
@@ -319,12 +227,13 @@ impl Searcher<'_> {
         if found.records.is_some() {
             query.filter = Some(&passes);
         }
-        let hits = match hits {
-            Some(hits) => hits,
-            None => core.vectors.search(&query, rows, &latest)?,
+        let (hits, method) = match hits {
+            Some(hits) => (hits, Method::Matching),
+            None => (core.vectors.search(&query, rows, &latest)?, Method::Scan),
         };
         let id = |slot: u64| found.slots.get(slot).map(|ordinal| found.ids.get(ordinal).to_owned());
-        Ok(hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect())
+        let hits = hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect();
+        Ok((hits, method, Some(records(&found))))
     }
 
     /// The record that a vector belongs to.
@@ -333,4 +242,11 @@ impl Searcher<'_> {
         let row = self.snapshot.get(&vector_key(self.snapshot, space.number, slot))?.ok_or_else(gone)?;
         Ok(VectorRow::decode(&row.body)?.record)
     }
+}
+
+/// How the records were found that a query ranked.
+fn records(found: &Found) -> RecordPlan {
+    let How { plan, total, changed, made } = &found.how;
+    let matching = found.records.as_ref().map(RoaringBitmap::len);
+    RecordPlan { filter: plan.clone(), total: *total, matching, changed: *changed, made: *made }
 }

@@ -1,0 +1,7 @@
+//! Searches against what they mean.
+
+mod explain;
+mod highlight;
+mod pages;
+mod refusals;
+mod words;
