@@ -73,3 +73,9 @@ pub const SEARCH_PIN_IDLE_US: u64 = 60 * 1_000_000;
 pub const SEARCH_PINNED_BYTES: usize = 256 << 20;
 /// Bytes of what stands before, or behind, a word that is highlighted.
 pub const HIGHLIGHT_TAG_BYTES: usize = 64;
+/// Records that the second stage of a search scores anew.
+pub const RERANK_CANDIDATES: usize = 10_000;
+/// Records from which a search chooses hits that are not all alike.
+pub const DIVERSITY_CANDIDATES: usize = 1_000;
+/// Parts of a formula: numbers, fields, and what is computed of them.
+pub const FORMULA_PARTS: usize = 256;

@@ -131,6 +131,21 @@ impl<'a> At<'a> {
         &self.state.payload
     }
 
+    /// The ordinal of a record; none of a record that the index does not know.
+    pub(crate) fn ordinal(&self, record: &str) -> Option<u32> {
+        self.state.ordinal_of(record)
+    }
+
+    /// The ids of records.
+    pub(crate) fn ids(&self) -> Ids {
+        self.state.ids.clone()
+    }
+
+    /// The texts, each record under its ordinal, if the read is with texts and there are any.
+    pub(crate) fn text(&self) -> Option<Arc<TextIndex>> {
+        self.state.text.clone()
+    }
+
     /// The id of a record.
     pub(crate) fn id(&self, ordinal: u32) -> &str {
         self.state.ids.get(ordinal)

@@ -35,8 +35,8 @@ pub use list::{List, Listed};
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use search::{
-    Found, Fusion, Highlight, Hit, Method, Normalize, QueryPlan, RecordPlan, Search, SearchPlan, Share,
-    SubQuery,
+    Decay, Diverse, Diversity, FieldValue, Formula, Found, Fusion, GroupBy, Highlight, Hit, Method, Missing,
+    Normalize, QueryPlan, RecordPlan, Rerank, Search, SearchPlan, Shape, Share, Stages, SubQuery,
 };
 pub use transfer::RecordLine;
 

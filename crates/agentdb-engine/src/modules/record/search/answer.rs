@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::diversity::Diverse;
 use super::plan::SearchPlan;
+use super::rerank::Stages;
+use crate::modules::given_json;
 
 /// A record that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -16,11 +19,20 @@ pub struct Hit {
     /// The id.
     pub record: String,
     /// Cosine similarity, dot product, BM25 or the score of several queries (more is better), or Euclidean distance (less is
-    /// better).
+    /// better); of two stages, what both come to.
     pub score: f32,
     /// Of several queries: what each that found the record adds to the score.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shares: Vec<Share>,
+    /// The scores of both stages, of a search that has two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Stages>,
+    /// Why it was chosen, of a search for hits that are not all alike.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diversity: Option<Diverse>,
+    /// The value of its group, if hits are grouped: null of the group of records without one, nothing of one that is a group by itself.
+    #[serde(default, deserialize_with = "given_json", skip_serializing_if = "Option::is_none")]
+    pub group: Option<Value>,
     /// The text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -60,7 +72,7 @@ pub struct Share {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// The hits, best first; equal ones in the order in which their vectors were put, or, of words and of several queries, of
-    /// their ids.
+    /// their ids. The hits of a group come together, and groups in the order of their best hits.
     pub hits: Vec<Hit>,
     /// Where the next page starts, if pages were asked for and there are more hits.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -54,7 +54,7 @@ impl Diversity {
         check_candidates("diversity.candidates", self.candidates(), limits::DIVERSITY_CANDIDATES)
     }
 
-    /// Orders the best candidates. `using` names the vectors that the search compares with.
+    /// Orders candidates. `using` names the vectors that the search compares with.
     pub(super) fn order(
         &self,
         searcher: &Searcher<'_>,
@@ -62,9 +62,8 @@ impl Diversity {
         scale: Scale,
         using: Option<&str>,
     ) -> Result<Vec<Candidate>> {
-        let space = searcher.space(self.using.as_deref().or(using)).map_err(|err| err.in_part("diversity"))?;
-        let mut ranked = ranked;
-        ranked.truncate(self.candidates());
+        let space =
+            searcher.space(self.using.as_deref().or(using)).map_err(|err| err.in_part("diversity"))?;
         let mut vectors = Vec::with_capacity(ranked.len());
         for candidate in &ranked {
             vectors.push(searcher.vector_of(&candidate.record, &space)?.and_then(unit));
@@ -73,9 +72,9 @@ impl Diversity {
         let mut similarity = |a: usize, b: usize| cosine(vectors[a].as_deref()?, vectors[b].as_deref()?);
         let order = diversify(&scores, self.lambda.unwrap_or(LAMBDA), &mut similarity);
         let mut ranked: Vec<Option<Candidate>> = ranked.into_iter().map(Some).collect();
-        let chosen = order.into_iter().filter_map(|(at, diverse)| {
-            Some(Candidate { diversity: Some(diverse), ..ranked[at].take()? })
-        });
+        let chosen = order
+            .into_iter()
+            .filter_map(|(at, diverse)| Some(Candidate { diversity: Some(diverse), ..ranked[at].take()? }));
         Ok(chosen.collect())
     }
 }
@@ -128,10 +127,7 @@ fn diversify(
         let chosen = left.remove(best);
         let (next, alike) = chosen;
         let first = taken.is_empty();
-        taken.push((
-            next,
-            Diverse { relevance: relevance(next), similarity: alike, worth: worth(&chosen) },
-        ));
+        taken.push((next, Diverse { relevance: relevance(next), similarity: alike, worth: worth(&chosen) }));
         for (at, alike) in &mut left {
             let found = similarity(*at, next).unwrap_or(0.0);
             *alike = if first { found } else { alike.max(found) };

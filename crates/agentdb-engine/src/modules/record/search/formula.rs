@@ -96,7 +96,8 @@ impl Formula {
     }
 
     fn check_part(&self, at: &str, parts: &mut usize) -> Result<()> {
-        let invalid = |reason: &str| Err(Error::new(Code::InvalidValue).with("field", at).with("reason", reason));
+        let invalid =
+            |reason: &str| Err(Error::new(Code::InvalidValue).with("field", at).with("reason", reason));
         *parts += 1;
         if *parts > limits::FORMULA_PARTS {
             return invalid("a formula has at most 256 parts");
@@ -112,7 +113,9 @@ impl Formula {
             }
             Formula::Field(field) if !field.default.is_finite() => invalid("default is not a finite number"),
             Formula::Field(_) => Ok(()),
-            Formula::Sum(of) | Formula::Product(of) | Formula::Min(of) | Formula::Max(of) if of.is_empty() => {
+            Formula::Sum(of) | Formula::Product(of) | Formula::Min(of) | Formula::Max(of)
+                if of.is_empty() =>
+            {
                 invalid("it is of one formula at least")
             }
             Formula::Sum(of) | Formula::Product(of) | Formula::Min(of) | Formula::Max(of) => {
@@ -220,7 +223,10 @@ mod tests {
             (decay(json!({"shape": "linear", "scale": 0.5})), 0.0),
             (decay(json!({"path": "none", "default": 0.25})), 0.25),
             (value(json!({"decay": {"path": "at", "scale": 10_000_000}})), 0.5),
-            (value(json!({"decay": {"path": "at", "scale": 5_000_000, "origin": "1970-01-01T00:00:15Z"}})), 0.5),
+            (
+                value(json!({"decay": {"path": "at", "scale": 5_000_000, "origin": "1970-01-01T00:00:15Z"}})),
+                0.5,
+            ),
         ] {
             assert!((found - expected).abs() < 1e-12, "{found} {expected}");
         }

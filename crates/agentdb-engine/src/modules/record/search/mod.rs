@@ -1,13 +1,18 @@
 //! `record.search`.
 
 mod answer;
+mod diversity;
+mod formula;
 mod fuse;
+mod group;
 mod highlight;
 mod page;
 mod plan;
 mod query;
 mod ranking;
+mod rerank;
 mod searcher;
+mod stages;
 #[cfg(test)]
 mod tests;
 
@@ -18,18 +23,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use answer::{Found, Hit, Share};
+pub use diversity::{Diverse, Diversity};
+pub use formula::{Decay, FieldValue, Formula, Shape};
 pub use fuse::{Fusion, Normalize};
+pub use group::{GroupBy, Missing};
 pub use highlight::Highlight;
 pub use plan::{Method, QueryPlan, RecordPlan, SearchPlan};
 pub use query::SubQuery;
+pub use rerank::{Rerank, Stages};
 
 use highlight::Highlighter;
 use page::Page;
 use query::Part;
 use ranking::{Candidate, First, Ranking, Several};
 use searcher::Searcher;
+use stages::{Outcome, Pipeline, Window};
 
-use super::{find, key, vector};
+use super::vector;
 use crate::Snapshot;
 use crate::modules::{check_page, collection};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -68,12 +78,21 @@ pub struct Search {
     /// Only records whose payload matches (docs/filters.md); filtered inside the search, so that the limit counts matches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Value>,
-    /// Only hits at least this good: a least score, or for Euclidean vectors a greatest distance.
+    /// Only hits at least this good: a least score, or for Euclidean vectors a greatest distance. Of two stages, the score of both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f32>,
     /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
+    /// By which field of the payload to group: the limit counts groups then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<GroupBy>,
+    /// How to choose hits that are not all alike, if not the best.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diversity: Option<Diversity>,
+    /// How to score the best anew, in a second stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<Rerank>,
     /// Which pieces of the texts to show in which words were found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub highlight: Option<Highlight>,
@@ -105,6 +124,9 @@ impl Search {
             filter: None,
             threshold: None,
             include_vector: false,
+            group_by: None,
+            diversity: None,
+            rerank: None,
             highlight: None,
             explain: false,
             pages: false,
@@ -135,7 +157,7 @@ impl Request for Search {
         scope: Scope::Namespace,
         permission: "record.read",
         resource: &["collection"],
-        sensitive: &["vector", "text", "words", "queries", "filter", "hits"],
+        sensitive: &["vector", "text", "words", "queries", "filter", "rerank", "hits", "plan"],
         errors: &[
             Code::CollectionNotFound,
             Code::SearchNeedsVector,
@@ -147,6 +169,9 @@ impl Request for Search {
             Code::PageTooLarge,
             Code::InvalidCursor,
             Code::SearchCursorExpired,
+            Code::CandidatesOutOfRange,
+            Code::RerankNeedsOne,
+            Code::ScoreNotFinite,
             Code::VectorUnknown,
             Code::FilterTypeMismatch,
             Code::TextQueryInvalid,
@@ -180,19 +205,18 @@ impl Search {
         }
         let (collection, explain) = (&*self.collection, self.explain);
         let searcher = Searcher { snapshot, head: &head, collection, explain };
-        let first = self.first(&searcher, (page.pool, limit))?;
+        let mut first = self.first(&searcher, (page.pool, limit))?;
+        let pipeline = Pipeline::of(self, &searcher, limit)?;
         let highlighter =
             self.highlight.as_ref().map(|of| Highlighter::of(of, &head, &self.all_words())).transpose()?;
-        let end = page.position.saturating_add(limit);
         let has_pages = self.pages || self.cursor.is_some();
-        // One more tells whether there is another page.
-        let mut ranking = first.rank(&searcher, end.saturating_add(usize::from(has_pages)))?;
-        ranking.candidates.retain(|found| ranking.scale.is_good(found.score, self.threshold));
-        let more = has_pages && ranking.candidates.len() > end;
-        let found: Vec<Candidate> = ranking.candidates.drain(..).take(end).skip(page.position).collect();
+        let end = page.position.saturating_add(limit);
+        let window =
+            Window { start: page.position, end, tells_more: has_pages, deepens: page.pool.is_none() };
+        let Outcome { hits, more, ranking } = pipeline.run(&searcher, &mut first, &window)?;
         let answer = Answer { search: self, searcher, ranking: &ranking, highlighter, using: first.using() };
-        let hits = found.into_iter().map(|found| answer.hit(found)).collect::<Result<_>>()?;
-        let cursor = if more { Some(page.next(self, end, first.pool())?) } else { None };
+        let hits = hits.into_iter().map(|found| answer.hit(found)).collect::<Result<_>>()?;
+        let cursor = if has_pages && more { Some(page.next(self, end, first.pool())?) } else { None };
         let lsn = has_pages.then(|| snapshot.lsn());
         Ok(Found { hits, cursor, lsn, plan: explain.then_some(ranking.plan) })
     }
@@ -232,10 +256,9 @@ struct Answer<'a> {
 
 impl Answer<'_> {
     fn hit(&self, found: Candidate) -> Result<Hit> {
-        let gone = || Error::new(Code::RowsCorrupt).with("reason", "what was found has no record");
         let Searcher { snapshot, head, .. } = self.searcher;
-        let Candidate { record, score, mut shares } = found;
-        let (version, found) = find(snapshot, &key(snapshot, head.number, &record)?)?.ok_or_else(gone)?;
+        let Candidate { record, score, mut shares, stages, diversity, group } = found;
+        let (version, found) = self.searcher.record(&record)?;
         let vector = match (self.search.include_vector, self.using) {
             (false, _) => None,
             (true, None) => vector(snapshot, head.number, found.slot)?,
@@ -249,6 +272,19 @@ impl Answer<'_> {
         let highlights = highlights.unwrap_or_default();
         let explanation = self.ranking.explain(&record, &mut shares)?;
         let (text, payload) = (found.text, found.payload);
-        Ok(Hit { record, score, shares, text, payload, vector, version, highlights, explanation })
+        Ok(Hit {
+            record,
+            score,
+            shares,
+            stages,
+            diversity,
+            group,
+            text,
+            payload,
+            vector,
+            version,
+            highlights,
+            explanation,
+        })
     }
 }

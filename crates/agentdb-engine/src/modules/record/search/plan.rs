@@ -10,6 +10,21 @@ use crate::filter::index::Plan;
 pub struct SearchPlan {
     /// The one query, or each of several.
     pub queries: Vec<QueryPlan>,
+    /// How many records the second stage scored anew, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reranked: Option<usize>,
+    /// From how many records diverse ones were chosen, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diversified: Option<usize>,
+    /// How many records were grouped, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grouped: Option<usize>,
+}
+
+impl SearchPlan {
+    pub(super) fn of(queries: Vec<QueryPlan>) -> Self {
+        SearchPlan { queries, ..Self::default() }
+    }
 }
 
 /// How a query was answered.

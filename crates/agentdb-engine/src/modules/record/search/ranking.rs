@@ -5,11 +5,14 @@ use std::collections::HashMap;
 use agentdb_text::Explanation;
 use agentdb_types::{Code, Error, Result};
 use agentdb_vector::Metric;
+use serde_json::Value;
 
 use super::answer::Share;
+use super::diversity::Diverse;
 use super::fuse::{self, Fusion, fuse};
-use super::plan::SearchPlan;
+use super::plan::{QueryPlan, SearchPlan};
 use super::query::SubQuery;
+use super::rerank::Stages;
 use super::searcher::{Explainer, Ranked, Ready, Scale, Searcher};
 use crate::filter::Filter;
 use crate::modules::check_page;
@@ -47,6 +50,15 @@ pub(super) struct Candidate {
     pub(super) record: String,
     pub(super) score: f32,
     pub(super) shares: Vec<Share>,
+    pub(super) stages: Option<Stages>,
+    pub(super) diversity: Option<Diverse>,
+    pub(super) group: Option<Value>,
+}
+
+impl Candidate {
+    fn new(record: String, score: f32, shares: Vec<Share>) -> Self {
+        Candidate { record, score, shares, stages: None, diversity: None, group: None }
+    }
 }
 
 /// Records, best first.
@@ -54,6 +66,8 @@ pub(super) struct Ranking<'a> {
     pub(super) candidates: Vec<Candidate>,
     pub(super) scale: Scale,
     pub(super) plan: SearchPlan,
+    /// Whether a deeper ranking may have more.
+    pub(super) is_cut: bool,
     /// What explains scores by words, of the one query or of each of several.
     explainers: Vec<Option<Explainer<'a>>>,
     several: bool,
@@ -103,7 +117,7 @@ impl<'a> Several<'a> {
     }
 
     /// How many records a query finds that does not say.
-    pub(super) fn pool(&self) -> usize {
+    fn pool(&self) -> usize {
         self.pool
     }
 
@@ -137,14 +151,15 @@ impl<'a> Several<'a> {
             share: part.share,
             explanation: None,
         };
-        let candidate = |found: fuse::Fused| Candidate {
-            record: id(found.ordinal).clone(),
-            score: found.score as f32,
-            shares: found.parts.into_iter().map(share).collect(),
+        let candidate = |found: fuse::Fused| {
+            let shares = found.parts.into_iter().map(share).collect();
+            Candidate::new(id(found.ordinal).clone(), found.score as f32, shares)
         };
         let candidates = fused.into_iter().map(candidate).collect();
-        let plan = SearchPlan { queries: plans };
-        Ok(Ranking { candidates, scale: Scale::Ascending, plan, explainers, several: true })
+        let cut = |(query, plan): (&One<'_>, &QueryPlan)| query.limit.is_none() && plan.found == self.pool;
+        let is_cut = self.queries.iter().zip(&plans).any(cut);
+        let plan = SearchPlan::of(plans);
+        Ok(Ranking { candidates, scale: Scale::Ascending, plan, is_cut, explainers, several: true })
     }
 }
 
@@ -165,10 +180,11 @@ impl<'a> First<'a> {
         match self {
             First::One(ready, filter) => {
                 let Ranked { hits, scale, plan, words } = searcher.rank(ready, depth, filter.as_ref())?;
-                let candidate = |(record, score)| Candidate { record, score, shares: Vec::new() };
+                let candidate = |(record, score)| Candidate::new(record, score, Vec::new());
                 let candidates = hits.into_iter().map(candidate).collect();
-                let plan = SearchPlan { queries: vec![plan] };
-                Ok(Ranking { candidates, scale, plan, explainers: vec![words], several: false })
+                let is_cut = plan.found == depth;
+                let plan = SearchPlan::of(vec![plan]);
+                Ok(Ranking { candidates, scale, plan, is_cut, explainers: vec![words], several: false })
             }
             First::Several(several) => several.rank(searcher),
         }
@@ -179,6 +195,13 @@ impl<'a> First<'a> {
         match self {
             First::One(..) => 0,
             First::Several(several) => several.pool(),
+        }
+    }
+
+    /// Lets each of several queries find more that does not say how many.
+    pub(super) fn deepen(&mut self) {
+        if let First::Several(several) = self {
+            several.pool = several.pool.saturating_mul(4);
         }
     }
 

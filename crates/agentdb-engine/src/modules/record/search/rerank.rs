@@ -104,14 +104,13 @@ impl Reranker<'_> {
         self.candidates
     }
 
-    /// Scores the best candidates anew, and orders them.
+    /// Scores candidates anew, and orders them.
     pub(super) fn rerank(
         &self,
         searcher: &Searcher<'_>,
-        mut ranked: Vec<Candidate>,
+        ranked: Vec<Candidate>,
         scale: Scale,
     ) -> Result<Vec<Candidate>> {
-        ranked.truncate(self.candidates);
         let seconds = match &self.by {
             By::Query(ready) => self.by_query(searcher, ready, &ranked)?,
             By::Formula(formula) => self.by_formula(searcher, formula, &ranked, scale)?,
@@ -120,6 +119,11 @@ impl Reranker<'_> {
         for (candidate, second) in ranked.into_iter().zip(seconds) {
             let first = scale.similarity(candidate.score);
             let score = self.first_weight * first + self.weight * second.unwrap_or(0.0);
+            // What becomes a score must be one in 32 bits.
+            if !(score as f32).is_finite() {
+                let err = Error::new(Code::ScoreNotFinite);
+                return Err(err.with("record", candidate.record).with("value", score));
+            }
             let stages = Some(Stages { first, second });
             scored.push((score, Candidate { score: score as f32, stages, ..candidate }));
         }
@@ -150,12 +154,7 @@ impl Reranker<'_> {
         let value = |found: &Candidate| {
             let payload = searcher.record(&found.record)?.1.payload;
             let score = scale.similarity(found.score);
-            let value = formula.value(&Inputs { score, payload: &payload, now_us });
-            // What becomes a score must be one in 32 bits, too.
-            if !(value as f32).is_finite() {
-                return Err(Error::new(Code::FormulaNotFinite).with("record", &found.record).with("value", value));
-            }
-            Ok(Some(value))
+            Ok(Some(formula.value(&Inputs { score, payload: &payload, now_us })))
         };
         ranked.iter().map(value).collect()
     }

@@ -17,10 +17,10 @@ use crate::encoder::{self, no_encoder};
 use crate::filter::Filter;
 use crate::modules::check_inline;
 use crate::modules::collection::{self, Head, VectorSpace};
-use crate::modules::record::vector_key;
+use crate::modules::record::{self, Record, vector_key};
 use crate::read::Read;
 use crate::record_index::{Found, How};
-use crate::vectors::{Query, VectorRow};
+use crate::vectors::{Query, VectorRow, Vectors};
 
 /// A query whose text is encoded, and whose vector can be compared.
 pub(super) enum Ready<'a> {
@@ -53,6 +53,24 @@ impl Scale {
             Scale::Vectors(metric) => score == threshold || metric.better(score, threshold),
             Scale::Ascending => score >= threshold,
         })
+    }
+}
+
+impl Scale {
+    /// A score that is more if it is better, in the order of scores.
+    pub(super) fn ascending(self, score: f32) -> f64 {
+        match self {
+            Scale::Vectors(Metric::Euclidean) => -f64::from(score),
+            _ => f64::from(score),
+        }
+    }
+
+    /// The same, of a Euclidean distance d as 1 / (1 + d).
+    pub(super) fn similarity(self, score: f32) -> f64 {
+        match self {
+            Scale::Vectors(Metric::Euclidean) => 1.0 / (1.0 + f64::from(score)),
+            _ => f64::from(score),
+        }
     }
 }
 
@@ -145,7 +163,7 @@ impl Searcher<'_> {
     }
 
     /// Which vectors are compared with.
-    fn space(&self, using: Option<&str>) -> Result<VectorSpace> {
+    pub(super) fn space(&self, using: Option<&str>) -> Result<VectorSpace> {
         if let Some(name) = using {
             return collection::named_vector(&self.head.vectors, self.collection, name).copied();
         }
@@ -170,12 +188,7 @@ impl Searcher<'_> {
 
     fn by_words<'q>(&self, words: &'q Words, limit: usize, filter: Option<&Filter>) -> Result<Ranked<'q>> {
         let found = self.find(filter, self.head.number, true)?;
-        let Some(index) = &found.text else {
-            return Err(Error::new(Code::InvalidValue).with("field", "words").with(
-                "reason",
-                "the collection has no texts that are searched by words (collection.alter)",
-            ));
-        };
+        let index = found.text.as_ref().ok_or_else(no_texts)?;
         let id = |ordinal: u64| found.ids.get(ordinal as u32);
         let passes = |ordinal: u64| found.has(ordinal as u32);
         let search = agentdb_text::Search {
@@ -242,6 +255,73 @@ impl Searcher<'_> {
         let row = self.snapshot.get(&vector_key(self.snapshot, space.number, slot))?.ok_or_else(gone)?;
         Ok(VectorRow::decode(&row.body)?.record)
     }
+}
+
+impl Searcher<'_> {
+    /// A record that was found, with its version.
+    pub(super) fn record(&self, record: &str) -> Result<(Lsn, Record)> {
+        let gone = || Error::new(Code::RowsCorrupt).with("reason", "what was found has no record");
+        record::find(self.snapshot, &record::key(self.snapshot, self.head.number, record)?)?.ok_or_else(gone)
+    }
+
+    /// The vector of a record that was found.
+    pub(super) fn vector_of(&self, record: &str, space: &VectorSpace) -> Result<Option<Vec<f32>>> {
+        let slot = self.slot_of(record, space)?;
+        Ok(record::vector(self.snapshot, space.number, slot)?.map(|row| row.vector))
+    }
+
+    fn slot_of(&self, record: &str, space: &VectorSpace) -> Result<Option<u64>> {
+        let (_, found) = self.record(record)?;
+        let named = found.named.values().find(|place| place.0 == space.number).map(|place| place.1);
+        Ok(if space.number == self.head.number { found.slot } else { named })
+    }
+
+    /// The scores by a query of some records, of those that it finds.
+    pub(super) fn score(&self, ready: &Ready<'_>, records: &[&str]) -> Result<(Vec<(String, f32)>, Scale)> {
+        match ready {
+            Ready::Words(words) => Ok((self.score_by_words(words, records)?, Scale::Ascending)),
+            Ready::Vectors { space, vector, .. } => {
+                let slots = records.iter().map(|record| self.slot_of(record, space));
+                let slots: Vec<Option<u64>> = slots.collect::<Result<_>>()?;
+                let of: HashMap<u64, &str> = slots
+                    .iter()
+                    .zip(records)
+                    .filter_map(|(slot, record)| Some(((*slot)?, *record)))
+                    .collect();
+                let query = Query {
+                    collection: (self.snapshot.namespace(), space.number),
+                    dimension: space.dimension,
+                    metric: space.metric,
+                    vector,
+                    limit: records.len(),
+                    filter: None,
+                };
+                let hits = Vectors::among(&query, of.keys().copied(), &self.snapshot.rows)?;
+                let hits =
+                    hits.into_iter().filter_map(|hit| Some(((*of.get(&hit.slot)?).to_owned(), hit.score)));
+                Ok((hits.collect(), Scale::Vectors(space.metric)))
+            }
+        }
+    }
+
+    fn score_by_words(&self, words: &Words, records: &[&str]) -> Result<Vec<(String, f32)>> {
+        let (index, ids, among) =
+            self.snapshot.core.records.read(self.snapshot, self.head, true, &mut |at| {
+                let among: RoaringBitmap = records.iter().filter_map(|record| at.ordinal(record)).collect();
+                Ok((at.text(), at.ids(), among))
+            })?;
+        let index = index.ok_or_else(no_texts)?;
+        let passes = |ordinal: u64| among.contains(ordinal as u32);
+        let search = agentdb_text::Search::new(self.snapshot.lsn(), records.len()).filter(&passes);
+        let hits = index.search(words, &search).map_err(|err| err.with_root("path", "query", "words"))?;
+        Ok(hits.into_iter().map(|hit| (ids.get(hit.slot as u32).to_owned(), hit.score)).collect())
+    }
+}
+
+fn no_texts() -> Error {
+    Error::new(Code::InvalidValue)
+        .with("field", "words")
+        .with("reason", "the collection has no texts that are searched by words (collection.alter)")
 }
 
 /// How the records were found that a query ranked.

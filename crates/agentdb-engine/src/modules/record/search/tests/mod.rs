@@ -4,4 +4,5 @@ mod explain;
 mod highlight;
 mod pages;
 mod refusals;
+mod stages;
 mod words;
