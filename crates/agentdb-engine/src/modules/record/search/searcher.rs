@@ -83,6 +83,13 @@ pub(super) struct Ranked<'a> {
     pub(super) words: Option<Explainer<'a>>,
 }
 
+/// Records by id, best first, and how they were found.
+struct ByVectors {
+    hits: Vec<(String, f32)>,
+    method: Method,
+    records: Option<RecordPlan>,
+}
+
 /// Explains scores by words.
 pub(super) struct Explainer<'a> {
     index: Arc<TextIndex>,
@@ -137,7 +144,8 @@ impl Searcher<'_> {
         match ready {
             Ready::Words(words) => self.by_words(words, limit, filter),
             Ready::Vectors { space, vector, using } => {
-                let (hits, method, records) = self.by_vectors(space, vector, limit, filter)?;
+                let ranked = self.by_vectors(space, vector, limit, filter)?;
+                let ByVectors { hits, method, records } = ranked;
                 let (using, found) = (using.map(str::to_owned), hits.len());
                 let plan = QueryPlan { method, using, records, limit, found };
                 Ok(Ranked { hits, scale: Scale::Vectors(space.metric), plan, words: None })
@@ -215,7 +223,7 @@ impl Searcher<'_> {
         vector: &[f32],
         limit: usize,
         filter: Option<&Filter>,
-    ) -> Result<(Vec<(String, f32)>, Method, Option<RecordPlan>)> {
+    ) -> Result<ByVectors> {
         let (core, latest) = (&self.snapshot.core, || self.snapshot.core.rows.latest());
         let mut query = Query {
             collection: (self.snapshot.namespace(), space.number),
@@ -229,7 +237,8 @@ impl Searcher<'_> {
         if !self.head.expiring && filter.is_none() {
             let hits = core.vectors.search(&query, rows, &latest)?;
             let hits = hits.into_iter().map(|hit| Ok((self.record_of(space, hit.slot)?, hit.score)));
-            return Ok((hits.collect::<Result<_>>()?, Method::Scan, None));
+            let hits = hits.collect::<Result<_>>()?;
+            return Ok(ByVectors { hits, method: Method::Scan, records: None });
         }
         let found = self.find(filter, space.number, false)?;
         let mut hits = None;
@@ -246,7 +255,7 @@ impl Searcher<'_> {
         };
         let id = |slot: u64| found.slots.get(slot).map(|ordinal| found.ids.get(ordinal).to_owned());
         let hits = hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect();
-        Ok((hits, method, Some(records(&found))))
+        Ok(ByVectors { hits, method, records: Some(records(&found)) })
     }
 
     /// The record that a vector belongs to.
