@@ -241,7 +241,8 @@ impl Query {
     /// for (id, vector) in [("a", [1.0, 0.0]), ("again", [1.0, 0.01]), ("other", [1.0, 1.0])] {
     ///     docs.put(id).vector(vector).wait()?;
     /// }
-    /// let diverse = Query::vector([1.0, 0.0]).diversity(Diversity::default()).limit(2);
+    /// let diversity = Diversity { lambda: Some(0.1), ..Diversity::default() };
+    /// let diverse = Query::vector([1.0, 0.0]).diversity(diversity).limit(2);
     /// let hits = docs.search(diverse)?;
     /// assert_eq!(hits.iter().map(|hit| &hit.record[..]).collect::<Vec<_>>(), ["a", "other"]);
     /// # Ok::<(), agentdb::Error>(())
