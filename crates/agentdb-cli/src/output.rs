@@ -47,6 +47,9 @@ pub(crate) fn answer(value: &Value, json: bool) -> Result<()> {
             match list {
                 Some((_, Value::Array(items))) => {
                     line(&rows(items))?;
+                    if let Some(plan) = fields.get("plan") {
+                        line(&format!("plan:\n{}", nested(plan)))?;
+                    }
                     match fields.get("cursor").and_then(Value::as_str) {
                         Some(cursor) => line(&format!("more: --cursor {cursor}")),
                         None => Ok(()),
@@ -92,6 +95,11 @@ fn pairs(fields: &serde_json::Map<String, Value>) -> String {
         table.add_row([harmless(name), text(value)]);
     }
     table.to_string()
+}
+
+/// JSON over several lines.
+fn nested(value: &Value) -> String {
+    harmless(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 fn rows(items: &[Value]) -> String {

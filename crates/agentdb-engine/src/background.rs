@@ -143,6 +143,7 @@ fn maintain(core: &Arc<Core>) {
             let used = usize::from(core.preparer.quarters_used()).min(FILL_PAUSES.len() - 1);
             core.maintenance.wait(FILL_PAUSES[used]);
         }
+        core.pins.let_go(core);
         core.rows.free_unread();
         while !stopped(core) && matches!(core.step(Task::Sweep), Ok(true)) {}
         while !stopped(core) && matches!(core.step(Task::Retain), Ok(true)) {}

@@ -61,6 +61,14 @@ pub(crate) fn no_encoder(needed: &str, own: Option<&str>) -> Error {
     Error::new(Code::NoEncoder).with("encoder", needed).with("actual", own.unwrap_or("none"))
 }
 
+/// Encodes a text.
+pub(crate) fn encode(encoder: &dyn TextEncoder, text: &str) -> Result<Encoded> {
+    let failed =
+        || Error::new(Code::EncoderFailed).with("encoder", encoder.id()).with("reason", "it gave no vector");
+    let vector = encoder.encode(&[text])?.pop().ok_or_else(failed)?;
+    Ok(Encoded { encoder: encoder.id().to_owned(), vector })
+}
+
 impl Engine {
     /// Gives the handle a text encoder; records and searches with text use it from then on. The first one stays.
     pub fn set_text_encoder(&self, encoder: Arc<dyn TextEncoder>) {
@@ -75,12 +83,7 @@ impl Engine {
 
     /// Encodes a text, if the handle has an encoder.
     pub(crate) fn encode(&self, text: &str) -> Result<Option<Encoded>> {
-        let Some(encoder) = self.text_encoder() else { return Ok(None) };
-        let failed = || {
-            Error::new(Code::EncoderFailed).with("encoder", encoder.id()).with("reason", "it gave no vector")
-        };
-        let vector = encoder.encode(&[text])?.pop().ok_or_else(failed)?;
-        Ok(Some(Encoded { encoder: encoder.id().to_owned(), vector }))
+        self.text_encoder().map(|encoder| encode(&**encoder, text)).transpose()
     }
 
     /// Encodes several texts, each once, if the handle has an encoder.

@@ -47,6 +47,7 @@ pub mod modules;
 mod mutation;
 mod numbers;
 mod operation;
+mod pins;
 #[doc(hidden)]
 #[cfg(feature = "planted-bugs")]
 pub mod planted;

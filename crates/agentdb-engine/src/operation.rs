@@ -393,6 +393,6 @@ impl Fields {
 pub fn decode<R: Request>(request: Value) -> Result<R> {
     serde_path_to_error::deserialize(request).map_err(|err| {
         let path = err.path().to_string();
-        Error::new(Code::InvalidValue).with("field", path).with("reason", err.into_inner())
+        Error::new(Code::InvalidValue).with("field", path).with("reason", json::reason(&err.into_inner()))
     })
 }

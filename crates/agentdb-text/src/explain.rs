@@ -1,6 +1,8 @@
 //! What a score is made of.
 
 use agentdb_types::{Lsn, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::compile::compile;
 use crate::cursor::END;
@@ -11,18 +13,19 @@ use crate::query::Query;
 use crate::{Slot, TextIndex};
 
 /// Why an entry is found, or not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The score, as [`TextIndex::search`] gives it; none if the query does not find the entry, or it is not visible.
     pub score: Option<f32>,
     /// What the score is the sum of.
     pub shares: Vec<Share>,
     /// The paths of the parts of the query whose text has no terms, being stop words or signs alone: they find nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub empty: Vec<String>,
 }
 
 /// What a term adds to a score.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Share {
     /// The name of the field.
     pub field: String,
@@ -33,6 +36,7 @@ pub struct Share {
     /// The length of the field in terms, as far as one byte holds it: exact to 40, within an eighth above.
     pub length: u32,
     /// How many visible entries have the term in the field; none for a phrase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entries: Option<u64>,
     /// The greatest share that the term could have: weight, boost, rarity and k1 + 1 multiplied.
     pub weight: f32,

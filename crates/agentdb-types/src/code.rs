@@ -370,6 +370,22 @@ codes! {
         "the field {field} has strings of more than {limit} bytes in these records: they can be neither counted nor sorted by"
         "A facet, a statistic or an order was asked for of a field with strings that are too long for the index over payloads."
         "Ask for another field, or exclude such records by a filter. To find records by long texts, use filters or a search.";
+    1160 SearchCursorExpired Invalid "search_cursor_expired"
+        "the cursor of this search, as of LSN {lsn}, is not kept any more: search again without it"
+        "The next page of a search was asked for more than a minute after the one before, or after many other searches by pages, or of a handle that was closed."
+        "Begin the search anew, without the cursor; its pages are then as of a newer LSN.";
+    1161 CandidatesOutOfRange Limit "candidates_out_of_range"
+        "{field} is {actual}; it must be between 1 and {limit}"
+        "The second stage of a search, or its choice of diverse hits, was to look at no records, or at more than the limit."
+        "Give a number within the limit.";
+    1162 RerankNeedsOne Invalid "rerank_needs_one"
+        "the second stage of a search scores by exactly one of vector, text, words and formula; using is for a vector alone"
+        "`rerank` gives nothing to score by, or more than one thing, or the name of a vector beside words or a formula."
+        "Give exactly one.";
+    1163 ScoreNotFinite Invalid "score_not_finite"
+        "the second stage of the search gives record {record} the score {value}, which is no finite number of 32 bits"
+        "A formula, or a weight, leaves the range of numbers for a record: the logarithm of a negative number, or a very large product."
+        "Bound the formula, by `min` and `max` say, or leave the record out by a filter.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

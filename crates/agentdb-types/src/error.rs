@@ -10,6 +10,8 @@ use crate::{Code, ErrorKind};
 const BATCH_POSITION: &str = "batch_position";
 const BATCH_OPERATION: &str = "batch_operation";
 const IMPORT_LINE: &str = "import_line";
+const PART: &str = "part";
+const VECTOR: &str = "vector";
 
 /// The result of everything in AgentDB.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -56,6 +58,43 @@ impl Error {
         if self.value(IMPORT_LINE).is_some() { self } else { self.with(IMPORT_LINE, line) }
     }
 
+    /// Says in which part of a request it is, by the path of that part: the field that the error names, if it names one, is
+    /// beneath it.
+    #[must_use]
+    pub fn in_part(mut self, part: impl fmt::Display) -> Self {
+        // The paths of other errors are those of files.
+        let names_path = matches!(self.kind(), ErrorKind::Invalid | ErrorKind::Limit)
+            && self.0.code.template().contains("{path}")
+            && self.value("field").is_none();
+        let named = if names_path { "path" } else { "field" };
+        match self.0.values.iter_mut().find(|(name, _)| *name == named) {
+            Some((_, path)) => *path = format!("{part}.{path}"),
+            None => match self.0.values.iter_mut().find(|(name, _)| *name == PART) {
+                Some((_, inner)) => *inner = format!("{part}.{inner}"),
+                None => return self.with(PART, part),
+            },
+        }
+        self
+    }
+
+    /// Gives the path that the error names another beginning, where it begins so.
+    #[must_use]
+    pub fn with_root(mut self, name: &str, from: &str, to: &str) -> Self {
+        if let Some((_, path)) = self.0.values.iter_mut().find(|(n, _)| *n == name)
+            && let Some(rest) = path.strip_prefix(from)
+            && (rest.is_empty() || rest.starts_with(['.', '[']))
+        {
+            *path = format!("{to}{rest}");
+        }
+        self
+    }
+
+    /// Says which named vector it is about.
+    #[must_use]
+    pub fn of_vector(self, name: &str) -> Self {
+        self.with(VECTOR, name)
+    }
+
     /// The stable code, for programs.
     pub fn code(&self) -> Code {
         self.0.code
@@ -88,6 +127,12 @@ impl Error {
             rest = &rest[open + close + 1..];
         }
         out.push_str(rest);
+        if let Some(name) = self.value(VECTOR) {
+            let _ = write!(out, " (the vector named {name})");
+        }
+        if let Some(part) = self.value(PART) {
+            let _ = write!(out, " (in {part})");
+        }
         if let (Some(position), Some(operation)) = (self.value(BATCH_POSITION), self.value(BATCH_OPERATION)) {
             let _ = write!(out, " (operation {position} of the batch, counted from 0: {operation})");
         }
@@ -155,6 +200,21 @@ mod tests {
         let err = Error::new(Code::IdEmpty).with("field", "owner").in_batch(3, "state.put").in_batch(0, "x");
         assert!(err.message().contains("operation 3") && err.message().contains("state.put"), "{err}");
         assert_eq!((err.value("batch_position"), err.values().count()), (Some("3"), 3));
+    }
+
+    #[test]
+    fn the_part_of_a_request_is_said_once() {
+        let field = Error::new(Code::InvalidValue).with("field", "weight").in_part("queries[2]");
+        assert_eq!(field.value("field"), Some("queries[2].weight"));
+        let path = Error::new(Code::TextQueryInvalid)
+            .with("path", "query.match")
+            .with_root("path", "query", "words");
+        assert_eq!(path.in_part("queries[0]").value("path"), Some("queries[0].words.match"));
+        let other = Error::new(Code::VectorZero).in_part("by").in_part("rerank");
+        assert!(other.message().ends_with("(in rerank.by)"), "{other}");
+        let named =
+            Error::new(Code::DimensionMismatch).with("actual", 1).with("expected", 2).of_vector("image");
+        assert!(named.message().contains("named image"), "{named}");
     }
 
     #[test]

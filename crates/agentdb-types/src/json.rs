@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+pub use crate::json_reason::reason;
 use crate::{Code, Error, Result, limits};
 
 /// Reads JSON text as a value. `field` is the name that an error gives it.

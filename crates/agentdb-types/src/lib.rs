@@ -15,6 +15,7 @@ mod code;
 mod error;
 mod id;
 pub mod json;
+mod json_reason;
 pub mod limits;
 mod lsn;
 mod time;

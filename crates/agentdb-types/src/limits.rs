@@ -67,3 +67,17 @@ pub const IMPORT_LINE_BYTES: usize = 128 << 20;
 pub const ARCHIVE_UNLISTED_BYTES: u64 = 16 << 20;
 /// Microseconds for which it is remembered how far an unfinished import has come: 7 days.
 pub const IMPORT_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// Snapshots that are kept for the further pages of searches; beyond, the one goes that was not used for longest.
+pub const SEARCH_PINS: usize = 64;
+/// Microseconds for which the snapshot of a search's pages is kept after it was used last: one minute.
+pub const SEARCH_PIN_IDLE_US: u64 = 60 * 1_000_000;
+/// Bytes of memory tables that are kept for nothing but further pages of searches.
+pub const SEARCH_PINNED_BYTES: usize = 256 << 20;
+/// Bytes of what stands before, or behind, a word that is highlighted.
+pub const HIGHLIGHT_TAG_BYTES: usize = 64;
+/// Records that the second stage of a search scores anew.
+pub const RERANK_CANDIDATES: usize = 10_000;
+/// Records from which a search chooses hits that are not all alike.
+pub const DIVERSITY_CANDIDATES: usize = 1_000;
+/// Parts of a formula: numbers, fields, and what is computed of them.
+pub const FORMULA_PARTS: usize = 256;

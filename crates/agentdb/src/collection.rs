@@ -450,4 +450,32 @@ impl Collection {
     pub fn search(&self, query: impl Into<Query>) -> Result<Vec<record::Hit>> {
         Ok(self.namespace.read(query.into().of(self.collection.clone()))?.hits)
     }
+
+    /// A page of a search, with a cursor for the next one if there are more hits ([`Query::after`]). All pages are as of the LSN
+    /// of the first, whatever is written meanwhile: its snapshot is kept for a minute after each page, and of 64 searches at a time.
+    ///
+    /// # Errors
+    /// Those of [`Collection::search`]; [`Code::SearchCursorExpired`] for a cursor that is not kept any more,
+    /// [`Code::InvalidCursor`] for one of another search.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// for (id, y) in [("a", 3.0), ("b", 2.0), ("c", 1.0)] {
+    ///     docs.put(id).vector([1.0, y]).wait()?;
+    /// }
+    /// let query = || Query::vector([0.0, 1.0]).limit(2);
+    /// let first = docs.search_page(query())?;
+    /// docs.put("d").vector([0.0, 1.0]).wait()?;
+    /// let second = docs.search_page(query().after(first.cursor.unwrap()))?;
+    /// assert_eq!((&second.hits[0].record[..], second.lsn, second.cursor), ("c", first.lsn, None));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn search_page(&self, query: impl Into<Query>) -> Result<record::Found> {
+        let search = query.into().of(self.collection.clone());
+        self.namespace.read(record::Search { pages: true, ..search })
+    }
 }

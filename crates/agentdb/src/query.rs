@@ -1,7 +1,7 @@
 //! What to search a collection for.
 
 use agentdb_engine::Words;
-use agentdb_engine::modules::record::{Fusion, Search, SubQuery};
+use agentdb_engine::modules::record::{Diversity, Fusion, GroupBy, Highlight, Rerank, Search, SubQuery};
 use serde_json::Value;
 
 /// What a [`Collection`](crate::Collection) is searched for: a vector or a text, and which of the hits are wanted. A
@@ -201,6 +201,154 @@ impl Query {
     #[must_use]
     pub fn with_vectors(mut self) -> Self {
         self.search.include_vector = true;
+        self
+    }
+
+    /// Groups hits by a field of the payload: the best of each group, or the best few. The limit counts groups then.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # use agentdb::modules::record::GroupBy;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let pieces = ns.collection("pieces");
+    /// pieces.create().wait()?;
+    /// for (id, page) in [("a1", "a"), ("a2", "a"), ("b1", "b")] {
+    ///     pieces.put(id).text("a plan").payload(json!({"page": page})).wait()?;
+    /// }
+    /// let pages = pieces.search(Query::words("plan").group_by(GroupBy::new("page")))?;
+    /// assert_eq!(pages.iter().map(|hit| &hit.record[..]).collect::<Vec<_>>(), ["a1", "b1"]);
+    /// assert_eq!(pages[1].group, Some(json!("b")));
+    /// let few = GroupBy { size: Some(5), ..GroupBy::new("page") };
+    /// assert_eq!(pieces.search(Query::words("plan").group_by(few).limit(1))?.len(), 2);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn group_by(mut self, by: GroupBy) -> Self {
+        self.search.group_by = Some(by);
+        self
+    }
+
+    /// Chooses hits that are not all alike, by maximal marginal relevance, in place of the best.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # use agentdb::modules::record::Diversity;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// for (id, vector) in [("a", [1.0, 0.0]), ("again", [1.0, 0.01]), ("other", [1.0, 1.0])] {
+    ///     docs.put(id).vector(vector).wait()?;
+    /// }
+    /// let diversity = Diversity { lambda: Some(0.1), ..Diversity::default() };
+    /// let diverse = Query::vector([1.0, 0.0]).diversity(diversity).limit(2);
+    /// let hits = docs.search(diverse)?;
+    /// assert_eq!(hits.iter().map(|hit| &hit.record[..]).collect::<Vec<_>>(), ["a", "other"]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn diversity(mut self, diversity: Diversity) -> Self {
+        self.search.diversity = Some(diversity);
+        self
+    }
+
+    /// Scores the best records anew, in a second stage.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # use agentdb::modules::record::{FieldValue, Formula, Rerank};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.put("a").text("a plan, a plan").payload(json!({"stars": 1})).wait()?;
+    /// docs.put("b").text("a plan").payload(json!({"stars": 3})).wait()?;
+    /// let stars = Formula::Field(FieldValue { path: "stars".into(), default: 0.0 });
+    /// let rerank = Rerank { formula: Some(Formula::Product(vec![Formula::Score, stars])), ..Rerank::default() };
+    /// let hits = docs.search(Query::words("plan").rerank(rerank))?;
+    /// assert_eq!(hits[0].record, "b");
+    /// assert_eq!(f64::from(hits[0].score), f64::from(hits[0].stages.unwrap().second.unwrap() as f32));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rerank(mut self, rerank: Rerank) -> Self {
+        self.search.rerank = Some(rerank);
+        self
+    }
+
+    /// Shows the pieces of texts in which words were found, in [`Hit::highlights`](agentdb_engine::modules::record::Hit::highlights).
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # use agentdb::modules::record::Highlight;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.put("a").text("What the agent planned, and what it remembered of that.").wait()?;
+    /// let highlight = Highlight { fragment_size: Some(20), fragments: Some(1), ..Highlight::default() };
+    /// let hits = docs.search(Query::words("planned").highlight(highlight))?;
+    /// assert_eq!(hits[0].highlights["text"], ["<em>planned</em>, and"]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn highlight(mut self, highlight: Highlight) -> Self {
+        self.search.highlight = Some(highlight);
+        self
+    }
+
+    /// Tells how the search is answered, in the `plan` of [`Collection::search_page`], and what scores by words are made of.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # use agentdb::modules::record::Method;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// docs.put("a").text("a plan").payload(json!({"stars": 3})).wait()?;
+    /// let page = docs.search_page(Query::words("plan").filter(json!({"stars": 3})).explain())?;
+    /// let plan = &page.plan.unwrap().queries[0];
+    /// assert_eq!((plan.method, plan.records.as_ref().unwrap().matching), (Method::Words, Some(1)));
+    /// let explanation = page.hits[0].explanation.as_ref().unwrap();
+    /// assert_eq!(explanation.shares[0].term, "plan");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    ///
+    /// [`Collection::search_page`]: crate::Collection::search_page
+    #[must_use]
+    pub fn explain(mut self) -> Self {
+        self.search.explain = true;
+        self
+    }
+
+    /// The hits behind those of the page that ended with this cursor ([`Collection::search_page`]), as of the same LSN. All else
+    /// must be asked as for that page; only the limit may differ.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().wait()?;
+    /// for id in ["a", "b", "c"] {
+    ///     docs.put(id).text("a plan").wait()?;
+    /// }
+    /// let mut cursor = docs.search_page(Query::words("plan").limit(2))?.cursor;
+    /// docs.delete("c").wait()?;
+    /// while let Some(after) = cursor {
+    ///     let page = docs.search_page(Query::words("plan").limit(2).after(after))?;
+    ///     assert_eq!(page.hits[0].record, "c");
+    ///     cursor = page.cursor;
+    /// }
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    ///
+    /// [`Collection::search_page`]: crate::Collection::search_page
+    #[must_use]
+    pub fn after(mut self, cursor: impl Into<String>) -> Self {
+        self.search.cursor = Some(cursor.into());
         self
     }
 

@@ -470,6 +470,10 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                     "record.search",
                     json!({"collection": "docs", "queries": [{"words": "words", "weight": 2}, {"vector": [1], "using": "image", "limit": 5}], "fusion": {"method": "weighted", "normalize": "distribution"}}),
                 ),
+                line(
+                    "record.search",
+                    json!({"collection": "docs", "words": "words", "pages": true, "explain": true, "highlight": {"fields": ["text"], "fragment_size": 9, "fragments": 1, "pre_tag": "<", "post_tag": ">"}, "group_by": {"field": "k", "size": 2, "missing": "expand"}, "diversity": {"lambda": 0.2, "candidates": 3, "using": "image"}, "rerank": {"formula": {"max": ["score", {"decay": {"path": "k", "origin": 1, "scale": 2, "shape": "linear"}}]}, "candidates": 5, "weight": 2, "first_weight": 1}}),
+                ),
                 line("record.facet", json!({"collection": "docs", "field": "k", "limit": 2})),
                 line("record.distinct", json!({"collection": "docs", "field": "k", "after": 1})),
                 line(

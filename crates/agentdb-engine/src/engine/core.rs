@@ -22,6 +22,7 @@ use crate::modules::blob::{self, Blobs};
 use crate::modules::checkpoint::RecentContents;
 use crate::modules::job::{self, Jobs};
 use crate::mutation::{self, Mutation};
+use crate::pins::Pins;
 use crate::planted::{self, Bug};
 use crate::queue::Queue;
 use crate::record_index::RecordIndexes;
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) keyring: Keyring,
     pub(crate) vectors: Vectors,
     pub(crate) records: RecordIndexes,
+    pub(crate) pins: Pins,
     pub(crate) encoder: OnceLock<Arc<dyn TextEncoder>>,
     pub(crate) blobs: Blobs,
     pub(crate) synced: AtomicU64,
@@ -135,6 +137,7 @@ impl Core {
             blobs,
             vectors: Vectors::default(),
             records: RecordIndexes::default(),
+            pins: Pins::default(),
             encoder: OnceLock::new(),
             counters: Counters::default(),
             driver: Signal::default(),
@@ -350,6 +353,7 @@ impl Core {
             if self.options.background {
                 self.maintenance.set();
             } else {
+                self.pins.let_go(self);
                 self.rows.free_unread();
             }
         }

@@ -28,7 +28,7 @@ use serde_json::Value;
 pub use field_type::FieldType;
 pub use fields::{Field, Fields};
 pub(crate) use geo::{Point, Shape};
-pub(crate) use operand::Operand;
+pub(crate) use operand::{Operand, instant};
 
 /// A filter that was read.
 #[derive(Clone, Debug, PartialEq)]

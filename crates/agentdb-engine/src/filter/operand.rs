@@ -41,7 +41,7 @@ impl Operand {
 }
 
 /// The instant that a value tells: RFC 3339 text, or an integer of microseconds since 1970, within the years 1970 to 9999.
-pub(super) fn instant(value: &Value) -> Option<Timestamp> {
+pub(crate) fn instant(value: &Value) -> Option<Timestamp> {
     match value {
         Value::String(text) => text.parse().ok(),
         Value::Number(number) => Timestamp::from_micros(number.as_i64()?).ok(),

@@ -12,7 +12,7 @@ use super::slots::Slots;
 use super::state::State;
 use crate::Snapshot;
 use crate::filter::Filter;
-use crate::filter::index::PayloadIndex;
+use crate::filter::index::{Evaluated, PayloadIndex, Plan};
 use crate::modules::record;
 use crate::read::Read;
 
@@ -31,6 +31,20 @@ pub(crate) struct Found {
     pub(crate) ids: Ids,
     /// The texts, each record under its ordinal, if they were asked for and there are any.
     pub(crate) text: Option<Arc<TextIndex>>,
+    /// How the records that match were found.
+    pub(crate) how: How,
+}
+
+/// How the records that match were found.
+pub(crate) struct How {
+    /// How the filter was answered.
+    pub(crate) plan: Option<Plan>,
+    /// Records of the collection, by the newest state.
+    pub(crate) total: u64,
+    /// Records that were changed since, and looked at in the rows.
+    pub(crate) changed: u64,
+    /// Whether the index was made for the one read.
+    pub(crate) made: bool,
 }
 
 impl Found {
@@ -47,20 +61,34 @@ pub(crate) struct At<'a> {
     number: u64,
     /// The records that were changed since: what the index tells of them is not what was.
     changed: RoaringBitmap,
+    /// Whether the index was made for the one read.
+    made: bool,
 }
 
 impl<'a> At<'a> {
     pub(super) fn new(state: &'a State, snapshot: &'a Snapshot, number: u64) -> Self {
-        At { state, snapshot, number, changed: state.changed_after(snapshot.lsn()) }
+        At { state, snapshot, number, changed: state.changed_after(snapshot.lsn()), made: false }
+    }
+
+    /// The same of an index that was made for the one read.
+    pub(super) fn made(state: &'a State, snapshot: &'a Snapshot, number: u64) -> Self {
+        At { made: true, ..At::new(state, snapshot, number) }
     }
 
     /// The ordinals of the records that are there, have not expired and match.
     pub(crate) fn matching(&self, filter: Option<&Filter>) -> Result<RoaringBitmap> {
-        let mut matching = match filter {
+        Ok(self.evaluate(filter)?.0)
+    }
+
+    /// The same, and how the filter was answered.
+    fn evaluate(&self, filter: Option<&Filter>) -> Result<(RoaringBitmap, Option<Plan>)> {
+        let (mut matching, plan) = match filter {
             Some(filter) => {
-                self.state.payload.evaluate(filter, &|ordinal| self.matches(ordinal, Some(filter)))?.ordinals
+                let matches = |ordinal| self.matches(ordinal, Some(filter));
+                let Evaluated { ordinals, plan } = self.state.payload.evaluate(filter, &matches)?;
+                (ordinals, Some(plan))
             }
-            None => self.state.live.clone(),
+            None => (self.state.live.clone(), None),
         };
         for (_, ordinal) in self.state.expiring.iter().take_while(|(at, _)| *at <= self.snapshot.now()) {
             matching.remove(*ordinal);
@@ -71,7 +99,7 @@ impl<'a> At<'a> {
                 matching.insert(ordinal);
             }
         }
-        Ok(matching)
+        Ok((matching, plan))
     }
 
     /// What a search among the records that match needs, if it compares vectors those of this number.
@@ -79,13 +107,18 @@ impl<'a> At<'a> {
         let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
         // What was changed since may have been expired then.
         let all = filter.is_none() && !expired && self.changed.is_empty();
-        let records = if all { None } else { Some(self.matching(filter)?) };
+        let (records, plan) = match all {
+            true => (None, None),
+            false => self.evaluate(filter).map(|(records, plan)| (Some(records), plan))?,
+        };
         let few = records.as_ref().filter(|records| {
             records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed)
         });
         let few = few.map(|records| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
         let State { slots, ids, text, .. } = self.state;
-        Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone() })
+        let (total, changed) = (self.state.live.len(), self.changed.len());
+        let how = How { plan, total, changed, made: self.made };
+        Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone(), how })
     }
 
     /// Whether nothing was changed since.
@@ -96,6 +129,21 @@ impl<'a> At<'a> {
     /// What the payloads hold, by the newest state.
     pub(super) fn payloads(&self) -> &PayloadIndex {
         &self.state.payload
+    }
+
+    /// The ordinal of a record; none of a record that the index does not know.
+    pub(crate) fn ordinal(&self, record: &str) -> Option<u32> {
+        self.state.ordinal_of(record)
+    }
+
+    /// The ids of records.
+    pub(crate) fn ids(&self) -> Ids {
+        self.state.ids.clone()
+    }
+
+    /// The texts, each record under its ordinal, if the read is with texts and there are any.
+    pub(crate) fn text(&self) -> Option<Arc<TextIndex>> {
+        self.state.text.clone()
     }
 
     /// The id of a record.

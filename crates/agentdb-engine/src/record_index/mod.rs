@@ -21,7 +21,7 @@ use agentdb_text::TextIndex;
 use agentdb_types::{Lsn, Result};
 use roaring::RoaringBitmap;
 
-pub(crate) use at::{At, Found};
+pub(crate) use at::{At, Found, How};
 use state::{Change, State};
 
 use crate::engine::Core;
@@ -103,7 +103,7 @@ impl RecordIndexes {
             }
         }
         let state = State::of(snapshot, head, with_text)?;
-        answer(&At::new(&state, snapshot, head.number))
+        answer(&At::made(&state, snapshot, head.number))
     }
 
     /// Answers from the payloads as the snapshot shows them, and the records that match.

@@ -124,6 +124,11 @@ impl State {
         *self.vectors.get(&number)?.get(ordinal as usize)?
     }
 
+    /// The ordinal of a record.
+    pub(super) fn ordinal_of(&self, record: &str) -> Option<u32> {
+        self.ordinals.get(record).copied()
+    }
+
     /// The records that were changed after an LSN.
     pub(super) fn changed_after(&self, lsn: Lsn) -> RoaringBitmap {
         let later = self.changes.iter().rev().take_while(|(at, _)| *at > lsn);

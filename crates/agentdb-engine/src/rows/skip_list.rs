@@ -268,7 +268,12 @@ impl SkipList {
 
     /// The first version at or behind a place.
     pub(super) fn seek(&self, key: &[u8], lsn: Lsn) -> Option<Entry<'_>> {
-        self.next_behind(self.last_where(|entry| entry.is_before(key, lsn), |_, _| {}))
+        let mut next = self.next_behind(self.last_where(|entry| entry.is_before(key, lsn), |_, _| {}));
+        // What was linked since the last one before the place was found may lie before it, too.
+        while let Some(entry) = next.filter(|entry| entry.is_before(key, lsn)) {
+            next = entry.next();
+        }
+        next
     }
 
     /// The last version of the last key before this one, or of all.

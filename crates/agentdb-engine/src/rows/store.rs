@@ -28,6 +28,13 @@ struct State {
     base: Arc<BaseSnapshot>,
 }
 
+impl State {
+    /// The memory tables, the newest first.
+    fn tables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        std::iter::once(&self.active).chain(self.frozen.iter().map(|frozen| &frozen.table))
+    }
+}
+
 /// What a step of draining did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Drained {
@@ -193,6 +200,19 @@ impl Rows {
         self.base.free_retired();
     }
 
+    /// Bytes of the memory tables that these readers read and that are not among the rows of now, each counted once.
+    pub(crate) fn bytes_kept_by<'a>(&self, readers: impl Iterator<Item = &'a Reader>) -> usize {
+        let state = self.state.load();
+        let is_current = |table: &Arc<Memtable>| state.tables().any(|current| Arc::ptr_eq(current, table));
+        let mut kept: Vec<&Arc<Memtable>> = Vec::new();
+        for table in readers.flat_map(|reader| reader.state.tables()) {
+            if !is_current(table) && !kept.iter().any(|other| Arc::ptr_eq(other, table)) {
+                kept.push(table);
+            }
+        }
+        kept.iter().map(|table| table.bytes()).sum()
+    }
+
     /// Why the last merge could not be done, if none was done since.
     pub(crate) fn merge_failure(&self) -> Option<Error> {
         self.base.merge_failure()
@@ -267,7 +287,7 @@ impl Reader {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Row>> {
-        let tables = std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table));
+        let tables = self.state.tables();
         for table in tables {
             if let Some(found) = table.get(key, self.at) {
                 return Ok(found);
@@ -284,7 +304,7 @@ impl Reader {
         direction: Direction,
     ) -> RowIter<'a> {
         let mut sources: Vec<Source<'a>> = Vec::with_capacity(4 + self.state.frozen.len());
-        let tables = std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table));
+        let tables = self.state.tables();
         for table in tables.filter(|t| !t.is_empty()) {
             match direction {
                 Direction::Forward => sources.push(Box::new(table.scan(from, to, self.at).map(Ok))),
@@ -313,7 +333,7 @@ impl Reader {
     pub(crate) fn memory_keys(&self, namespace: NamespaceId) -> BTreeSet<Vec<u8>> {
         let (from, to) = (namespace.0.to_be_bytes(), (namespace.0 + 1).to_be_bytes());
         let mut changed = BTreeSet::new();
-        for table in std::iter::once(&self.state.active).chain(self.state.frozen.iter().map(|f| &f.table)) {
+        for table in self.state.tables() {
             changed.extend(table.scan(&from, Some(&to), self.at).map(|(key, ..)| key));
         }
         changed

@@ -21,6 +21,7 @@ use agentdb_types::{Code, Error};
 use serde_json::{Value, json};
 
 pub(crate) use self::leftovers::{files, first_moment, rows};
+pub(crate) use self::record::same_hits;
 pub(crate) use self::refusal::of_the_handle;
 use crate::model::{Model, Namespace, Past};
 

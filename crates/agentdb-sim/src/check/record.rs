@@ -203,12 +203,17 @@ impl View<'_> {
             Err(code) => return self.refuses::<Search>(&request, code),
         };
         let found = self.must_read::<Search>(&request)?;
-        let hits = found["hits"].as_array().map_or(&[][..], |hits| hits);
-        if hits.len() == expected.len() && hits.iter().zip(&expected).all(|(a, b)| is_same(a, b)) {
+        if same_hits(&found["hits"], &expected) {
             return Ok(());
         }
         Err(self.differs::<Search>(&request, &found, &json!(expected)))
     }
+}
+
+/// Whether these are the same hits in the same order.
+pub(crate) fn same_hits(found: &Value, expected: &[Value]) -> bool {
+    let hits = found.as_array().map_or(&[][..], |hits| hits);
+    hits.len() == expected.len() && hits.iter().zip(expected).all(|(a, b)| is_same(a, b))
 }
 
 /// Whether two hits are the same, the last digits of their scores apart.

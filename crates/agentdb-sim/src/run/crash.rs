@@ -100,6 +100,7 @@ impl Sim {
     pub(super) fn restart(&mut self) -> Check {
         self.restarts += 1;
         self.kept.clear();
+        self.lose_pages();
         self.note_unheard();
         self.leave_feeds();
         self.give_up_backup();
@@ -240,6 +241,7 @@ impl Sim {
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();
+        self.lose_pages();
         self.leave_feeds();
         engine.close().map_err(|e| format!("closing: {e}"))?;
         for (happened, by) in self.ledger.check()? {

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod fork;
 mod job;
+mod paging;
 mod read;
 mod task;
 mod transfer;
@@ -18,6 +19,7 @@ use agentdb_env::Env;
 use agentdb_env::sim::{Random, World};
 use agentdb_types::{Error, limits};
 
+use self::paging::Paging;
 use self::watch::Watcher;
 use self::write::InFlight;
 use crate::check::Check;
@@ -74,6 +76,7 @@ struct Sim {
     ledger: Ledger,
     with_key: Vec<Request>,
     kept: Vec<Kept>,
+    pagings: Vec<Paging>,
     watchers: Vec<Watcher>,
     /// The LSNs of the engine's own batches.
     maintained: BTreeSet<u64>,
@@ -153,6 +156,7 @@ impl Sim {
             ledger: Ledger::default(),
             with_key: Vec::new(),
             kept: Vec::new(),
+            pagings: Vec::new(),
             watchers: Vec::new(),
             maintained: BTreeSet::new(),
             unwitnessed: None,
@@ -235,6 +239,7 @@ impl Sim {
             20 if self.ahead() > limits::CLOCK_JUMP_US || self.dice.chance(1, 6) => self.jump(),
             20 if self.dice.chance(1, 6) => self.settle()?,
             21 if self.dice.chance(1, 2) => self.back_up()?,
+            21 if self.dice.chance(1, 2) => self.pages()?,
             21 => self.keep()?,
             22 if self.dice.chance(1, 3) => self.jobs()?,
             22 => self.watch()?,

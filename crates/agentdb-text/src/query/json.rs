@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use agentdb_types::{Code, Error, Result};
+use agentdb_types::{Code, Error, Result, json};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -17,13 +17,13 @@ impl Query {
     /// # Errors
     /// [`Code::TextQueryInvalid`] with the path of what is wrong. What depends on the index (the names of fields, limits)
     /// is looked at when the query is used.
-    pub fn from_json(json: &Value) -> Result<Query> {
-        serde_path_to_error::deserialize(json).map_err(|err| {
+    pub fn from_json(value: &Value) -> Result<Query> {
+        serde_path_to_error::deserialize(value).map_err(|err| {
             let path = match err.path().to_string().as_str() {
                 "." => "query".to_owned(),
                 path => format!("query.{path}"),
             };
-            invalid(path, err.inner())
+            invalid(path, json::reason(err.inner()))
         })
     }
 }

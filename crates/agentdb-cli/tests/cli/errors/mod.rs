@@ -9,6 +9,7 @@ mod machine;
 mod mounts;
 mod newer;
 mod requests;
+mod searches;
 mod simulated;
 mod tool_calls;
 mod transfers;
@@ -113,6 +114,10 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::TextCompacted => collections::text_compacted(),
         Code::TextCorrupt => collections::text_corrupt(),
         Code::TextTooLong => collections::text_too_long(),
+        Code::SearchCursorExpired => searches::cursor_expired(),
+        Code::CandidatesOutOfRange => searches::candidates_out_of_range(),
+        Code::RerankNeedsOne => searches::rerank_needs_one(),
+        Code::ScoreNotFinite => searches::score_not_finite(),
         Code::TooManyFields => collections::too_many_fields(),
         Code::FieldUndeclared => collections::field_undeclared(),
         Code::FieldDeclared => collections::field_declared(),

@@ -777,7 +777,8 @@ impl TextEncoder for Silent {
 pub(super) fn encoder_failed() -> Vec<Value> {
     let db = Simulated::new();
     db.engine().set_text_encoder(Arc::new(Silent));
-    let text = json!({"collection": "texts", "text": "x"});
+    db.call("collection.create", json!({"collection": "silent", "encoder": "silent"})).unwrap();
+    let text = json!({"collection": "silent", "text": "x"});
     vec![
         db.refuses_call(&[("encoder", "silent")], "record.put", text.clone()),
         db.refuses_call(&[("encoder", "silent")], "record.search", text),

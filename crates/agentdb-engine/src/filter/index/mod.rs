@@ -36,11 +36,8 @@ use agentdb_types::{Code, Error, Result};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
-#[allow(unused_imports, reason = "collections are built on them")]
 pub use histogram::Bucket;
-#[allow(unused_imports, reason = "collections are built on them")]
 pub use plan::{How, Plan, PlanTerm};
-#[allow(unused_imports, reason = "collections are built on them")]
 pub use stats::FieldStats;
 
 use self::evaluate::{Answer, Evaluation};

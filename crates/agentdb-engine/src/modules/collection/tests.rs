@@ -30,7 +30,7 @@ fn put(db: &TestDb, collection: &str, id: &str, image: [f32; 2]) -> Result<()> {
 fn search(db: &TestDb, collection: &str, using: Option<&str>) -> Result<Vec<String>> {
     let vector = if using.is_some() { vec![1.0, 0.0] } else { vec![1.0] };
     let using = using.map(str::to_owned);
-    let Found { hits } = db.read(Search { vector: Some(vector), using, ..Search::new(collection) })?;
+    let Found { hits, .. } = db.read(Search { vector: Some(vector), using, ..Search::new(collection) })?;
     Ok(hits.into_iter().map(|hit| hit.record).collect())
 }
 

@@ -11,7 +11,6 @@ mod distinct;
 mod facet;
 mod get;
 mod get_many;
-mod hybrid;
 mod list;
 mod patch;
 mod put;
@@ -22,6 +21,8 @@ pub(crate) mod transfer;
 mod vector;
 
 pub use crate::filter::index::{Bucket, FieldStats};
+pub use crate::filter::index::{How, Plan, PlanTerm};
+pub use agentdb_text::{Explanation, Share as WordShare};
 pub use aggregate::{Aggregate, Aggregated};
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
@@ -30,11 +31,13 @@ pub use distinct::{Distinct, DistinctValues};
 pub use facet::{Facet, Faceted, ValueCount};
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
-pub use hybrid::{Fusion, Normalize, Share, SubQuery};
 pub use list::{List, Listed};
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
-pub use search::{Found, Hit, Search};
+pub use search::{
+    Decay, Diverse, Diversity, FieldValue, Formula, Found, Fusion, GroupBy, Highlight, Hit, Method, Missing,
+    Normalize, QueryPlan, RecordPlan, Rerank, Search, SearchPlan, Shape, Share, Stages, SubQuery,
+};
 pub use transfer::RecordLine;
 
 use std::collections::BTreeMap;

@@ -154,7 +154,7 @@ lines! {
 fn decode<T: DeserializeOwned>(noun: &str, fields: Map<String, Value>) -> Result<T> {
     serde_path_to_error::deserialize(Value::Object(fields)).map_err(|err| {
         let path = err.path().to_string();
-        let reason = err.into_inner().to_string();
+        let reason = json::reason(&err.into_inner());
         let missing = reason.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
         match missing {
             Some(field) => Error::new(Code::MissingField)

@@ -7,8 +7,8 @@ use agentdb_types::{Code, Lsn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::super::{Delete, Found, Put, Search, SubQuery};
 use crate::modules::collection::{Alter, Create, TextSettings};
+use crate::modules::record::{Delete, Found, Put, Search, SubQuery};
 use crate::modules::testing::TestDb;
 use crate::{Snapshot, Task};
 
