@@ -231,7 +231,7 @@ codes! {
         "A time is not RFC 3339, or lies outside the years 1970 to 9999."
         "Write times as 2026-01-31T12:00:00Z.";
     1023 SearchNeedsVector Invalid "search_needs_vector"
-        "a search, and each of several queries, has exactly one of vector, text and words; a search may have queries instead"
+        "a search, and each of several queries, has exactly one of vector, text, words and sparse; a search may have queries instead"
         "A search gives nothing to search for, or more than one thing, or words with the name of a vector."
         "Give exactly one; to search by several, give each as one of `queries`.";
     1024 SessionMismatch Invalid "session_mismatch"
@@ -379,7 +379,7 @@ codes! {
         "The second stage of a search, or its choice of diverse hits, was to look at no records, or at more than the limit."
         "Give a number within the limit.";
     1162 RerankNeedsOne Invalid "rerank_needs_one"
-        "the second stage of a search scores by exactly one of vector, text, words and formula; using is for a vector alone"
+        "the second stage of a search scores by exactly one of vector, text, words, sparse and formula; using is for vectors alone"
         "`rerank` gives nothing to score by, or more than one thing, or the name of a vector beside words or a formula."
         "Give exactly one.";
     1163 ScoreNotFinite Invalid "score_not_finite"

@@ -57,6 +57,8 @@ pub const FIELDS: usize = 1_000;
 pub const DELETE_WHERE: usize = 2_000;
 /// Named vectors of a collection's records.
 pub const NAMED_VECTORS: usize = 64;
+/// Components of a sparse vector.
+pub const SPARSE_COMPONENTS: usize = 16_384;
 /// How long a job that has ended is kept: seven days, in microseconds.
 pub const JOB_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// How long whoever does a job is believed to do it without a word, in microseconds.

@@ -129,6 +129,23 @@ impl Write<collection::Create> {
         let settings = collection::VectorSettings { dimension, metric };
         self.with(|create| create.vectors.extend([(name.into(), settings)]))
     }
+
+    /// A sparse vector of each record, under a name.
+    ///
+    /// ```
+    /// # use agentdb::{Query, SparseVector};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().sparse_vector("words").wait()?;
+    /// docs.put("a").sparse_vector("words", SparseVector::new([(17, 1.5)])).wait()?;
+    /// docs.put("b").sparse_vector("words", SparseVector::new([(17, 2.0), (3, 1.0)])).wait()?;
+    /// assert_eq!(docs.search(Query::sparse("words", SparseVector::new([(17, 1.0)])))?[0].record, "b");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn sparse_vector(self, name: impl Into<String>) -> Self {
+        self.with(|create| create.sparse.extend([(name.into(), collection::SparseSettings {})]))
+    }
 }
 
 impl Write<collection::Alter> {
@@ -169,6 +186,34 @@ impl Write<collection::Alter> {
     pub fn add_vector(self, name: impl Into<String>, dimension: usize, metric: Metric) -> Self {
         let settings = collection::VectorSettings { dimension, metric };
         self.with(|alter| alter.vectors.extend([(name.into(), Some(settings))]))
+    }
+
+    /// Adds a sparse vector of each record, under a name.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().wait()?;
+    /// ns.collection("docs").alter().add_sparse_vector("words").wait()?;
+    /// assert!(ns.collection("docs").info()?.unwrap().sparse.contains_key("words"));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn add_sparse_vector(self, name: impl Into<String>) -> Self {
+        self.with(|alter| alter.sparse.extend([(name.into(), Some(collection::SparseSettings {}))]))
+    }
+
+    /// Drops a sparse vector from all records.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().sparse_vector("words").wait()?;
+    /// ns.collection("docs").alter().drop_sparse_vector("words").wait()?;
+    /// assert!(ns.collection("docs").info()?.unwrap().sparse.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn drop_sparse_vector(self, name: impl Into<String>) -> Self {
+        self.with(|alter| alter.sparse.extend([(name.into(), None)]))
     }
 
     /// Drops a named vector from all records.

@@ -60,8 +60,8 @@ mod write;
 
 pub use agentdb_engine::{
     Ack, Analyzer, Committed, Digest, Effect, Field, FieldType, Fields, HistoryNoun, Metric, NamespaceId,
-    Operation, Point, ReadAt, ReadRequest, Scope, Segment, Shape, Snapshot, Stats, StoredFile, TextEncoder,
-    Words, WriteOptions, WriteRequest, modules,
+    Operation, Point, ReadAt, ReadRequest, Scope, Segment, Shape, Snapshot, SparseVector, Stats, StoredFile,
+    TextEncoder, Words, WriteOptions, WriteRequest, modules,
 };
 #[doc(hidden)]
 pub use agentdb_engine::{Engine, decode};

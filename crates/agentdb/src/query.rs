@@ -1,7 +1,7 @@
 //! What to search a collection for.
 
-use agentdb_engine::Words;
 use agentdb_engine::modules::record::{Diversity, Fusion, GroupBy, Highlight, Rerank, Search, SubQuery};
+use agentdb_engine::{SparseVector, Words};
 use serde_json::Value;
 
 /// What a [`Collection`](crate::Collection) is searched for: a vector or a text, and which of the hits are wanted. A
@@ -62,6 +62,25 @@ impl Query {
     #[must_use]
     pub fn words(words: impl Into<Words>) -> Self {
         Query { search: Search { words: Some(words.into()), ..Search::new(String::new()) } }
+    }
+
+    /// The records whose sparse vectors of this name have the greatest dot products with a vector.
+    ///
+    /// ```
+    /// # use agentdb::{Query, SparseVector};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().sparse_vector("words").wait()?;
+    /// docs.put("a").sparse_vector("words", SparseVector::new([(17, 1.5)])).wait()?;
+    /// let hits = docs.search(Query::sparse("words", SparseVector::new([(17, 2.0), (99, 1.0)])))?;
+    /// assert_eq!((&hits[0].record[..], hits[0].score), ("a", 3.0));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn sparse(name: impl Into<String>, vector: SparseVector) -> Self {
+        let search = Search { sparse: Some(vector), using: Some(name.into()), ..Search::new(String::new()) };
+        Query { search }
     }
 
     /// The records that several queries find, their rankings fused into one: by reciprocal ranks, unless it is told

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agentdb_engine::SparseVector;
 use agentdb_engine::modules::record;
 use agentdb_types::Lsn;
 use serde_json::Value;
@@ -23,6 +24,21 @@ impl Write<record::Put> {
     /// ```
     pub fn named_vector(self, name: impl Into<String>, vector: impl Into<Vec<f32>>) -> Self {
         self.with(|put| put.vectors.extend([(name.into(), vector.into())]))
+    }
+
+    /// A sparse vector, under a name that the collection has.
+    ///
+    /// ```
+    /// # use agentdb::SparseVector;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().sparse_vector("words").wait()?;
+    /// ns.collection("docs").put("a").sparse_vector("words", SparseVector::new([(2045, 0.8), (17, 1.5)])).wait()?;
+    /// assert_eq!(ns.collection("docs").get_with_vector("a")?.unwrap().sparse["words"].indices, [17, 2045]);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn sparse_vector(self, name: impl Into<String>, vector: SparseVector) -> Self {
+        self.with(|put| put.sparse.extend([(name.into(), vector)]))
     }
 
     /// The vector, as many components as the collection has dimensions.
@@ -125,6 +141,22 @@ impl Write<record::Patch> {
     /// ```
     pub fn named_vector(self, name: impl Into<String>, vector: impl Into<Option<Vec<f32>>>) -> Self {
         self.with(|patch| patch.vectors.extend([(name.into(), vector.into())]))
+    }
+
+    /// A sparse vector to replace or add, or with `None` to remove.
+    ///
+    /// ```
+    /// # use agentdb::SparseVector;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().sparse_vector("words").wait()?;
+    /// ns.collection("docs").put("a").sparse_vector("words", SparseVector::new([(17, 1.5)])).wait()?;
+    /// ns.collection("docs").patch("a").sparse_vector("words", None).wait()?;
+    /// assert!(ns.collection("docs").get_with_vector("a")?.unwrap().sparse.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn sparse_vector(self, name: impl Into<String>, vector: impl Into<Option<SparseVector>>) -> Self {
+        self.with(|patch| patch.sparse.extend([(name.into(), vector.into())]))
     }
 
     /// A JSON object, merged into the payload (RFC 7396): given fields are replaced, null removes one, the others stay.

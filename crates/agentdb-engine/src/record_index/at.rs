@@ -15,6 +15,7 @@ use crate::filter::Filter;
 use crate::filter::index::{Evaluated, PayloadIndex, Plan};
 use crate::modules::record;
 use crate::read::Read;
+use crate::sparse::SparseComponents;
 
 /// One of so many records, or fewer: their vectors are compared one by one, since passing over the others costs more.
 const FEW: u64 = 4;
@@ -119,6 +120,44 @@ impl<'a> At<'a> {
         let (total, changed) = (self.state.live.len(), self.changed.len());
         let how = How { plan, total, changed, made: self.made };
         Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone(), how })
+    }
+
+    /// The records that share an index with a query and match, each with its score: the best so many, equal ones in the order of
+    /// ids. And how they were found.
+    pub(crate) fn by_sparse(
+        &self,
+        (number, query): (u64, &SparseComponents),
+        filter: Option<&Filter>,
+        limit: usize,
+    ) -> Result<(Vec<(String, f32)>, How, Option<u64>)> {
+        let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
+        let all = filter.is_none() && !expired && self.changed.is_empty();
+        let (records, plan) = match all {
+            true => (None, None),
+            false => self.evaluate(filter).map(|(records, plan)| (Some(records), plan))?,
+        };
+        let mut found = self.state.sparse.scores(number, query, self.state.ids.len());
+        if let Some(records) = &records {
+            found.retain(|(ordinal, _)| records.contains(*ordinal) && !self.changed.contains(*ordinal));
+            for ordinal in records & &self.changed {
+                let key = record::key(self.snapshot, self.number, self.id(ordinal))?;
+                let there = record::find(self.snapshot, &key)?;
+                let score = there.and_then(|(_, record)| query.dot(record.sparse().get(&number)?));
+                found.extend(score.map(|score| (ordinal, score)));
+            }
+        }
+        let better =
+            |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then_with(|| self.id(a.0).cmp(self.id(b.0)));
+        if found.len() > limit && limit > 0 {
+            found.select_nth_unstable_by(limit - 1, better);
+        }
+        found.truncate(limit);
+        found.sort_unstable_by(better);
+        let matching = records.map(|records| records.len());
+        let (total, changed) = (self.state.live.len(), self.changed.len());
+        let how = How { plan, total, changed, made: self.made };
+        let found = found.into_iter().map(|(ordinal, score)| (self.id(ordinal).to_owned(), score)).collect();
+        Ok((found, how, matching))
     }
 
     /// Whether nothing was changed since.

@@ -8,6 +8,7 @@
 
 mod at;
 mod ids;
+mod postings;
 mod slots;
 mod state;
 #[cfg(test)]
@@ -192,7 +193,7 @@ impl RecordIndexes {
         let bytes = |index: &Arc<RecordIndex>| {
             let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
             let text = |state: &State| state.text.as_ref().map_or(0, |text| text.memory_bytes());
-            state.as_ref().map_or(0, |state| state.payload.bytes() + text(state))
+            state.as_ref().map_or(0, |state| state.payload.bytes() + state.sparse.bytes() + text(state))
         };
         indexes.iter().map(bytes).sum()
     }

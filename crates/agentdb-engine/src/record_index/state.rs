@@ -9,6 +9,7 @@ use roaring::RoaringBitmap;
 use serde_json::Value;
 
 use super::ids::Ids;
+use super::postings::Postings;
 use super::slots::Slots;
 use crate::Snapshot;
 use crate::filter::index::PayloadIndex;
@@ -45,6 +46,8 @@ pub(super) struct State {
     pub(super) slots: Slots,
     /// By number of the vectors' names, then by ordinal: the slot of the living vector.
     vectors: HashMap<u64, Vec<Option<u64>>>,
+    /// Its sparse vectors.
+    pub(super) sparse: Postings,
     /// What has a time to live, by its end.
     pub(super) expiring: BTreeSet<(Timestamp, u32)>,
     pub(super) payload: PayloadIndex,
@@ -69,6 +72,7 @@ impl State {
             live: RoaringBitmap::new(),
             slots: Slots::default(),
             vectors: HashMap::new(),
+            sparse: Postings::default(),
             expiring: BTreeSet::new(),
             payload: PayloadIndex::new(head.fields.clone()),
             text: text.map(Arc::new),
@@ -192,6 +196,9 @@ impl State {
             }
             slots[ordinal as usize] = Some(slot);
         }
+        for (number, vector) in record.sparse() {
+            self.sparse.insert(*number, ordinal, vector);
+        }
         self.expiring.extend(record.expires().map(|at| (at, ordinal)));
         let inserted = self.payload.insert(ordinal, &Value::Object(record.into_payload()));
         debug_assert!(inserted, "a record that is there was not taken away first");
@@ -206,6 +213,9 @@ impl State {
             if let Some(slots) = self.vectors.get_mut(&number.unwrap_or(self.number)) {
                 slots[ordinal as usize] = None;
             }
+        }
+        for (number, vector) in record.sparse() {
+            self.sparse.remove(*number, ordinal, vector);
         }
         self.payload.remove(ordinal, &Value::Object(record.into_payload()));
     }

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{Check, View};
 use crate::generate;
 use crate::model::record::Collection;
+use crate::model::sparse;
 
 /// How much a score may differ.
 const TOLERANCE: f64 = 1e-4;
@@ -30,6 +31,7 @@ impl View<'_> {
             if all || dice.chance(1, 2) {
                 self.words(name, collection, dice)?;
             }
+            self.sparse(name, collection, dice)?;
         }
         Ok(())
     }
@@ -179,6 +181,26 @@ impl View<'_> {
         let queries = json!([{"words": words}, {"vector": vector, "weight": 2}]);
         let request = json!({"collection": name, "queries": queries, "filter": filter, "limit": 100});
         self.ranked(&request, &fused, 1e-6)
+    }
+
+    /// Searches by a sparse vector.
+    fn sparse(&self, name: &str, collection: &Collection, dice: &mut Random) -> Check {
+        let vector = generate::sparse(dice);
+        let mut request =
+            json!({"collection": name, "sparse": vector, "using": generate::SPARSE, "limit": 100});
+        if !collection.sparse.contains_key(generate::SPARSE) {
+            return self.refuses::<Search>(&request, Code::VectorUnknown);
+        }
+        let query = match sparse::read(&vector) {
+            Ok(query) => query,
+            Err(code) => return self.refuses::<Search>(&request, code),
+        };
+        let filter = if dice.chance(1, 2) { json!({}) } else { generate::filter(dice) };
+        let mut expected = collection.by_sparse(generate::SPARSE, &query, &filter, self.now);
+        let limit = 1 + dice.below(8) as usize;
+        expected.truncate(limit);
+        (request["filter"], request["limit"]) = (filter, json!(limit));
+        self.ranked(&request, &expected, 0.0)
     }
 
     /// Compares the ids and scores of a search.

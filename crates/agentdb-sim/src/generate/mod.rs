@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::checkpoint::CHANNELS;
 pub(crate) use self::item::{KEYS as ITEM_KEYS, PATHS, conditions};
-pub(crate) use self::record::{filter, search, sentence, vector};
+pub(crate) use self::record::{SPARSE, filter, search, sentence, sparse, vector};
 pub(crate) use self::tool_call::TOOLS;
 use crate::model::{Model, Namespace, Past, Request};
 

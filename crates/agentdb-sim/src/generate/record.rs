@@ -13,6 +13,8 @@ const RECORDS: [&str; 7] = ["r1", "r2", "r3", "r4", "r\u{0}", "r", "x"];
 const WORDS: [&str; 8] =
     ["lorem", "Ipsum", "dolor", "sit", "am\u{e9}t", "\u{4e2d}\u{6587}", "lorem-ipsum", "x"];
 const SPACES: [&str; 3] = ["image", "\u{4e2d}", "v"];
+/// The name of sparse vectors.
+pub(crate) const SPARSE: &str = "terms";
 const METRICS: [&str; 3] = ["cosine", "dot", "euclidean"];
 const KINDS: [&str; 3] = ["note", "fact", "plan"];
 /// Greater than any finite `f32`: it reads as an infinity.
@@ -86,6 +88,9 @@ fn alter(dice: &mut Random, collection: &str) -> (&'static str, Value) {
         let settings = if dice.chance(1, 3) { Value::Null } else { space(dice) };
         fields["vectors"] = json!({(*pick(dice, &SPACES)): settings});
     }
+    if dice.chance(1, 3) {
+        fields["sparse"] = json!({SPARSE: if dice.chance(1, 3) { Value::Null } else { json!({}) }});
+    }
     ("collection.alter", fields)
 }
 
@@ -110,6 +115,34 @@ fn named(dice: &mut Random, fields: &mut Value, found: &Collection) {
     }
 }
 
+/// A sparse vector for a record of a collection.
+fn sparse_of(dice: &mut Random, fields: &mut Value, found: &Collection) {
+    if dice.chance(if found.sparse.contains_key(SPARSE) { 40 } else { 1 }, 60) {
+        fields["sparse"] = json!({SPARSE: sparse(dice)});
+    }
+}
+
+/// A sparse vector, but for a mistake. Its components are small integers, so that sums are exact.
+pub(crate) fn sparse(dice: &mut Random) -> Value {
+    let mut indices: Vec<u64> =
+        (0..9).filter(|_| dice.chance(1, 3)).map(|n| n * n * 1_000_003 % 4_294_967_296).collect();
+    if indices.is_empty() {
+        indices.push(4_294_967_295);
+    }
+    if dice.chance(1, 2) {
+        indices.reverse();
+    }
+    let mut values: Vec<f64> = indices.iter().map(|_| dice.below(7) as f64 - 3.0).collect();
+    match dice.below(100) {
+        0 => values.push(1.0),
+        1 => indices[0] = indices[indices.len() - 1],
+        2 => values[0] = INFINITE,
+        3 => (indices, values) = (Vec::new(), Vec::new()),
+        _ => {}
+    }
+    json!({"indices": indices, "values": values})
+}
+
 /// A record, one that is there if any is.
 fn record(dice: &mut Random, collection: &Collection) -> String {
     let found = any(dice, collection.records.keys());
@@ -129,6 +162,9 @@ fn create(dice: &mut Random, collection: &str) -> (&'static str, Value) {
     }
     if dice.chance(1, 2) {
         fields["vectors"] = json!({(*pick(dice, &SPACES)): space(dice)});
+    }
+    if dice.chance(1, 2) {
+        fields["sparse"] = json!({SPARSE: {}});
     }
     match dice.below(60) {
         0 => fields["dimension"] = json!(0),
@@ -185,6 +221,7 @@ fn put(
     }
     if let Some(found) = found {
         named(dice, &mut fields, found);
+        sparse_of(dice, &mut fields, found);
     }
     if dice.chance(1, 2) {
         fields["text"] = json!(sentence(dice, 12));
@@ -233,6 +270,10 @@ fn patch(
         _ => {}
     }
     named(dice, &mut fields, found);
+    sparse_of(dice, &mut fields, found);
+    if found.sparse.contains_key(SPARSE) && dice.chance(1, 8) {
+        fields["sparse"] = json!({SPARSE: null});
+    }
     if dice.chance(1, 8)
         && let Some((name, _)) = found.spaces.first_key_value()
     {

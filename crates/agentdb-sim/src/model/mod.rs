@@ -12,6 +12,7 @@ pub(crate) mod record;
 pub(crate) mod retention;
 mod search;
 pub(crate) mod session;
+pub(crate) mod sparse;
 pub(crate) mod state;
 pub(crate) mod tool_call;
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use agentdb_types::{Code, limits};
 use serde_json::{Map, Value, json};
 
+use super::sparse::Sparse;
 use super::{
     Decision, Moment, Namespace, check_id, check_name, check_size, check_value, given_map, given_text,
     is_live, merge, text, time, with,
@@ -23,6 +24,8 @@ pub(crate) struct Collection {
     pub(super) number: u64,
     /// The named vectors of its records.
     pub(crate) spaces: BTreeMap<String, Space>,
+    /// The numbers of its sparse vectors, by name.
+    pub(crate) sparse: BTreeMap<String, u64>,
     /// The types of fields, as the first values told.
     fields: BTreeMap<String, &'static str>,
     /// How many vectors were ever put: equal scores come in their order.
@@ -53,6 +56,8 @@ pub(crate) struct Record {
     pub(crate) vector: Option<Vec<f32>>,
     pub(super) slot: u64,
     named: BTreeMap<String, Named>,
+    /// Its sparse vectors, by the numbers of their names.
+    pub(super) sparse: BTreeMap<u64, Sparse>,
     created: i64,
     pub(super) updated: i64,
     expires: Option<i64>,
@@ -77,7 +82,12 @@ impl Collection {
         let fields = (!fields.is_empty()).then_some(Value::Object(fields));
         with(
             entry,
-            &[("dimension", self.dimension.map(Value::from)), ("vectors", vectors), ("fields", fields)],
+            &[
+                ("dimension", self.dimension.map(Value::from)),
+                ("vectors", vectors),
+                ("sparse", self.sparse_settings()),
+                ("fields", fields),
+            ],
         )
     }
 
@@ -106,7 +116,7 @@ impl Collection {
         if include_vector && !named.is_empty() {
             entry["vectors"] = Value::Object(named);
         }
-        entry
+        with(entry, &[("sparse", self.sparse_entry(record).filter(|_| include_vector))])
     }
 
     /// Learns the types of fields, and refuses values of others.
@@ -298,6 +308,11 @@ impl Namespace {
         self.collections_created += 1;
         let (created, number) = (moment.now, self.collections_created);
         let spaces = given.into_iter().map(|(name, settings)| (name, self.space(&settings))).collect();
+        let sparse = given_map(fields, "sparse").into_iter().map(|(name, _)| {
+            self.collections_created += 1;
+            (name, self.collections_created)
+        });
+        let sparse = sparse.collect();
         let metric = given_text(fields, "metric").unwrap_or_else(|| "cosine".to_owned());
         let records = BTreeMap::new();
         let born = moment.lsn;
@@ -309,6 +324,7 @@ impl Namespace {
             born,
             number,
             spaces,
+            sparse,
             fields: BTreeMap::new(),
             slots: 0,
             records,
@@ -363,6 +379,10 @@ impl Namespace {
                 }
             }
         }
+        altered.alter_sparse(fields, || {
+            self.collections_created += 1;
+            self.collections_created
+        })?;
         let response = json!({"number": altered.number});
         Rc::make_mut(&mut self.collections).insert(called, Rc::new(altered));
         Ok((response, true))
@@ -430,23 +450,26 @@ fn put(
     let vector = vector(fields);
     collection.check_given(vector.as_ref())?;
     collection.check_named(fields)?;
+    let sparse = collection.given_sparse(fields)?;
     collection.learn("", &payload)?;
     let expires = moment.expiry(&fields["ttl_us"])?;
     if vector.is_some() {
         collection.slots += 1;
     }
     let slot = collection.slots;
-    let record = Record {
+    let mut record = Record {
         text,
         payload,
         vector,
         slot,
         named: collection.store_named(fields),
+        sparse: BTreeMap::new(),
         created: before.map_or(moment.now, |r| r.created),
         updated: moment.now,
         expires,
         version: moment.lsn,
     };
+    collection.change_sparse(&mut record, sparse);
     let stored = json!({"record": id, "version": moment.lsn, "created": before.is_none()});
     collection.records.insert(id, Rc::new(record));
     Ok(with(stored, &[("expires", expires.map(time))]))
@@ -476,6 +499,8 @@ fn patch(
     collection.check_named(fields)?;
     record.named.retain(|name, _| fields["vectors"].get(name).is_none());
     record.named.extend(collection.store_named(fields));
+    let sparse = collection.given_sparse(fields)?;
+    collection.change_sparse(&mut record, sparse);
     if let Some(ttl) = fields.get("ttl_us") {
         record.expires = moment.expiry(ttl)?;
     }

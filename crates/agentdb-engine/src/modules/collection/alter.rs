@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::{self, VectorSettings};
-use super::{Head, TextSettings, find, key, schema, texts};
+use super::{Head, SparseSettings, TextSettings, find, key, schema, sparse, texts};
 use crate::filter::Fields;
 use crate::modules::namespace::check_name;
 use crate::modules::{check_inline, record};
@@ -28,6 +28,9 @@ pub struct Alter {
     /// Named vectors to add, or with null to drop. Those that are there stay as they are: to change one, drop it first.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Option<VectorSettings>>,
+    /// Sparse vectors to add, or with null to drop. What records have under a name that is dropped is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, Option<SparseSettings>>,
     /// Fields of payloads to declare, by path, or to index, or to index no longer. A field that has a type keeps it. All
     /// records are read, and refuse it if they have other values there.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
@@ -87,6 +90,7 @@ impl WriteRequest for Alter {
             self.alter_vector(tx, &mut head, name, *settings)?;
         }
         vectors::check_count(head.vectors.len())?;
+        sparse::alter(tx, &mut head, &self.collection, &self.sparse)?;
         self.alter_fields(tx, &mut head)?;
         if let Some(texts) = self.texts.as_ref().filter(|texts| **texts != head.texts) {
             texts::index(texts)?;
@@ -98,7 +102,7 @@ impl WriteRequest for Alter {
     }
 
     fn weight(&self) -> usize {
-        256 + self.description.as_ref().map_or(0, String::len) + 64 * self.vectors.len()
+        256 + self.description.as_ref().map_or(0, String::len) + 64 * (self.vectors.len() + self.sparse.len())
     }
 }
 

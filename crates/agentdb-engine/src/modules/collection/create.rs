@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::{self, VectorSettings};
-use super::{Head, TextSettings, Undeclared, key, schema, texts};
+use super::{Head, SparseSettings, TextSettings, Undeclared, key, schema, sparse, texts};
 use crate::encoder::dimension_with;
 use crate::filter::Fields;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -36,6 +36,9 @@ pub struct Create {
     /// Further vectors of its records, by name: up to 64. The caller gives these.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, VectorSettings>,
+    /// Sparse vectors of its records, by name: up to 64.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseSettings>,
     /// Types of fields of payloads, by path: names joined by dots.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
@@ -102,6 +105,7 @@ impl WriteRequest for Create {
             return Err(Error::new(Code::CollectionExists).with("collection", &self.collection));
         }
         vectors::check_all(&self.vectors)?;
+        sparse::check_all(&self.sparse)?;
         schema::check_count(&self.fields)?;
         self.texts.as_ref().map(texts::index).transpose()?;
         let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
@@ -114,6 +118,7 @@ impl WriteRequest for Create {
             created: tx.now(),
             expiring: false,
             vectors: vectors::allot_all(tx, &self.vectors)?,
+            sparse: sparse::allot_all(tx, &self.sparse)?,
             fields: self.fields.clone(),
             undeclared: self.undeclared,
             texts: self.texts.clone().unwrap_or_else(texts::unsaid),
@@ -124,6 +129,6 @@ impl WriteRequest for Create {
     }
 
     fn weight(&self) -> usize {
-        256 + self.description.len() + 64 * self.vectors.len()
+        256 + self.description.len() + 64 * (self.vectors.len() + self.sparse.len())
     }
 }

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::vectors::VectorSettings;
-use super::{Head, TextSettings, Undeclared, counted, find, records_counter};
+use super::{Head, SparseSettings, TextSettings, Undeclared, counted, find, records_counter};
 use crate::Snapshot;
 use crate::filter::Fields;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -38,6 +38,9 @@ pub struct Entry {
     /// Further vectors of its records, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, VectorSettings>,
+    /// Sparse vectors of its records, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseSettings>,
     /// Types of fields of payloads, declared and learnt, by path.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
@@ -57,8 +60,19 @@ impl Entry {
     pub(super) fn new(rows: &dyn Read, collection: String, head: Head) -> Result<Self> {
         let records = counted(rows, &records_counter(rows, head.number))?;
         let Head {
-            dimension, metric, encoder, vectors, fields, undeclared, texts, description, created, ..
+            dimension,
+            metric,
+            encoder,
+            vectors,
+            sparse,
+            fields,
+            undeclared,
+            texts,
+            description,
+            created,
+            ..
         } = head;
+        let sparse = super::sparse::settings(&sparse);
         let vectors = vectors.into_iter().map(|(name, space)| (name, space.settings())).collect();
         Ok(Entry {
             collection,
@@ -66,6 +80,7 @@ impl Entry {
             metric,
             encoder,
             vectors,
+            sparse,
             fields,
             undeclared,
             texts,

@@ -8,6 +8,7 @@ mod get;
 mod list;
 mod rename;
 pub(crate) mod schema;
+pub(crate) mod sparse;
 #[cfg(test)]
 mod tests;
 pub(crate) mod texts;
@@ -23,6 +24,7 @@ pub use get::{Entry, Get};
 pub use list::{List, Listed};
 pub use rename::{Rename, Renamed};
 pub use schema::Undeclared;
+pub use sparse::SparseSettings;
 pub use texts::TextSettings;
 pub use transfer::CollectionLine;
 pub use truncate::{Truncate, Truncated};
@@ -69,6 +71,9 @@ pub(crate) struct Head {
     /// Further vectors of its records, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) vectors: BTreeMap<String, VectorSpace>,
+    /// The numbers of its sparse vectors, by name: what a record has under another one is gone.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) sparse: BTreeMap<String, u64>,
     /// The types of fields, declared and learnt.
     #[serde(default)]
     pub(crate) fields: Fields,

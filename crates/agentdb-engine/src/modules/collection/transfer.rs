@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::delete::remove;
 use super::vectors::{self, VectorSettings};
-use super::{Entry, Head, TextSettings, Undeclared, key, schema, texts};
+use super::{Entry, Head, SparseSettings, TextSettings, Undeclared, key, schema, sparse, texts};
 use crate::filter::Fields;
 use crate::key::Key;
 use crate::modules::check_inline;
@@ -36,6 +36,9 @@ pub struct CollectionLine {
     /// Further vectors of its records, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, VectorSettings>,
+    /// Sparse vectors of its records, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseSettings>,
     /// Types of fields of payloads, declared and learnt, by path.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields,
@@ -65,6 +68,7 @@ pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(Collectio
         metric,
         encoder,
         vectors,
+        sparse,
         fields,
         undeclared,
         texts,
@@ -78,6 +82,7 @@ pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<(Collectio
         metric,
         encoder,
         vectors,
+        sparse,
         fields,
         undeclared,
         texts,
@@ -98,6 +103,7 @@ pub(crate) fn import(
     check_inline("description", line.description.len())?;
     let dimension = line.dimension.map(Dimension::new).transpose()?;
     vectors::check_all(&line.vectors)?;
+    sparse::check_all(&line.sparse)?;
     schema::check_count(&line.fields)?;
     texts::index(&line.texts)?;
     if let Some(encoder) = &line.encoder {
@@ -126,6 +132,7 @@ pub(crate) fn import(
         created,
         expiring: false,
         vectors: vectors::allot_all(tx, &line.vectors)?,
+        sparse: sparse::allot_all(tx, &line.sparse)?,
         fields,
         undeclared,
         texts,

@@ -70,8 +70,13 @@ pub(super) fn allot_all(
 /// Gives one a number.
 pub(super) fn allot(tx: &mut Tx<'_>, settings: VectorSettings) -> Result<VectorSpace> {
     let dimension = Dimension::new(settings.dimension)?;
-    let number = tx.add(tx.counter("collections"), 1)?.unsigned_abs();
+    let number = allot_number(tx)?;
     Ok(VectorSpace { number, dimension, metric: settings.metric })
+}
+
+/// A number that neither a collection nor a name of vectors had.
+pub(super) fn allot_number(tx: &mut Tx<'_>) -> Result<u64> {
+    Ok(tx.add(tx.counter("collections"), 1)?.unsigned_abs())
 }
 
 /// Leaves the rows of one to the sweeper.

@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Record, find, key, named_vectors, not_found, vector};
-use crate::Snapshot;
+use super::{Record, find, key, named_vectors, not_found, sparse, vector};
 use crate::modules::collection::{self, Head};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::read::Read;
+use crate::{Snapshot, SparseVector};
 
 /// Reads a record.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +42,9 @@ pub struct Entry {
     /// The named vectors, if they were asked for.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Vec<f32>>,
+    /// The sparse vectors, if vectors were asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseVector>,
     /// The version, which grows with every put.
     pub version: Lsn,
     /// When the record was first put.
@@ -61,13 +64,25 @@ impl Entry {
         (version, record): (Lsn, Record),
         include_vector: bool,
     ) -> Result<Self> {
-        let (mut own, mut vectors) = (None, BTreeMap::new());
+        let (mut own, mut vectors, mut shown) = (None, BTreeMap::new(), BTreeMap::new());
         if include_vector {
             own = vector(rows, head.number, record.slot)?.map(|row| row.vector);
             vectors = named_vectors(rows, head, &record)?;
+            shown = sparse::shown(head, &record);
         }
         let Record { created, updated, expires, text, payload, .. } = record;
-        Ok(Entry { record: id, text, payload, vector: own, vectors, version, created, updated, expires })
+        Ok(Entry {
+            record: id,
+            text,
+            payload,
+            vector: own,
+            vectors,
+            sparse: shown,
+            version,
+            created,
+            updated,
+            expires,
+        })
     }
 }
 
@@ -80,7 +95,7 @@ impl Request for Get {
         scope: Scope::Namespace,
         permission: "record.read",
         resource: &["collection", "record"],
-        sensitive: &["text", "payload", "vector", "vectors"],
+        sensitive: &["text", "payload", "vector", "vectors", "sparse"],
         errors: &[Code::CollectionNotFound, Code::RecordNotFound],
     };
 }

@@ -15,6 +15,7 @@ mod list;
 mod patch;
 mod put;
 mod search;
+mod sparse;
 #[cfg(test)]
 mod tests;
 pub(crate) mod transfer;
@@ -54,6 +55,7 @@ use crate::modules::collection::{self, Head, schema, texts};
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
+use crate::sparse::SparseComponents;
 use crate::sweep::Remains;
 use crate::tx::Tx;
 use crate::vectors::VectorRow;
@@ -88,6 +90,9 @@ pub(crate) struct Record {
     /// Where its named vectors are. What lies under the number of a name that was dropped is gone.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     named: BTreeMap<String, Place>,
+    /// Its sparse vectors, by the numbers of their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    sparse: BTreeMap<u64, SparseComponents>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     text: Option<String>,
     payload: Map<String, Value>,
@@ -98,6 +103,11 @@ impl Record {
     pub(crate) fn slots(&self) -> impl Iterator<Item = (Option<u64>, u64)> + '_ {
         let named = self.named.values().map(|Place(number, slot)| (Some(*number), *slot));
         self.slot.map(|slot| (None, slot)).into_iter().chain(named)
+    }
+
+    /// Its sparse vectors, by the numbers of their names.
+    pub(crate) fn sparse(&self) -> &BTreeMap<u64, SparseComponents> {
+        &self.sparse
     }
 
     /// What is searched by words under this name: its own text, or the strings of a field of its payload.

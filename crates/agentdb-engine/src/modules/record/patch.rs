@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
-use super::{Place, Record, check_version, find, key, learn, not_found, schedule, vector_key};
+use super::{Place, Record, check_version, find, key, learn, not_found, schedule, sparse, vector_key};
 use crate::encoder::Encoded;
 use crate::modules::collection::Head;
 use crate::modules::state::merge;
@@ -18,7 +18,7 @@ use crate::planted::{self, Bug};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, NamespaceId, numbers, row_json};
+use crate::{Engine, NamespaceId, SparseVector, numbers, row_json};
 
 /// Changes parts of a record. What is not given stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -40,6 +40,9 @@ pub struct Patch {
     /// Named vectors to replace or add, or with null to remove.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Option<Vec<f32>>>,
+    /// Sparse vectors to replace or add, or with null to remove.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, Option<SparseVector>>,
     /// Microseconds from now until the record expires; null to keep it for ever.
     #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub ttl_us: Option<Option<Duration>>,
@@ -80,7 +83,7 @@ impl Request for Patch {
         scope: Scope::Namespace,
         permission: "record.write",
         resource: &["collection", "record"],
-        sensitive: &["vector", "vectors", "text", "payload"],
+        sensitive: &["vector", "vectors", "sparse", "text", "payload"],
         errors: &[
             Code::CollectionNotFound,
             Code::RecordNotFound,
@@ -135,6 +138,7 @@ impl WriteRequest for Patch {
             record.slot = Some(store_vector(tx, number, &self.record, vector)?);
         }
         self.patch_named(tx, &head, &mut record)?;
+        sparse::patch(&head, &self.collection, &self.sparse, &mut record.sparse)?;
         if let Some(ttl) = self.ttl_us {
             record.expires = ttl.map(|ttl| tx.now().after(ttl)).transpose()?;
             if let Some(expires) = record.expires {
@@ -152,7 +156,8 @@ impl WriteRequest for Patch {
         let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
         let payload = self.payload.as_ref().map_or(0, weigh);
         let named = weigh_named(self.vectors.iter().map(|(name, vector)| (name, vector.as_deref())));
-        512 + vector + named + encoded + self.text.as_ref().map_or(0, String::len) + payload
+        let sparse = sparse::weigh(self.sparse.iter().map(|(name, vector)| (name, vector.as_ref())));
+        512 + vector + named + sparse + encoded + self.text.as_ref().map_or(0, String::len) + payload
     }
 }
 

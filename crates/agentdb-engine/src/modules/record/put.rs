@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
-use super::{Record, check_version, find, key, learn, remove, schedule};
+use super::{Record, check_version, find, key, learn, remove, schedule, sparse};
 use crate::encoder::Encoded;
 use crate::modules::collection;
 use crate::modules::{check_inline, encode_value, weigh_fields};
@@ -16,7 +16,7 @@ use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, NamespaceId, numbers, row_json};
+use crate::{Engine, NamespaceId, SparseVector, numbers, row_json};
 
 /// Stores a record, replacing the one of the same id.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct Put {
     /// Further vectors, by the names that the collection has for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Vec<f32>>,
+    /// Sparse vectors, by the names that the collection has for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseVector>,
     /// The text, up to 1 MiB. Without a vector, and if the collection has an encoder, it is encoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -73,6 +76,7 @@ impl Put {
             record: None,
             vector: None,
             vectors: BTreeMap::new(),
+            sparse: BTreeMap::new(),
             text: None,
             payload: Map::new(),
             ttl_us: None,
@@ -91,7 +95,7 @@ impl Request for Put {
         scope: Scope::Namespace,
         permission: "record.write",
         resource: &["collection", "record"],
-        sensitive: &["vector", "vectors", "text", "payload"],
+        sensitive: &["vector", "vectors", "sparse", "text", "payload"],
         errors: &[
             Code::CollectionNotFound,
             Code::DimensionMismatch,
@@ -135,6 +139,7 @@ impl WriteRequest for Put {
         let vector = given.vector_for(&head)?;
         let named = || self.vectors.iter().map(|(name, vector)| (name, &vector[..]));
         check_named(&head, &self.collection, named().map(|(name, vector)| (name, Some(vector))))?;
+        let sparse = sparse::of(&head, &self.collection, &self.sparse)?;
         learn(tx, &self.collection, &mut head, &self.payload)?;
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
         let number = head.number;
@@ -151,6 +156,7 @@ impl WriteRequest for Put {
             expires,
             slot,
             named,
+            sparse,
             text: self.text.clone(),
             payload: self.payload.clone(),
         };
@@ -165,6 +171,7 @@ impl WriteRequest for Put {
         let named = weigh_named(self.vectors.iter().map(|(name, vector)| (name, Some(&vector[..]))));
         512 + vector
             + named
+            + sparse::weigh(self.sparse.iter().map(|(name, vector)| (name, Some(vector))))
             + encoded
             + self.text.as_ref().map_or(0, String::len)
             + weigh_fields(&self.payload)

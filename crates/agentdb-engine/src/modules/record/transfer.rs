@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, store_named, store_vector};
-use super::{Entry, Record, decode, find, key, learn, remove, schedule};
+use super::{Entry, Record, decode, find, key, learn, remove, schedule, sparse};
 use crate::key::Key;
 use crate::modules::transfer::{Existing, Fate};
 use crate::modules::{check_inline, collection, encode_value};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Row, numbers, row_json};
+use crate::{Row, SparseVector, numbers, row_json};
 
 /// A record of the collection that precedes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +37,9 @@ pub struct RecordLine {
     /// The named vectors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Vec<f32>>,
+    /// The sparse vectors.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sparse: BTreeMap<String, SparseVector>,
     /// When the record was first put.
     pub created: Timestamp,
     /// When it was last put.
@@ -56,7 +59,7 @@ pub(crate) fn export(rows: &dyn Read, collection: &str, key: &Key, row: &Row) ->
     let id = parts.text()?;
     let Some(found) = decode(row, rows.now())? else { return Ok(None) };
     let entry = Entry::new(rows, &collection::find(rows, collection)?, id, found, true)?;
-    let Entry { record, text, payload, vector, vectors, version, created, updated, expires } = entry;
+    let Entry { record, text, payload, vector, vectors, sparse, version, created, updated, expires } = entry;
     let (collection, version) = (collection.to_owned(), Some(version));
     Ok(Some(RecordLine {
         collection,
@@ -65,6 +68,7 @@ pub(crate) fn export(rows: &dyn Read, collection: &str, key: &Key, row: &Row) ->
         payload,
         vector,
         vectors,
+        sparse,
         created,
         updated,
         expires,
@@ -90,6 +94,7 @@ pub(crate) fn import(
     let vector = Given { vector: line.vector.as_deref(), text: None, encoded: None }.vector_for(&head)?;
     let named = || line.vectors.iter().map(|(name, vector)| (name, &vector[..]));
     check_named(&head, &line.collection, named().map(|(name, vector)| (name, Some(vector))))?;
+    let sparse = sparse::of(&head, &line.collection, &line.sparse)?;
     if line.expires.is_some_and(|at| at <= tx.now()) {
         return Ok(Fate::Expired);
     }
@@ -108,7 +113,7 @@ pub(crate) fn import(
         schedule(tx, &line.collection, head, &key, expires)?;
     }
     let RecordLine { created, updated, expires, text, payload, .. } = line.clone();
-    let record = Record { created, updated, expires, slot, named, text, payload };
+    let record = Record { created, updated, expires, slot, named, sparse, text, payload };
     tx.put(key, row_json::encode(&record)?)?;
     tx.add(collection::records_counter(tx, number), 1)?;
     Ok(fate)

@@ -40,9 +40,9 @@ use searcher::Searcher;
 use stages::{Outcome, Pipeline, Window};
 
 use super::vector;
-use crate::Snapshot;
 use crate::modules::{check_page, collection};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
+use crate::{Snapshot, SparseVector};
 
 /// Hits of a page if the request does not say.
 const LIMIT_DEFAULT: usize = 10;
@@ -53,7 +53,7 @@ const LIMIT_DEFAULT: usize = 10;
 pub struct Search {
     /// The collection.
     pub collection: String,
-    /// The vector to search for. Of vector, text, words and queries exactly one is given.
+    /// The vector to search for. Of vector, text, words, sparse and queries exactly one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
     /// The text to search for, encoded by the collection's encoder.
@@ -63,6 +63,9 @@ pub struct Search {
     /// (docs/search.md).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Words>,
+    /// The sparse vector to search for: the greatest dot products with those of the name that `using` tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<SparseVector>,
     /// Several queries whose rankings become one: up to 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<SubQuery>,
@@ -117,6 +120,7 @@ impl Search {
             vector: None,
             text: None,
             words: None,
+            sparse: None,
             queries: Vec::new(),
             fusion: None,
             using: None,
@@ -136,11 +140,13 @@ impl Search {
 
     /// The one query that it is, unless it is several.
     fn part(&self) -> Result<Part<'_>> {
-        match (&self.vector, &self.text, &self.words, &self.queries[..]) {
-            (Some(vector), None, None, []) => Ok(Part::Vector(vector, self.using.as_deref())),
-            (None, Some(text), None, []) => Ok(Part::Text(text, self.using.as_deref())),
-            (None, None, Some(words), []) if self.using.is_none() => Ok(Part::Words(words)),
-            (None, None, Some(_), []) => Err(Error::new(Code::InvalidValue)
+        let using = self.using.as_deref();
+        match (&self.vector, &self.text, &self.words, &self.sparse, &self.queries[..]) {
+            (Some(vector), None, None, None, []) => Ok(Part::Vector(vector, using)),
+            (None, Some(text), None, None, []) => Ok(Part::Text(text, using)),
+            (None, None, Some(words), None, []) if using.is_none() => Ok(Part::Words(words)),
+            (None, None, None, Some(vector), []) => Ok(Part::Sparse(vector, using)),
+            (None, None, Some(_), None, []) => Err(Error::new(Code::InvalidValue)
                 .with("field", "using")
                 .with("reason", "words are not compared with vectors")),
             _ => Err(Error::new(Code::SearchNeedsVector)),
@@ -152,12 +158,12 @@ impl Request for Search {
     type Response = Found;
     const ABOUT: About = About {
         name: "record.search",
-        doc: "Finds the records whose vectors are nearest to a vector or to a text, exactly, by comparing all of them; or that have the words of a query, by BM25; or both and more, several rankings becoming one.",
+        doc: "Finds the records whose vectors are nearest to a vector or to a text, exactly, by comparing all of them; or that have the words of a query, by BM25; or whose sparse vectors have the greatest products with one; or all of these, several rankings becoming one.",
         effect: Effect::Read,
         scope: Scope::Namespace,
         permission: "record.read",
         resource: &["collection"],
-        sensitive: &["vector", "text", "words", "queries", "filter", "rerank", "hits", "plan"],
+        sensitive: &["vector", "text", "words", "sparse", "queries", "filter", "rerank", "hits", "plan"],
         errors: &[
             Code::CollectionNotFound,
             Code::SearchNeedsVector,
@@ -229,7 +235,8 @@ impl Search {
     /// What ranks records first.
     fn first(&self, searcher: &Searcher<'_>, (pool, limit): (Option<usize>, usize)) -> Result<First<'_>> {
         let filter = |of: &Option<Value>| searcher.filter(of.as_ref());
-        let several = self.vector.is_none() && self.text.is_none() && self.words.is_none();
+        let several =
+            self.vector.is_none() && self.text.is_none() && self.words.is_none() && self.sparse.is_none();
         if self.queries.is_empty() || !several {
             let ready = searcher.ready(self.part()?)?;
             return Ok(First::One(ready, filter(&self.filter)?));

@@ -54,6 +54,8 @@ pub enum Method {
     Matching,
     /// By the index of words.
     Words,
+    /// By the lists of the indices of sparse vectors.
+    Sparse,
 }
 
 /// How the records were found that a query ranks.

@@ -6,11 +6,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::SparseVector;
+
 /// One of several queries.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SubQuery {
-    /// The vector to search for. Of vector, text and words exactly one is given.
+    /// The vector to search for. Of vector, text, words and sparse exactly one is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
     /// The text to search for, encoded by the collection's encoder.
@@ -19,6 +21,9 @@ pub struct SubQuery {
     /// The words to search for, by BM25.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Words>,
+    /// The sparse vector to search for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<SparseVector>,
     /// Which of the named vectors to compare with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub using: Option<String>,
@@ -49,11 +54,18 @@ impl SubQuery {
         SubQuery { words: Some(words.into()), ..Self::default() }
     }
 
+    /// A query for the records whose sparse vectors of this name have the greatest products with a vector.
+    pub fn sparse(using: impl Into<String>, vector: SparseVector) -> Self {
+        SubQuery { sparse: Some(vector), using: Some(using.into()), ..Self::default() }
+    }
+
     pub(super) fn part(&self) -> Result<Part<'_>> {
-        match (&self.vector, &self.text, &self.words) {
-            (Some(vector), None, None) => Ok(Part::Vector(vector, self.using.as_deref())),
-            (None, Some(text), None) => Ok(Part::Text(text, self.using.as_deref())),
-            (None, None, Some(words)) if self.using.is_none() => Ok(Part::Words(words)),
+        let using = self.using.as_deref();
+        match (&self.vector, &self.text, &self.words, &self.sparse) {
+            (Some(vector), None, None, None) => Ok(Part::Vector(vector, using)),
+            (None, Some(text), None, None) => Ok(Part::Text(text, using)),
+            (None, None, Some(words), None) if using.is_none() => Ok(Part::Words(words)),
+            (None, None, None, Some(vector)) => Ok(Part::Sparse(vector, using)),
             _ => Err(Error::new(Code::SearchNeedsVector)),
         }
     }
@@ -74,4 +86,5 @@ pub(super) enum Part<'a> {
     Vector(&'a [f32], Option<&'a str>),
     Text(&'a str, Option<&'a str>),
     Words(&'a Words),
+    Sparse(&'a SparseVector, Option<&'a str>),
 }

@@ -12,6 +12,7 @@ use super::formula::{Formula, Inputs};
 use super::query::Part;
 use super::ranking::Candidate;
 use super::searcher::{Ready, Scale, Searcher};
+use crate::SparseVector;
 use crate::read::Read;
 
 /// Records that are scored anew if the request does not say.
@@ -22,7 +23,7 @@ const CANDIDATES: usize = 100;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rerank {
-    /// Score by this vector. Of vector, text, words and formula exactly one is given. A record without such a vector gets 0.
+    /// Score by this vector. Of vector, text, words, sparse and formula exactly one is given. A record without such a vector gets 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
     /// Score by this text, encoded by the collection's encoder.
@@ -31,6 +32,9 @@ pub struct Rerank {
     /// Score by these words, by BM25. A record that they do not find gets 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub words: Option<Words>,
+    /// Score by the product with this sparse vector. A record without a component of the same index gets 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sparse: Option<SparseVector>,
     /// Which of the named vectors to compare with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub using: Option<String>,
@@ -75,16 +79,21 @@ impl Rerank {
     /// Refuses what cannot be scored by.
     pub(super) fn ready<'a>(&'a self, searcher: &Searcher<'_>) -> Result<Reranker<'a>> {
         let using = self.using.as_deref();
-        let by = match (&self.vector, &self.text, &self.words, &self.formula) {
-            (Some(vector), None, None, None) => By::Query(searcher.ready(Part::Vector(vector, using))?),
-            (None, Some(text), None, None) => By::Query(searcher.ready(Part::Text(text, using))?),
-            (None, None, Some(words), None) if using.is_none() => By::Query(Ready::Words(words)),
-            (None, None, None, Some(formula)) if using.is_none() => {
+        let part = match (&self.vector, &self.text, &self.words, &self.sparse, &self.formula) {
+            (Some(vector), None, None, None, None) => Part::Vector(vector, using),
+            (None, Some(text), None, None, None) => Part::Text(text, using),
+            (None, None, Some(words), None, None) if using.is_none() => Part::Words(words),
+            (None, None, None, Some(vector), None) => Part::Sparse(vector, using),
+            (None, None, None, None, Some(formula)) if using.is_none() => {
                 formula.check("formula")?;
-                By::Formula(formula)
+                return self.with(By::Formula(formula));
             }
             _ => return Err(Error::new(Code::RerankNeedsOne)),
         };
+        self.with(By::Query(searcher.ready(part)?))
+    }
+
+    fn with<'a>(&self, by: By<'a>) -> Result<Reranker<'a>> {
         let candidates = self.candidates.unwrap_or(CANDIDATES);
         check_candidates("candidates", candidates, limits::RERANK_CANDIDATES)?;
         let (weight, first_weight) = (self.weight.unwrap_or(1.0), self.first_weight.unwrap_or(0.0));

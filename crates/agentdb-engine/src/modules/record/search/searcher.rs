@@ -20,12 +20,14 @@ use crate::modules::collection::{self, Head, VectorSpace};
 use crate::modules::record::{self, Record, vector_key};
 use crate::read::Read;
 use crate::record_index::{Found, How};
+use crate::sparse::SparseComponents;
 use crate::vectors::{Query, VectorRow, Vectors};
 
 /// A query whose text is encoded, and whose vector can be compared.
 pub(super) enum Ready<'a> {
     Vectors { space: VectorSpace, vector: Cow<'a, [f32]>, using: Option<&'a str> },
     Words(&'a Words),
+    Sparse { number: u64, vector: SparseComponents, using: &'a str },
 }
 
 impl Ready<'_> {
@@ -33,6 +35,7 @@ impl Ready<'_> {
     pub(super) fn using(&self) -> Option<&str> {
         match self {
             Ready::Vectors { using, .. } => *using,
+            Ready::Sparse { using, .. } => Some(using),
             Ready::Words(_) => None,
         }
     }
@@ -125,6 +128,11 @@ impl Searcher<'_> {
     pub(super) fn ready<'q>(&self, part: Part<'q>) -> Result<Ready<'q>> {
         let (vector, using) = match part {
             Part::Words(words) => return Ok(Ready::Words(words)),
+            Part::Sparse(vector, using) => {
+                let using = using.ok_or_else(no_name)?;
+                let number = collection::sparse::named(self.head, self.collection, using)?;
+                return Ok(Ready::Sparse { number, vector: vector.check()?, using });
+            }
             Part::Vector(vector, using) => (Cow::Borrowed(vector), using),
             Part::Text(text, using) => (Cow::Owned(self.encode(text, using)?), using),
         };
@@ -143,6 +151,16 @@ impl Searcher<'_> {
     ) -> Result<Ranked<'q>> {
         match ready {
             Ready::Words(words) => self.by_words(words, limit, filter),
+            Ready::Sparse { number, vector, using } => {
+                let (hits, how, matching) =
+                    self.snapshot.core.records.read(self.snapshot, self.head, false, &mut |at| {
+                        at.by_sparse((*number, vector), filter, limit)
+                    })?;
+                let (using, found) = (Some((*using).to_owned()), hits.len());
+                let records = Some(record_plan(&how, matching));
+                let plan = QueryPlan { method: Method::Sparse, using, records, limit, found };
+                Ok(Ranked { hits, scale: Scale::Ascending, plan, words: None })
+            }
             Ready::Vectors { space, vector, using } => {
                 let ranked = self.by_vectors(space, vector, limit, filter)?;
                 let ByVectors { hits, method, records } = ranked;
@@ -289,6 +307,15 @@ impl Searcher<'_> {
     pub(super) fn score(&self, ready: &Ready<'_>, records: &[&str]) -> Result<(Vec<(String, f32)>, Scale)> {
         match ready {
             Ready::Words(words) => Ok((self.score_by_words(words, records)?, Scale::Ascending)),
+            Ready::Sparse { number, vector, .. } => {
+                let mut scores = Vec::new();
+                for id in records {
+                    let (_, found) = self.record(id)?;
+                    let score = found.sparse().get(number).and_then(|of| vector.dot(of));
+                    scores.extend(score.map(|score| ((*id).to_owned(), score)));
+                }
+                Ok((scores, Scale::Ascending))
+            }
             Ready::Vectors { space, vector, .. } => {
                 let slots = records.iter().map(|record| self.slot_of(record, space));
                 let slots: Vec<Option<u64>> = slots.collect::<Result<_>>()?;
@@ -333,9 +360,18 @@ fn no_texts() -> Error {
         .with("reason", "the collection has no texts that are searched by words (collection.alter)")
 }
 
+fn no_name() -> Error {
+    Error::new(Code::InvalidValue)
+        .with("field", "using")
+        .with("reason", "it says which of the sparse vectors to compare with")
+}
+
 /// How the records were found that a query ranked.
 fn records(found: &Found) -> RecordPlan {
-    let How { plan, total, changed, made } = &found.how;
-    let matching = found.records.as_ref().map(RoaringBitmap::len);
+    record_plan(&found.how, found.records.as_ref().map(RoaringBitmap::len))
+}
+
+fn record_plan(how: &How, matching: Option<u64>) -> RecordPlan {
+    let How { plan, total, changed, made } = how;
     RecordPlan { filter: plan.clone(), total: *total, matching, changed: *changed, made: *made }
 }

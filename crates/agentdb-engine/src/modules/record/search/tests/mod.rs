@@ -4,5 +4,6 @@ mod explain;
 mod highlight;
 mod pages;
 mod refusals;
+mod sparse;
 mod stages;
 mod words;
