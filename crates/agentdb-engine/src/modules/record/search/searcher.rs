@@ -212,7 +212,7 @@ impl Searcher<'_> {
             Explainer { index: index.clone(), at: search.at, words, slots }
         });
         let hits: Vec<_> = hits.into_iter().map(|hit| (id(hit.slot).to_owned(), hit.score)).collect();
-        let records = Some(records(&found));
+        let records = Some(self.records(&found));
         let plan = QueryPlan { method: Method::Words, using: None, records, limit, found: hits.len() };
         Ok(Ranked { hits, scale: Scale::Ascending, plan, words: explainer })
     }
@@ -255,7 +255,15 @@ impl Searcher<'_> {
         };
         let id = |slot: u64| found.slots.get(slot).map(|ordinal| found.ids.get(ordinal).to_owned());
         let hits = hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect();
-        Ok(ByVectors { hits, method, records: Some(records(&found)) })
+        Ok(ByVectors { hits, method, records: Some(self.records(&found)) })
+    }
+
+    /// How the records were found that a query ranked; how the filter was answered only if that is told.
+    fn records(&self, found: &Found) -> RecordPlan {
+        let How { plan, total, changed, made } = &found.how;
+        let filter = if self.explain { plan.clone() } else { None };
+        let matching = found.records.as_ref().map(RoaringBitmap::len);
+        RecordPlan { filter, total: *total, matching, changed: *changed, made: *made }
     }
 
     /// The record that a vector belongs to.
@@ -331,11 +339,4 @@ fn no_texts() -> Error {
     Error::new(Code::InvalidValue)
         .with("field", "words")
         .with("reason", "the collection has no texts that are searched by words (collection.alter)")
-}
-
-/// How the records were found that a query ranked.
-fn records(found: &Found) -> RecordPlan {
-    let How { plan, total, changed, made } = &found.how;
-    let matching = found.records.as_ref().map(RoaringBitmap::len);
-    RecordPlan { filter: plan.clone(), total: *total, matching, changed: *changed, made: *made }
 }
