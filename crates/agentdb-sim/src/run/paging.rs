@@ -26,7 +26,7 @@ pub(super) struct Paging {
 impl Sim {
     /// Goes on with searches by pages, and begins one now and then.
     pub(super) fn pages(&mut self) -> Check {
-        if self.dice.chance(1, 16) {
+        if self.dice.chance(1, 6) {
             self.world.advance_us(limits::SEARCH_PIN_IDLE_US);
         }
         for mut paging in std::mem::take(&mut self.pagings) {
