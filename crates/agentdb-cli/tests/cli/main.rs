@@ -5,6 +5,7 @@ mod commands;
 mod errors;
 mod kill;
 mod pages;
+mod searches;
 mod shell;
 mod strace;
 mod transfer;

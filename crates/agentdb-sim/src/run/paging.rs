@@ -26,6 +26,9 @@ pub(super) struct Paging {
 impl Sim {
     /// Goes on with searches by pages, and begins one now and then.
     pub(super) fn pages(&mut self) -> Check {
+        if self.dice.chance(1, 6) {
+            self.world.advance_us(limits::SEARCH_PIN_IDLE_US);
+        }
         for mut paging in std::mem::take(&mut self.pagings) {
             if self.dice.chance(1, 2) || self.go_on(&mut paging)? {
                 self.pagings.push(paging);

@@ -86,7 +86,8 @@ pub(super) fn check_named<'a>(
 ) -> Result<()> {
     vectors.into_iter().try_for_each(|(name, vector)| {
         let space = collection::named_vector(&head.vectors, collection, name)?;
-        vector.map_or(Ok(()), |vector| space.dimension.check(vector, space.metric))
+        let checked = vector.map_or(Ok(()), |vector| space.dimension.check(vector, space.metric));
+        checked.map_err(|err| err.of_vector(name))
     })
 }
 

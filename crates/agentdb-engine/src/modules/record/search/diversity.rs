@@ -54,13 +54,15 @@ impl Diversity {
         check_candidates("diversity.candidates", self.candidates(), limits::DIVERSITY_CANDIDATES)
     }
 
-    /// Orders candidates. `using` names the vectors that the search compares with.
+    /// The first so many of the candidates, in the order in which they are chosen. `using` names the vectors that the search
+    /// compares with.
     pub(super) fn order(
         &self,
         searcher: &Searcher<'_>,
         ranked: Vec<Candidate>,
         scale: Scale,
         using: Option<&str>,
+        take: usize,
     ) -> Result<Vec<Candidate>> {
         let space =
             searcher.space(self.using.as_deref().or(using)).map_err(|err| err.in_part("diversity"))?;
@@ -70,7 +72,7 @@ impl Diversity {
         }
         let scores: Vec<f64> = ranked.iter().map(|found| scale.ascending(found.score)).collect();
         let mut similarity = |a: usize, b: usize| cosine(vectors[a].as_deref()?, vectors[b].as_deref()?);
-        let order = diversify(&scores, self.lambda.unwrap_or(LAMBDA), &mut similarity);
+        let order = diversify(&scores, self.lambda.unwrap_or(LAMBDA), take, &mut similarity);
         let mut ranked: Vec<Option<Candidate>> = ranked.into_iter().map(Some).collect();
         let chosen = order
             .into_iter()
@@ -105,18 +107,19 @@ fn cosine(a: &[f64], b: &[f64]) -> Option<f64> {
 /// taken already. Relevance is brought into 0 to 1, by the best and the worst hit. `similarity` is symmetric, from -1 to 1,
 /// and `None` where one of the two has no vector: they are not alike then. Of equal ones, the first comes first.
 ///
-/// Each is asked for once: half of `scores.len()` squared.
+/// Asks for `take * scores.len()` similarities at most, of which none twice.
 fn diversify(
     scores: &[f64],
     lambda: f64,
+    take: usize,
     similarity: &mut dyn FnMut(usize, usize) -> Option<f64>,
 ) -> Vec<(usize, Diverse)> {
     let (low, high) =
         scores.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), s| (l.min(*s), h.max(*s)));
     let relevance = |at: usize| if high > low { (scores[at] - low) / (high - low) } else { 1.0 };
     let mut left: Vec<(usize, f64)> = (0..scores.len()).map(|at| (at, 0.0)).collect();
-    let mut taken = Vec::with_capacity(scores.len());
-    while !left.is_empty() {
+    let mut taken = Vec::with_capacity(take.min(scores.len()));
+    while taken.len() < take && !left.is_empty() {
         let worth = |(at, alike): &(usize, f64)| lambda * relevance(*at) - (1.0 - lambda) * alike;
         let mut best = 0;
         for at in 1..left.len() {
@@ -143,7 +146,7 @@ mod tests {
     use super::*;
 
     fn order(scores: &[f64], lambda: f64, alike: &mut dyn FnMut(usize, usize) -> Option<f64>) -> Vec<usize> {
-        diversify(scores, lambda, alike).into_iter().map(|(at, _)| at).collect()
+        diversify(scores, lambda, 3, alike).into_iter().map(|(at, _)| at).collect()
     }
 
     #[test]
@@ -162,8 +165,10 @@ mod tests {
                 let mixed = seed.wrapping_mul((a + b) as u64 + 3).wrapping_add((a * b) as u64).rotate_left(17);
                 (!mixed.is_multiple_of(5)).then(|| (mixed % 1000) as f64 / 500.0 - 1.0)
             };
-            let order = diversify(&scores, lambda, &mut |a, b| alike(a, b));
+            let order = diversify(&scores, lambda, usize::MAX, &mut |a, b| alike(a, b));
             prop_assert_eq!(order.len(), scores.len());
+            let first = diversify(&scores, lambda, 3, &mut |a, b| alike(a, b));
+            prop_assert_eq!(&first[..], &order[..order.len().min(3)]);
             let (low, high) = scores.iter().fold((f64::MAX, f64::MIN), |(l, h), s| (l.min(*s), h.max(*s)));
             for (n, (taken, diverse)) in order.iter().enumerate() {
                 let worth = |at: usize| {

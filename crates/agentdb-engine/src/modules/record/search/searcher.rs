@@ -157,7 +157,7 @@ impl Searcher<'_> {
                         at.by_sparse((*number, vector), filter, limit)
                     })?;
                 let (using, found) = (Some((*using).to_owned()), hits.len());
-                let records = Some(record_plan(&how, matching));
+                let records = Some(self.records(&how, matching));
                 let plan = QueryPlan { method: Method::Sparse, using, records, limit, found };
                 Ok(Ranked { hits, scale: Scale::Ascending, plan, words: None })
             }
@@ -230,7 +230,7 @@ impl Searcher<'_> {
             Explainer { index: index.clone(), at: search.at, words, slots }
         });
         let hits: Vec<_> = hits.into_iter().map(|hit| (id(hit.slot).to_owned(), hit.score)).collect();
-        let records = Some(records(&found));
+        let records = Some(self.records(&found.how, found.records.as_ref().map(RoaringBitmap::len)));
         let plan = QueryPlan { method: Method::Words, using: None, records, limit, found: hits.len() };
         Ok(Ranked { hits, scale: Scale::Ascending, plan, words: explainer })
     }
@@ -273,7 +273,18 @@ impl Searcher<'_> {
         };
         let id = |slot: u64| found.slots.get(slot).map(|ordinal| found.ids.get(ordinal).to_owned());
         let hits = hits.into_iter().filter_map(|hit| Some((id(hit.slot)?, hit.score))).collect();
-        Ok(ByVectors { hits, method, records: Some(records(&found)) })
+        Ok(ByVectors {
+            hits,
+            method,
+            records: Some(self.records(&found.how, found.records.as_ref().map(RoaringBitmap::len))),
+        })
+    }
+
+    /// How the records were found that a query ranked; how the filter was answered only if that is told.
+    fn records(&self, how: &How, matching: Option<u64>) -> RecordPlan {
+        let How { plan, total, changed, made } = how;
+        let filter = if self.explain { plan.clone() } else { None };
+        RecordPlan { filter, total: *total, matching, changed: *changed, made: *made }
     }
 
     /// The record that a vector belongs to.
@@ -364,14 +375,4 @@ fn no_name() -> Error {
     Error::new(Code::InvalidValue)
         .with("field", "using")
         .with("reason", "it says which of the sparse vectors to compare with")
-}
-
-/// How the records were found that a query ranked.
-fn records(found: &Found) -> RecordPlan {
-    record_plan(&found.how, found.records.as_ref().map(RoaringBitmap::len))
-}
-
-fn record_plan(how: &How, matching: Option<u64>) -> RecordPlan {
-    let How { plan, total, changed, made } = how;
-    RecordPlan { filter: plan.clone(), total: *total, matching, changed: *changed, made: *made }
 }

@@ -106,7 +106,9 @@ impl<'a> Pipeline<'a> {
         if let Some(diversity) = diversity {
             found.truncate(diversity.candidates());
             ranking.plan.diversified = Some(found.len());
-            found = diversity.order(searcher, found, scale, first.using())?;
+            // A group may need any of them.
+            let take = if self.search.group_by.is_some() { usize::MAX } else { depth };
+            found = diversity.order(searcher, found, scale, first.using(), take)?;
         }
         ranking.candidates = found;
         Ok((ranking, is_final))

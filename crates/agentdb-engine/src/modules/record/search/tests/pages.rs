@@ -165,6 +165,18 @@ proptest! {
     }
 }
 
+proptest! {
+    /// Whatever is given as a cursor is refused, and nothing panics.
+    #[test]
+    fn no_other_text_is_a_cursor(text in "\\PC{0,90}|[0-9a-f]{0,90}") {
+        let db = TestDb::new(1);
+        create(db.engine());
+        let request = json!({"collection": "docs", "words": "plan", "cursor": text});
+        let found = read(db.engine(), &db.engine().snapshot(db.namespace).unwrap(), &request, json!({}));
+        prop_assert_eq!(found.unwrap_err().code(), Code::InvalidCursor);
+    }
+}
+
 #[test]
 fn pages_are_of_one_moment_while_others_write() {
     let dir = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::TextEncoder;
 use crate::modules::collection::{Create, VectorSettings};
-use crate::modules::record::Search;
+use crate::modules::record::{Put, Search};
 use crate::modules::testing::TestDb;
 
 /// An encoder that counts what it is asked.
@@ -80,6 +80,9 @@ fn a_vector_that_does_not_fit_a_named_one_names_it() {
     let err = refused(&db(), json!({"vector": [1, 0], "using": "image"}));
     assert_eq!((err.code(), err.value("vector")), (Code::DimensionMismatch, Some("image")));
     assert!(err.message().contains("image"), "{err}");
+    let vectors = [("image".to_owned(), vec![1.0])].into();
+    let put = db().write(Put { vectors, ..Put::new("docs") }).unwrap_err();
+    assert_eq!((put.code(), put.value("vector")), (Code::DimensionMismatch, Some("image")));
 }
 
 #[test]
