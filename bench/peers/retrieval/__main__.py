@@ -59,9 +59,9 @@ def load(store, data, first, end, durable):
     return {"took": [took]}
 
 
-def search(store, data, case, condition):
+def search(store, data, case, condition, count):
     took, found = [], []
-    for query, vector in zip(data.queries, data.query_vectors):
+    for query, vector in zip(data.queries[:count], data.query_vectors):
         if case == "words":
             each = timed(store.by_words, query["words"])
         elif case == "vector":
@@ -112,7 +112,7 @@ def main(system, data, path):
                 unsynced = None
                 answer = {"took": [timed(store.index)[0]]}
             case "search":
-                answer = search(store, data, command["case"], store.condition(command["filter"]))
+                answer = search(store, data, command["case"], store.condition(command["filter"]), command["queries"])
             case "alternate":
                 answer = alternate(store, data, command["count"])
 

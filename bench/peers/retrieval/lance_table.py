@@ -59,14 +59,14 @@ class Store:
         parts = [f"{key} < {value['$lt']}" if isinstance(value, dict) else f"{key} = '{value}'" for key, value in known.items()]
         return " AND ".join(parts)
 
-    def found(self, query):
-        return query.select(COLUMNS).limit(10).to_arrow()["id"].to_pylist()
+    def found(self, query, score):
+        return query.select([*COLUMNS, score]).limit(10).to_arrow()["id"].to_pylist()
 
     def by_words(self, words):
-        return self.found(self.table.search(words, query_type="fts"))
+        return self.found(self.table.search(words, query_type="fts"), "_score")
 
     def by_vector(self, vector, condition):
-        return self.found(self.table.search(vector).distance_type("cosine").where(condition, prefilter=True))
+        return self.found(self.table.search(vector).distance_type("cosine").where(condition, prefilter=True), "_distance")
 
     def hybrid(self, words, vector, condition):
         query = self.table.search(query_type="hybrid").vector(vector).text(words)
@@ -74,4 +74,4 @@ class Store:
         return query.select(COLUMNS).limit(10).to_arrow()["id"].to_pylist()
 
     def latest(self, word):
-        return self.found(self.table.search(word, query_type="fts").where("category = 'new'", prefilter=True))
+        return self.found(self.table.search(word, query_type="fts").where("category = 'new'", prefilter=True), "_score")

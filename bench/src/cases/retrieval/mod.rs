@@ -15,12 +15,14 @@ use std::rc::Rc;
 use agentdb::json;
 use anyhow::{Result, ensure};
 
-use self::data::Data;
+use self::data::{Data, QUERIES};
 use self::system::{Alternated, Answers, BATCH, Search, System};
 use super::ROUNDS;
 use crate::measure::{Results, Samples};
 
 const ALTERNATIONS: usize = 500;
+/// Chroma takes so long that it answers the first of the queries only.
+const CHROMA_QUERIES: u64 = 60;
 /// Those whose vectors are compared exactly must find what ours finds, but for scores that are equal in all but the last digits.
 const EXACT: [&str; 2] = ["lancedb", "qdrant-edge"];
 
@@ -34,8 +36,8 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         Box::new(tantivy::Tantivy::open(dir, &data)?),
         Box::new(fts::Fts::open(dir, &data)?),
     ];
-    for name in ["lancedb", "qdrant-edge", "chroma"] {
-        systems.push(Box::new(peer::Peer::start(name, dir, &files)?));
+    for (name, queries) in [("lancedb", QUERIES), ("qdrant-edge", QUERIES), ("chroma", CHROMA_QUERIES)] {
+        systems.push(Box::new(peer::Peer::start(name, queries, dir, &files)?));
     }
     ingest(&mut systems, rows as usize, results)?;
     let price = |below: u64| json!({"price": {"$lt": below}});
@@ -47,10 +49,12 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         ("hybrid", Search::Hybrid(price(500))),
     ];
     for (case, search) in &cases {
+        eprintln!("answers compared: {case}");
         compare(&mut systems, case, search, results)?;
     }
-    for _ in 0..ROUNDS {
+    for round in 1..=ROUNDS {
         for (case, search) in &cases {
+            eprintln!("round {round}: {case}");
             for system in &mut systems {
                 if let Some(answers) = system.search(search)? {
                     results.add_samples(case, system.name(), &samples(answers.took));
@@ -65,6 +69,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
         }
     }
     for system in &mut systems {
+        eprintln!("alternate put search: {}", system.name());
         if let Some(Alternated { puts, searches }) = system.alternate(ALTERNATIONS)? {
             results.add_samples("alternate put search", system.name(), &samples(searches));
             results.add_samples("alternate put search, the put", system.name(), &samples(puts));
@@ -84,6 +89,7 @@ fn ingest(systems: &mut [Box<dyn System>], rows: usize, results: &mut Results) -
     let third = rows.div_ceil(ROUNDS).next_multiple_of(BATCH);
     let rate = |rows: usize, took: u64| rows as f64 / (took as f64 / 1e9);
     for round in 0..ROUNDS {
+        eprintln!("ingest {}", round + 1);
         let range = (round * third).min(rows)..((round + 1) * third).min(rows);
         for (system, total) in systems.iter_mut().zip(&mut total) {
             for (case, durable) in [("ingest rows", true), ("ingest rows, not synced", false)] {

@@ -18,6 +18,8 @@ const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/retrieval
 
 pub struct Peer {
     name: &'static str,
+    /// How many of the queries it answers.
+    queries: u64,
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -36,7 +38,7 @@ struct Answer {
 
 impl Peer {
     /// Starts the process, which reads the data from `data` and keeps its own in `dir`.
-    pub fn start(name: &'static str, dir: &Path, data: &Path) -> Result<Self> {
+    pub fn start(name: &'static str, queries: u64, dir: &Path, data: &Path) -> Result<Self> {
         let mut command = Packages::installed(dir, "retrieval-peers", REQUIREMENTS)?.script(SCRIPT);
         let stderr = std::fs::File::create(dir.join(name).with_extension("stderr"))?;
         command
@@ -49,7 +51,7 @@ impl Peer {
         let mut child = command.spawn()?;
         let commands = child.stdin.take().context("no stdin")?;
         let answers = BufReader::new(child.stdout.take().context("no stdout")?);
-        let mut peer = Peer { name, child, commands, answers, offers: Vec::new() };
+        let mut peer = Peer { name, queries, child, commands, answers, offers: Vec::new() };
         peer.offers = peer.answer()?.offers;
         Ok(peer)
     }
@@ -108,7 +110,8 @@ impl System for Peer {
         if !self.offers(case) {
             return Ok(None);
         }
-        let answer = self.ask(&json!({"do": "search", "case": case, "filter": filter}))?;
+        let answer =
+            self.ask(&json!({"do": "search", "case": case, "filter": filter, "queries": self.queries}))?;
         Ok(Some(Answers { took: answer.took, found: answer.found }))
     }
 
