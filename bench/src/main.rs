@@ -78,12 +78,15 @@ fn main() -> Result<()> {
             "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
             "checkpoint" => cases::checkpoint::run(&dir, &mut results)?,
             "retrieval" => cases::retrieval::run(&dir, rows.min(100_000), &mut results)?,
-            other => bail!("there is no case {other}: puts, half, load, row-store, checkpoint, retrieval"),
+            "cranfield" => cases::cranfield::run(&dir, &mut results)?,
+            other => bail!(
+                "there is no case {other}: puts, half, load, row-store, checkpoint, retrieval, cranfield"
+            ),
         }
         let (file, command) = match name {
             "row-store" => ("row_store.json", "make bench"),
             "checkpoint" => ("checkpoint.json", "make bench"),
-            "retrieval" => ("retrieval.json", "make bench-retrieval"),
+            "retrieval" | "cranfield" => ("retrieval.json", "make bench-retrieval"),
             _ => ("engine.json", "make bench"),
         };
         results.write(&out.join(file), "ours", command)?;

@@ -118,7 +118,13 @@ impl Results {
 }
 
 fn round(value: f64) -> f64 {
-    if value.abs() >= 100.0 { value.round() } else { (value * 100.0).round() / 100.0 }
+    let decimals = match value.abs() {
+        100.0.. => 0,
+        1.0.. => 2,
+        _ => 4,
+    };
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
 }
 
 fn machine() -> String {
