@@ -14,7 +14,9 @@ class Store:
 
     def __init__(self, path, dimension):
         vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
-        self.shard = qdrant.EdgeShard.create(path, qdrant.EdgeConfig(vectors=vectors))
+        # A graph of no edges is not built: optimizing merges segments and makes their indexes.
+        none = qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10000)
+        self.shard = qdrant.EdgeShard.create(path, qdrant.EdgeConfig(vectors=vectors, hnsw_config=none))
         of = qdrant.UpdateOperation.create_field_index
         self.shard.update(of("price", qdrant.FloatIndexParams()))
         self.shard.update(of("category", qdrant.KeywordIndexParams()))
