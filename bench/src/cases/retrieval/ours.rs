@@ -74,7 +74,7 @@ impl System for Ours {
     }
 
     fn index_bytes(&self) -> Result<Option<u64>> {
-        Ok(Some(self.db.stats()?.record_index_bytes as u64))
+        Ok(Some(self.db.stats()?.record_index_bytes))
     }
 
     fn search(&mut self, search: &Search) -> Result<Option<Answers>> {
