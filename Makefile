@@ -31,9 +31,9 @@ bench: setup ## Measure against SQLite, redb, lsm-tree, LangGraph's saver and a 
 	cargo run -q -p xtask -- codegen
 
 .PHONY: bench-retrieval
-bench-retrieval: setup ## Measure searches by words, filters and both against tantivy and SQLite's FTS5
+bench-retrieval: models ## Measure searches by words, filters and both against tantivy, FTS5, LanceDB, Chroma and qdrant-edge; Cranfield
 	cd bench && CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/bench" cargo build --release
-	$(CARGO_TARGET_DIR)/bench/release/agentdb-bench --dir "$(or $(DIR),$(CACHE)/bench)" --only retrieval
+	$(CARGO_TARGET_DIR)/bench/release/agentdb-bench --dir "$(or $(DIR),$(CACHE)/bench)" --only retrieval,cranfield
 	cargo run -q -p xtask -- codegen
 
 .PHONY: sim

@@ -17,7 +17,8 @@ pub struct Fdatasync(Mutex<(File, u64)>);
 impl Fdatasync {
     pub fn open(dir: &Path) -> Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let file = File::options().create(true).truncate(false).read(true).write(true).open(dir.join("zeros"))?;
+        let file =
+            File::options().create(true).truncate(false).read(true).write(true).open(dir.join("zeros"))?;
         file.write_all_at(&vec![0; BYTES as usize], 0)?;
         file.sync_all()?;
         Ok(Fdatasync(Mutex::new((file, 0))))

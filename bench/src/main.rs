@@ -7,6 +7,7 @@ mod fdatasync;
 mod lsm_store;
 mod measure;
 mod ours;
+mod python;
 mod redb_store;
 mod sqlite;
 
@@ -62,7 +63,9 @@ fn main() -> Result<()> {
     };
     let rows = number("--rows", 1_000_000)?;
     let out = PathBuf::from(argument("--out").unwrap_or_else(|| "bench/results".to_owned()));
-    for name in argument("--only").unwrap_or_else(|| "puts,half,load,row-store,checkpoint".to_owned()).split(',') {
+    for name in
+        argument("--only").unwrap_or_else(|| "puts,half,load,row-store,checkpoint".to_owned()).split(',')
+    {
         let mut results = Results::default();
         let _ = std::fs::remove_dir_all(&dir);
         match name {
@@ -75,15 +78,18 @@ fn main() -> Result<()> {
             "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
             "checkpoint" => cases::checkpoint::run(&dir, &mut results)?,
             "retrieval" => cases::retrieval::run(&dir, rows.min(100_000), &mut results)?,
-            other => bail!("there is no case {other}: puts, half, load, row-store, checkpoint, retrieval"),
+            "cranfield" => cases::cranfield::run(&dir, &mut results)?,
+            other => bail!(
+                "there is no case {other}: puts, half, load, row-store, checkpoint, retrieval, cranfield"
+            ),
         }
-        let file = match name {
-            "row-store" => "row_store.json",
-            "checkpoint" => "checkpoint.json",
-            "retrieval" => "retrieval.json",
-            _ => "engine.json",
+        let (file, command) = match name {
+            "row-store" => ("row_store.json", "make bench"),
+            "checkpoint" => ("checkpoint.json", "make bench"),
+            "retrieval" | "cranfield" => ("retrieval.json", "make bench-retrieval"),
+            _ => ("engine.json", "make bench"),
         };
-        results.write(&out.join(file), "ours")?;
+        results.write(&out.join(file), "ours", command)?;
     }
     let _ = std::fs::remove_dir_all(Path::new(&dir));
     Ok(())

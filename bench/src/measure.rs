@@ -42,7 +42,15 @@ pub struct Results {
 }
 
 impl Results {
-    pub fn add(&mut self, case: &str, metric: &'static str, unit: &'static str, higher: bool, system: &'static str, value: f64) {
+    pub fn add(
+        &mut self,
+        case: &str,
+        metric: &'static str,
+        unit: &'static str,
+        higher: bool,
+        system: &'static str,
+        value: f64,
+    ) {
         let key = (case.to_owned(), metric);
         if !self.rows.contains_key(&key) {
             self.order.push(key.clone());
@@ -59,17 +67,18 @@ impl Results {
     }
 
     /// Writes the figures into a result file, over those of the same cases and beside those of others; `ours` is the system
-    /// that the file calls ours.
-    pub fn write(&self, path: &Path, ours: &str) -> Result<()> {
+    /// that the file calls ours, `command` what makes it.
+    pub fn write(&self, path: &Path, ours: &str, command: &str) -> Result<()> {
         let own: Vec<Value> = self.order.iter().map(|key| self.row(key, ours)).collect();
         let cases: Vec<&Value> = own.iter().map(|row| &row["case"]).collect();
-        let before = std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        let before =
+            std::fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
         let kept = before.as_ref().and_then(|b| b["rows"].as_array()).into_iter().flatten();
         let mut rows: Vec<Value> = kept.filter(|row| !cases.contains(&&row["case"])).cloned().collect();
         rows.extend(own.iter().cloned());
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let result = json!({
-            "command": "make bench",
+            "command": command,
             "machine": machine(),
             "date": agentdb::Timestamp::from_micros(now as i64 * 1_000_000)?.to_string()[..10],
             "rows": rows,
@@ -79,7 +88,10 @@ impl Results {
         }
         std::fs::write(path, serde_json::to_string_pretty(&result)? + "\n")?;
         for row in own {
-            println!("{:22} {:14} {ours} {:>10} peers {}", row["case"], row["metric"], row["ours"], row["peers"]);
+            println!(
+                "{:22} {:14} {ours} {:>10} peers {}",
+                row["case"], row["metric"], row["ours"], row["peers"]
+            );
         }
         Ok(())
     }
@@ -94,7 +106,11 @@ impl Results {
             sorted.sort_by(f64::total_cmp);
             let median = round(sorted[sorted.len() / 2]);
             spread.insert((*system).to_owned(), json!([round(sorted[0]), round(sorted[sorted.len() - 1])]));
-            if *system == own { ours = json!(median) } else { _ = peers.insert((*system).to_owned(), json!(median)) }
+            if *system == own {
+                ours = json!(median)
+            } else {
+                _ = peers.insert((*system).to_owned(), json!(median))
+            }
         }
         let better = if *higher { "higher" } else { "lower" };
         json!({"case": key.0, "metric": key.1, "unit": unit, "better": better, "ours": ours, "peers": peers, "spread": spread})
@@ -102,12 +118,22 @@ impl Results {
 }
 
 fn round(value: f64) -> f64 {
-    if value.abs() >= 100.0 { value.round() } else { (value * 100.0).round() / 100.0 }
+    let decimals = match value.abs() {
+        100.0.. => 0,
+        1.0.. => 2,
+        _ => 4,
+    };
+    let scale = 10f64.powi(decimals);
+    (value * scale).round() / scale
 }
 
 fn machine() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or("unknown").trim_matches([' ', '\t', ':']);
+    let model = info
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .unwrap_or("unknown")
+        .trim_matches([' ', '\t', ':']);
     let cores = std::thread::available_parallelism().map_or(0, |n| n.get());
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib: u64 = memory.split_whitespace().nth(1).and_then(|k| k.parse().ok()).unwrap_or_default();

@@ -30,7 +30,8 @@ impl Store for Ours {
     }
 
     fn load(&self, pairs: &[(String, String)]) -> Result<()> {
-        let puts = pairs.iter().map(|(key, value)| Put::new("bench", key.as_str(), Value::String(value.clone())));
+        let puts =
+            pairs.iter().map(|(key, value)| Put::new("bench", key.as_str(), Value::String(value.clone())));
         puts.fold(self.namespace.batch(), WriteBatch::push).wait()?;
         Ok(())
     }

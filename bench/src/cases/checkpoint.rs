@@ -3,20 +3,20 @@
 //! time contains Python and its serializer, which encodes a whole checkpoint for a put; the peer `sqlite_saver, encoded` is
 //! without the encoding of puts. Ours gets the bytes that the serializer made of each value that is new.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Instant;
 
 use agentdb::modules::checkpoint::{Get, Put, PutWrites};
 use agentdb::modules::job::Compact;
 use agentdb::{Code, Database, Namespace};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, ensure};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::ROUNDS;
 use super::load::bytes;
 use crate::measure::{Results, Samples};
+use crate::python::{Packages, output};
 
 const TURNS: &str = "200";
 const MIB: f64 = 1024.0 * 1024.0;
@@ -48,13 +48,13 @@ struct Took {
 
 pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     std::fs::create_dir_all(dir)?;
-    let packages = prepare(dir)?;
+    let packages = Packages::installed(dir, "langgraph", REQUIREMENTS)?;
     let calls = dir.join("calls.jsonl");
-    output(script(&packages).arg("record").arg(&calls).arg(TURNS))?;
+    output(packages.script(SCRIPT).arg("record").arg(&calls).arg(TURNS))?;
     let recorded = std::fs::read_to_string(&calls)?;
     for round in 0..ROUNDS {
         let file = dir.join(format!("{round}.db"));
-        let saver = output(script(&packages).arg("replay").arg(&calls).arg(&file))?;
+        let saver = output(packages.script(SCRIPT).arg("replay").arg(&calls).arg(&file))?;
         let saver: Replayed = serde_json::from_str(&saver)?;
         ensure!(saver.synchronous == 2, "the saver does not sync");
         add_saver(&saver, results);
@@ -64,31 +64,6 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
     Ok(())
 }
 
-/// Installs the saver beside the database's directory; what is there already is kept.
-fn prepare(dir: &Path) -> Result<PathBuf> {
-    let packages = dir.with_file_name("langgraph");
-    if !packages.join("installed").exists() {
-        let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"];
-        output(Command::new("python3").args(pip).args(["-r", REQUIREMENTS, "--target"]).arg(&packages))?;
-        std::fs::write(packages.join("installed"), "")?;
-    }
-    Ok(packages)
-}
-
-fn script(packages: &Path) -> Command {
-    let mut python = Command::new("python3");
-    python.env("PYTHONPATH", packages).arg(SCRIPT);
-    python
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let done = command.output().with_context(|| format!("{command:?}"))?;
-    if !done.status.success() {
-        bail!("{command:?}: {}", String::from_utf8_lossy(&done.stderr));
-    }
-    Ok(String::from_utf8(done.stdout)?)
-}
-
 fn samples(nanoseconds: &[u64]) -> Samples {
     Samples::new(nanoseconds.to_vec(), nanoseconds.iter().sum::<u64>() as f64 / 1e9)
 }
@@ -96,7 +71,8 @@ fn samples(nanoseconds: &[u64]) -> Samples {
 fn add_saver(saver: &Replayed, results: &mut Results) {
     let took = &saver.took;
     results.add_samples("checkpoint put", "sqlite_saver", &samples(&took.put));
-    let encoded: Vec<u64> = took.put.iter().zip(&took.serializer).map(|(all, of)| all.saturating_sub(*of)).collect();
+    let encoded: Vec<u64> =
+        took.put.iter().zip(&took.serializer).map(|(all, of)| all.saturating_sub(*of)).collect();
     results.add_samples("checkpoint put", "sqlite_saver, encoded", &samples(&encoded));
     results.add_samples("checkpoint put_writes", "sqlite_saver", &samples(&took.put_writes));
     results.add_samples("checkpoint get latest", "sqlite_saver", &samples(&took.get_tuple));

@@ -1,6 +1,7 @@
 //! The cases, a file each, and the data that all systems get.
 
 pub mod checkpoint;
+pub mod cranfield;
 pub mod load;
 pub mod puts;
 pub mod reopen;

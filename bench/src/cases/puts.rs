@@ -15,8 +15,8 @@ use futures_util::stream::FuturesUnordered;
 use super::{ROUNDS, key, open_all, value};
 use crate::Store;
 use crate::fdatasync::Fdatasync;
-use crate::ours::Ours;
 use crate::measure::{Results, Samples};
+use crate::ours::Ours;
 
 /// Keys that puts are spread over.
 const KEYS: u64 = 1_000_000;
@@ -122,7 +122,9 @@ fn tasks(store: &Ours, clients: usize, time: Duration, rate: Option<f64>) -> Res
                 due.push(Reverse((at + pause, client)));
             }
             _ => match due.peek() {
-                Some(Reverse((at, _))) => std::thread::park_timeout(at.saturating_duration_since(Instant::now())),
+                Some(Reverse((at, _))) => {
+                    std::thread::park_timeout(at.saturating_duration_since(Instant::now()))
+                }
                 None => std::thread::park(),
             },
         }

@@ -91,8 +91,7 @@ impl Builder {
         s.slots.shrink_to_fit();
         s.born.shrink_to_fit();
         s.died.shrink_to_fit();
-        s.terms.bytes.shrink_to_fit();
-        s.terms.ends.shrink_to_fit();
+        s.terms.shrink_to_fit();
         s.infos.shrink_to_fit();
         s.posts.shrink_to_fit();
         s.positions.shrink_to_fit();

@@ -42,8 +42,8 @@ pub(crate) fn write(segment: &Segment, fields: &[Field]) -> Vec<u8> {
             .flat_map(|f| f.lengths.iter().flat_map(|l| l.to_le_bytes()))
             .collect::<Vec<u8>>(),
     );
-    section(&segment.terms.bytes);
-    section(&segment.terms.ends.iter().flat_map(|e| e.to_le_bytes()).collect::<Vec<u8>>());
+    section(segment.terms.bytes());
+    section(&segment.terms.ends().iter().flat_map(|e| e.to_le_bytes()).collect::<Vec<u8>>());
     let info = |i: &TermInfo| [i.docs, i.posts, i.positions];
     section(&segment.infos.iter().flat_map(info).flat_map(u32::to_le_bytes).collect::<Vec<u8>>());
     section(&segment.posts);
@@ -103,7 +103,7 @@ pub(crate) fn read(bytes: &[u8], fields: &[Field]) -> Result<Segment> {
         max_born: born.iter().copied().max().unwrap_or(0),
         died: slots.iter().map(|_| AtomicU64::new(ALIVE)).collect(),
         fields: (0..fields.len()).map(field).collect(),
-        terms: Dictionary { bytes: terms, ends },
+        terms: Dictionary::new(terms, ends),
         slots,
         born,
         infos,

@@ -77,8 +77,8 @@ impl Segment {
         let fields = self.fields.len() * 5 + 24;
         size_of::<Self>()
             + self.len() * fields
-            + self.terms.bytes.capacity()
-            + self.terms.len() * (4 + size_of::<TermInfo>())
+            + self.terms.memory()
+            + self.terms.len() * size_of::<TermInfo>()
             + self.posts.capacity()
             + self.positions.capacity()
     }
