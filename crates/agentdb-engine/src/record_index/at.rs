@@ -36,6 +36,16 @@ pub(crate) struct Found {
     pub(crate) how: How,
 }
 
+/// What a sparse vector finds.
+pub(crate) struct BySparse {
+    /// Ids and scores, best first.
+    pub(crate) hits: Vec<(String, f32)>,
+    /// How the records that match were found.
+    pub(crate) how: How,
+    /// How many match; `None` if all do.
+    pub(crate) matching: Option<u64>,
+}
+
 /// How the records that match were found.
 pub(crate) struct How {
     /// How the filter was answered.
@@ -122,14 +132,13 @@ impl<'a> At<'a> {
         Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone(), how })
     }
 
-    /// The records that share an index with a query and match, each with its score: the best so many, equal ones in the order of
-    /// ids. And how they were found.
+    /// The records that share an index with a query and match, each with its score: the best so many, equal ones in the order of ids.
     pub(crate) fn by_sparse(
         &self,
         (number, query): (u64, &SparseComponents),
         filter: Option<&Filter>,
         limit: usize,
-    ) -> Result<(Vec<(String, f32)>, How, Option<u64>)> {
+    ) -> Result<BySparse> {
         let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
         let all = filter.is_none() && !expired && self.changed.is_empty();
         let (records, plan) = match all {
@@ -157,7 +166,7 @@ impl<'a> At<'a> {
         let (total, changed) = (self.state.live.len(), self.changed.len());
         let how = How { plan, total, changed, made: self.made };
         let found = found.into_iter().map(|(ordinal, score)| (self.id(ordinal).to_owned(), score)).collect();
-        Ok((found, how, matching))
+        Ok(BySparse { hits: found, how, matching })
     }
 
     /// Whether nothing was changed since.

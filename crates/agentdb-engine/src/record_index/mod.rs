@@ -22,7 +22,7 @@ use agentdb_text::TextIndex;
 use agentdb_types::{Lsn, Result};
 use roaring::RoaringBitmap;
 
-pub(crate) use at::{At, Found, How};
+pub(crate) use at::{At, BySparse, Found, How};
 use state::{Change, State};
 
 use crate::engine::Core;

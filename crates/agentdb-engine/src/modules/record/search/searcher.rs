@@ -19,7 +19,7 @@ use crate::modules::check_inline;
 use crate::modules::collection::{self, Head, VectorSpace};
 use crate::modules::record::{self, Record, vector_key};
 use crate::read::Read;
-use crate::record_index::{Found, How};
+use crate::record_index::{BySparse, Found, How};
 use crate::sparse::SparseComponents;
 use crate::vectors::{Query, VectorRow, Vectors};
 
@@ -152,7 +152,7 @@ impl Searcher<'_> {
         match ready {
             Ready::Words(words) => self.by_words(words, limit, filter),
             Ready::Sparse { number, vector, using } => {
-                let (hits, how, matching) =
+                let BySparse { hits, how, matching } =
                     self.snapshot.core.records.read(self.snapshot, self.head, false, &mut |at| {
                         at.by_sparse((*number, vector), filter, limit)
                     })?;

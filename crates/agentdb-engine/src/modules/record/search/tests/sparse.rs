@@ -172,7 +172,7 @@ fn it_is_one_of_several_queries_and_a_second_stage() {
     let alone =
         Search { sparse: Some(query), using: Some("words".into()), explain: true, ..Search::new("docs") };
     let plan = db.read(alone).unwrap().plan.unwrap();
-    assert_eq!(serde_json::to_value(&plan.queries[0].method).unwrap(), "sparse");
+    assert_eq!(serde_json::to_value(plan.queries[0].method).unwrap(), "sparse");
 }
 
 #[test]
