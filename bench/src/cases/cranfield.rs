@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use agentdb::modules::collection::TextSettings;
-use agentdb::modules::record::SubQuery;
+use agentdb::modules::record::{Feedback, SubQuery};
 use agentdb::{Analyzer, Code, Collection, Database, Query, json};
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -52,12 +52,11 @@ pub fn run(dir: &Path, results: &mut Results) -> Result<()> {
             Ok(Query::several([SubQuery::words(query), weighted(SubQuery::text(query), weight)]))
         }
     };
-    let fed_back = |query: &str| feedback(&docs, query);
     add("cranfield words", &gains(&docs, &queries, words)?, results);
     add("cranfield vectors", &gains(&docs, &queries, |query| Ok(Query::text(query)))?, results);
     add("cranfield hybrid, equal weights", &gains(&docs, &queries, fused(1.0))?, results);
     add("cranfield hybrid", &gains(&docs, &queries, fused(VECTOR_WEIGHT))?, results);
-    add("cranfield hybrid, with feedback", &gains(&docs, &queries, fed_back)?, results);
+    add("cranfield hybrid, with feedback", &gains(&docs, &queries, feedback)?, results);
     Ok(())
 }
 
@@ -65,14 +64,9 @@ fn weighted(query: SubQuery, weight: f64) -> SubQuery {
     SubQuery { weight: Some(weight), ..query }
 }
 
-/// Two searches: the best hit of the first, of equal weights, is searched for, too, by its vector; that and the query's own share the
-/// weight of the vectors. How many hits are taken, of 1, 2, 3, 5 and 10, was chosen on the first, third, ... of the queries.
-fn feedback(docs: &Collection, query: &str) -> Result<Query> {
-    let both = [SubQuery::words(query), SubQuery::text(query)];
-    let best = docs.search(Query::several(both).limit(1).with_vectors())?.into_iter().next();
-    let vector = best.and_then(|hit| hit.vector).context("nothing is found")?;
-    let parts = [weighted(SubQuery::text(query), 0.5), weighted(SubQuery::vector(vector), 0.5)];
-    Ok(Query::several([SubQuery::words(query)].into_iter().chain(parts)))
+/// With feedback as it is unless something else is said: the best hit is searched for, too, by its vector, for half the weight.
+fn feedback(query: &str) -> Result<Query> {
+    Ok(Query::several([SubQuery::words(query), SubQuery::text(query)]).feedback(Feedback::default()))
 }
 
 fn read() -> Result<Option<(Vec<Abstract>, Vec<Judged>)>> {

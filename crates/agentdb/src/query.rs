@@ -1,6 +1,8 @@
 //! What to search a collection for.
 
-use agentdb_engine::modules::record::{Diversity, Fusion, GroupBy, Highlight, Rerank, Search, SubQuery};
+use agentdb_engine::modules::record::{
+    Diversity, Feedback, Fusion, GroupBy, Highlight, Rerank, Search, SubQuery,
+};
 use agentdb_engine::{SparseVector, Words};
 use serde_json::Value;
 
@@ -124,6 +126,29 @@ impl Query {
     #[must_use]
     pub fn fusion(mut self, fusion: Fusion) -> Self {
         self.search.fusion = Some(fusion);
+        self
+    }
+
+    /// Searches twice, the second time for the best hits of the first, too: what they have in common with others is found though the
+    /// query does not say it. It is for [several](Query::several) queries, of those that compare vectors.
+    ///
+    /// ```
+    /// # use agentdb::Query;
+    /// # use agentdb::modules::record::{Feedback, SubQuery};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// docs.put("a").vector([0.0, 1.0]).text("a plan").wait()?;
+    /// docs.put("b").vector([0.1, 0.9]).text("what comes next").wait()?;
+    /// let queries = [SubQuery::words("plan"), SubQuery::vector([0.2, 1.0])];
+    /// let hits = docs.search(Query::several(queries).feedback(Feedback::default()))?;
+    /// assert!(hits.iter().any(|hit| hit.shares.iter().any(|share| share.feedback.is_some())));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn feedback(mut self, feedback: Feedback) -> Self {
+        self.search.feedback = Some(feedback);
         self
     }
 

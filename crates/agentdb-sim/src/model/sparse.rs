@@ -28,8 +28,8 @@ impl Collection {
             check_name(&name)?;
             if settings.is_null() {
                 self.sparse.remove(&name).ok_or(Code::VectorUnknown)?;
-            } else if !self.sparse.contains_key(&name) {
-                self.sparse.insert(name, number());
+            } else {
+                self.sparse.entry(name).or_insert_with(&mut number);
             }
         }
         Ok(())

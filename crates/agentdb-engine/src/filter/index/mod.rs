@@ -156,7 +156,7 @@ impl PayloadIndex {
     fn field(&self, path: &str) -> Result<Option<&Node>> {
         let names: Vec<_> = path.split('.').map(str::to_owned).collect();
         if names.iter().any(String::is_empty) {
-            return Err(invalid("path", "a path has no empty names"));
+            return Err(invalid("field", "a path has no empty names"));
         }
         match self.root.find(&names) {
             Known::Field(node) if node.indexed => Ok(Some(node)),

@@ -12,6 +12,8 @@ mod facet;
 mod get;
 mod get_many;
 mod list;
+#[cfg(test)]
+mod malformed_tests;
 mod patch;
 mod put;
 mod search;
@@ -36,8 +38,8 @@ pub use list::{List, Listed};
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use search::{
-    Decay, Diverse, Diversity, FieldValue, Formula, Found, Fusion, GroupBy, Highlight, Hit, Method, Missing,
-    Normalize, QueryPlan, RecordPlan, Rerank, Search, SearchPlan, Shape, Share, Stages, SubQuery,
+    Decay, Diverse, Diversity, Feedback, FieldValue, Formula, Found, Fusion, GroupBy, Highlight, Hit, Method,
+    Missing, Normalize, QueryPlan, RecordPlan, Rerank, Search, SearchPlan, Shape, Share, Stages, SubQuery,
 };
 pub use transfer::RecordLine;
 

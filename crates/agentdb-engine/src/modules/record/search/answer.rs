@@ -57,6 +57,9 @@ pub struct Hit {
 pub struct Share {
     /// Which one, from 0.
     pub query: usize,
+    /// With feedback: the record that was searched for in its stead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<String>,
     /// The rank of the record in its ranking, from 1.
     pub rank: usize,
     /// The score of the record in its ranking.

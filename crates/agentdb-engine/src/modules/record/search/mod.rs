@@ -2,6 +2,7 @@
 
 mod answer;
 mod diversity;
+mod feedback;
 mod formula;
 mod fuse;
 mod group;
@@ -24,6 +25,7 @@ use serde_json::Value;
 
 pub use answer::{Found, Hit, Share};
 pub use diversity::{Diverse, Diversity};
+pub use feedback::Feedback;
 pub use formula::{Decay, FieldValue, Formula, Shape};
 pub use fuse::{Fusion, Normalize};
 pub use group::{GroupBy, Missing};
@@ -72,6 +74,9 @@ pub struct Search {
     /// How they become one; by reciprocal ranks if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fusion: Option<Fusion>,
+    /// Whether several queries search twice, the second time for the best records of the first, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feedback: Option<Feedback>,
     /// Which of the named vectors to compare with; the one without a name if not given. Texts are encoded for that one only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub using: Option<String>,
@@ -123,6 +128,7 @@ impl Search {
             sparse: None,
             queries: Vec::new(),
             fusion: None,
+            feedback: None,
             using: None,
             limit: None,
             filter: None,
@@ -239,6 +245,11 @@ impl Search {
             self.vector.is_none() && self.text.is_none() && self.words.is_none() && self.sparse.is_none();
         if self.queries.is_empty() || !several {
             let ready = searcher.ready(self.part()?)?;
+            if self.feedback.is_some() {
+                return Err(Error::new(Code::InvalidValue)
+                    .with("field", "feedback")
+                    .with("reason", "it is for several queries: give the one as one of `queries`"));
+            }
             return Ok(First::One(ready, filter(&self.filter)?));
         }
         if self.using.is_some() {
@@ -246,8 +257,8 @@ impl Search {
                 .with("field", "using")
                 .with("reason", "each of several queries says for itself which vectors it compares with"));
         }
-        let (fusion, filter) = (self.fusion.unwrap_or_default(), filter(&self.filter)?);
-        Several::of(searcher, &self.queries, fusion, filter.as_ref(), (pool, limit)).map(First::Several)
+        let (how, filter) = ((self.fusion.unwrap_or_default(), self.feedback), filter(&self.filter)?);
+        Several::of(searcher, &self.queries, how, filter.as_ref(), (pool, limit)).map(First::Several)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::answer::Share;
 use super::diversity::Diverse;
+use super::feedback::Feedback;
 use super::fuse::{self, Fusion, fuse};
 use super::plan::{QueryPlan, SearchPlan};
 use super::query::SubQuery;
@@ -34,6 +35,7 @@ pub(super) struct Several<'a> {
     fusion: Fusion,
     /// How many records a query finds that does not say.
     pool: usize,
+    feedback: Option<Feedback>,
 }
 
 /// One of several queries, and what it finds at most.
@@ -69,16 +71,16 @@ pub(super) struct Ranking<'a> {
     /// Whether a deeper ranking may have more.
     pub(super) is_cut: bool,
     /// What explains scores by words, of the one query or of each of several.
-    explainers: Vec<Option<Explainer<'a>>>,
+    explainers: HashMap<usize, Explainer<'a>>,
     several: bool,
 }
 
 impl Ranking<'_> {
     /// Explains a score, as far as it is by words: the explanation of the one query; of several, those in the shares.
     pub(super) fn explain(&self, record: &str, shares: &mut [Share]) -> Result<Option<Explanation>> {
-        let explain = |query: usize| match self.explainers.get(query) {
-            Some(Some(explainer)) => explainer.explain(record),
-            _ => Ok(None),
+        let explain = |query: usize| match self.explainers.get(&query) {
+            Some(explainer) => explainer.explain(record),
+            None => Ok(None),
         };
         if !self.several {
             return explain(0);
@@ -98,11 +100,12 @@ impl<'a> Several<'a> {
     pub(super) fn of(
         searcher: &Searcher<'_>,
         queries: &'a [SubQuery],
-        fusion: Fusion,
+        (fusion, feedback): (Fusion, Option<Feedback>),
         filter: Option<&Filter>,
         (pool, limit): (Option<usize>, usize),
     ) -> Result<Self> {
         fusion.check()?;
+        feedback.map_or(Ok(()), |feedback| feedback.check())?;
         if queries.len() > QUERIES {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "queries")
@@ -113,7 +116,7 @@ impl<'a> Several<'a> {
             one.map_err(|err| err.in_part(format_args!("queries[{n}]")))
         };
         let queries = queries.iter().enumerate().map(one).collect::<Result<_>>()?;
-        Ok(Several { queries, fusion, pool: pool.unwrap_or_else(|| limit.max(CANDIDATES)) })
+        Ok(Several { queries, fusion, feedback, pool: pool.unwrap_or_else(|| limit.max(CANDIDATES)) })
     }
 
     /// How many records a query finds that does not say.
@@ -121,17 +124,40 @@ impl<'a> Several<'a> {
         self.pool
     }
 
-    /// All that the queries find.
+    /// All that the queries find; with feedback, the second time.
     fn rank(&self, searcher: &Searcher<'_>) -> Result<Ranking<'a>> {
+        let given = || self.queries.iter().enumerate().map(|(query, one)| Run::of(query, one));
+        let first = self.rank_all(searcher, &given().collect::<Vec<_>>())?;
+        let Some(feedback) = &self.feedback else { return Ok(first) };
+        let fed = feedback.of(searcher, &mut self.queries.iter().map(|one| &one.ready), &first.candidates)?;
+        let mut runs: Vec<Run<'_, 'a>> = given().collect();
+        for fed in &fed {
+            let given = self.queries[fed.query].weight;
+            runs[fed.query].weight -= given * fed.part;
+            let more = Run {
+                ready: &fed.ready,
+                weight: given * fed.part,
+                fed: Some(&fed.record),
+                ..runs[fed.query]
+            };
+            runs.push(more);
+        }
+        // Rounding may leave next to nothing of a weight that was given away whole.
+        runs.retain(|run| run.fed.is_some() || run.weight > self.queries[run.query].weight * 1e-9);
+        self.rank_all(searcher, &runs)
+    }
+
+    fn rank_all(&self, searcher: &Searcher<'_>, runs: &[Run<'_, 'a>]) -> Result<Ranking<'a>> {
         let (mut ids, mut numbers) = (Vec::new(), HashMap::new());
-        let (mut rankings, mut plans, mut explainers) = (Vec::new(), Vec::new(), Vec::new());
-        for (n, query) in self.queries.iter().enumerate() {
-            let wanted = query.limit.unwrap_or(self.pool);
-            let ranked = searcher.rank(&query.ready, wanted, query.filter.as_ref());
+        let (mut rankings, mut plans, mut explainers) = (Vec::new(), Vec::new(), HashMap::new());
+        for run in runs {
+            let n = run.query;
+            let wanted = run.limit.unwrap_or(self.pool);
+            let ranked = searcher.rank(run.ready, wanted, run.filter);
             let ranked = ranked.map_err(|err| err.in_part(format_args!("queries[{n}]")))?;
             let Ranked { hits, scale, plan, words } = ranked;
             plans.push(plan);
-            explainers.push(words);
+            explainers.extend(words.map(|words| (n, words)));
             let mut number = |id: String| {
                 *numbers.entry(id.clone()).or_insert_with(|| {
                     ids.push(id);
@@ -140,12 +166,13 @@ impl<'a> Several<'a> {
             };
             let hits = hits.into_iter().map(|(id, score)| (number(id), score)).collect();
             let descends = matches!(scale, Scale::Vectors(Metric::Euclidean));
-            rankings.push(fuse::Ranking { weight: query.weight, descends, hits });
+            rankings.push(fuse::Ranking { weight: run.weight, descends, hits });
         }
         let id = |number: u32| &ids[number as usize];
         let fused = fuse(self.fusion, &rankings, &|a, b| id(a).cmp(id(b)));
         let share = |part: fuse::Part| Share {
-            query: part.query,
+            query: runs[part.query].query,
+            feedback: runs[part.query].fed.map(str::to_owned),
             rank: part.rank,
             score: part.score,
             share: part.share,
@@ -156,10 +183,28 @@ impl<'a> Several<'a> {
             Candidate::new(id(found.ordinal).clone(), found.score as f32, shares)
         };
         let candidates = fused.into_iter().map(candidate).collect();
-        let cut = |(query, plan): (&One<'_>, &QueryPlan)| query.limit.is_none() && plan.found == self.pool;
-        let is_cut = self.queries.iter().zip(&plans).any(cut);
+        let cut = |(run, plan): (&Run<'_, 'a>, &QueryPlan)| run.limit.is_none() && plan.found == self.pool;
+        let is_cut = runs.iter().zip(&plans).any(cut);
         let plan = SearchPlan::of(plans);
         Ok(Ranking { candidates, scale: Scale::Ascending, plan, is_cut, explainers, several: true })
+    }
+}
+
+/// A query, or a record that is searched for in its stead, with what it counts.
+#[derive(Clone, Copy)]
+struct Run<'r, 'a> {
+    query: usize,
+    ready: &'r Ready<'a>,
+    weight: f64,
+    filter: Option<&'r Filter>,
+    limit: Option<usize>,
+    fed: Option<&'r str>,
+}
+
+impl<'r, 'a> Run<'r, 'a> {
+    fn of(query: usize, one: &'r One<'a>) -> Self {
+        let One { ready, weight, filter, limit } = one;
+        Run { query, ready, weight: *weight, filter: filter.as_ref(), limit: *limit, fed: None }
     }
 }
 
@@ -184,7 +229,14 @@ impl<'a> First<'a> {
                 let candidates = hits.into_iter().map(candidate).collect();
                 let is_cut = plan.found == depth;
                 let plan = SearchPlan::of(vec![plan]);
-                Ok(Ranking { candidates, scale, plan, is_cut, explainers: vec![words], several: false })
+                Ok(Ranking {
+                    candidates,
+                    scale,
+                    plan,
+                    is_cut,
+                    explainers: words.into_iter().map(|words| (0, words)).collect(),
+                    several: false,
+                })
             }
             First::Several(several) => several.rank(searcher),
         }

@@ -1,6 +1,7 @@
 //! Searches against what they mean.
 
 mod explain;
+mod feedback;
 mod highlight;
 mod pages;
 mod refusals;
