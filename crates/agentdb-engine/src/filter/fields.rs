@@ -45,18 +45,13 @@ impl Fields {
     /// Declares a field, anew if it is declared already.
     ///
     /// # Errors
-    /// [`Code::InvalidName`] for a path with an empty name in it, or one that begins with `$`, as operators do, and for one above
-    /// or below another that is declared: no value could be of both types.
+    /// [`Code::InvalidName`] for a path with an empty name in it, or one that begins with `$`, as operators do.
     pub fn declare(&mut self, path: impl Into<String>, field: Field) -> Result<()> {
         let path = path.into();
         let reason = if path.split('.').any(str::is_empty) {
             "a path has no empty names"
         } else if path.starts_with('$') {
             "names with `$` are operators"
-        } else if self.any_above(&path) {
-            "it lies below a field that has a type"
-        } else if self.any_below(&path) {
-            "there are fields below it that have types"
         } else {
             self.0.insert(path, field);
             return Ok(());
@@ -94,11 +89,6 @@ impl Fields {
     pub(crate) fn any_below(&self, path: &str) -> bool {
         let prefix = format!("{path}.");
         self.0.range(prefix.clone()..).next().is_some_and(|(other, _)| other.starts_with(&prefix))
-    }
-
-    /// Whether one is declared that a path goes through.
-    fn any_above(&self, path: &str) -> bool {
-        path.match_indices('.').any(|(end, _)| self.0.contains_key(&path[..end]))
     }
 
     /// The names that follow this path in the paths of declared fields.

@@ -229,6 +229,8 @@ impl Sim {
         let of = alive[self.dice.below(alive.len() as u64) as usize];
         match rows(&engine, self.handles[&of]) {
             Ok(rows) => {
+                // The engine has looked at the clock.
+                self.advance()?;
                 self.forks.remember(of, self.model.lsn, rows);
                 Ok(())
             }

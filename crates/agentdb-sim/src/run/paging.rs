@@ -44,7 +44,6 @@ impl Sim {
 
     fn begin_pages(&mut self) -> Check {
         let engine = self.engine()?;
-        self.advance()?;
         let model = self.visible_model(engine.lsn().0)?.clone();
         let alive: Vec<u64> = self.alive(&model).collect();
         let number = alive[self.dice.below(alive.len() as u64) as usize];
@@ -57,6 +56,12 @@ impl Sim {
         let collection = &namespace.collections[name];
         let search = generate::search(&mut self.dice, collection);
         let everything = crate::model::Search { limit: Some(limits::PAGE), ..search };
+        let Some(handle) = self.handles.get(&number).copied() else { return Ok(()) };
+        // The engine looks at the clock when it is asked for a snapshot.
+        if let Err(err) = engine.snapshot(handle) {
+            return self.excuse("a snapshot", &err);
+        }
+        self.advance()?;
         let Ok(rest) = collection.search(&everything, self.log_time) else { return Ok(()) };
         let mut request = everything.request(name);
         request["pages"] = json!(true);
@@ -71,11 +76,14 @@ impl Sim {
     /// Reads a page as of whatever is newest; returns whether there is another one.
     fn go_on(&mut self, paging: &mut Paging) -> Check<bool> {
         let engine = self.engine()?;
-        let snapshot = match engine.snapshot(self.handles[&paging.number]) {
+        let Some(handle) = self.handles.get(&paging.number) else { return Ok(false) };
+        let snapshot = match engine.snapshot(*handle) {
             Ok(snapshot) => snapshot,
             Err(err) if err.code() == Code::NamespaceNotFound => return Ok(false),
             Err(err) => return self.excuse("a page of a search", &err).map(|()| false),
         };
+        // It has looked at the clock.
+        self.advance()?;
         paging.request["limit"] = json!(1 + self.dice.below(4));
         let limit = paging.request["limit"].as_u64().unwrap_or(1) as usize;
         let search: Search = decode(paging.request.clone()).map_err(|err| err.to_string())?;

@@ -310,7 +310,7 @@ fn what_cannot_be_counted_is_refused() {
         let err = index.distinct("a", all, Some(&value), 1).unwrap_err();
         assert_eq!((err.code(), err.value("field")), (Code::InvalidValue, Some("after")));
     }
-    assert_eq!(index.facet("a..b", all, 1).unwrap_err().value("field"), Some("path"));
+    assert_eq!(index.facet("a..b", all, 1).unwrap_err().value("field"), Some("field"));
 }
 
 #[test]

@@ -130,7 +130,7 @@ impl Alter {
             head.indexed_since = tx.lsn();
             declared = true;
         }
-        schema::check_count(&head.fields)?;
+        schema::check(&head.fields)?;
         if declared { record::check_fields(tx, head) } else { Ok(()) }
     }
 

@@ -106,7 +106,7 @@ impl WriteRequest for Create {
         }
         vectors::check_all(&self.vectors)?;
         sparse::check_all(&self.sparse)?;
-        schema::check_count(&self.fields)?;
+        schema::check(&self.fields)?;
         self.texts.as_ref().map(texts::index).transpose()?;
         let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
         let head = Head {

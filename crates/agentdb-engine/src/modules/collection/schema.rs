@@ -38,8 +38,19 @@ pub(crate) fn learn(
     Ok(pupil.learnt)
 }
 
+/// Refuses fields that records cannot have all of: too many, and one below another, since no value is of both types.
+pub(super) fn check(fields: &Fields) -> Result<()> {
+    if let Some((path, _)) = fields.iter().find(|(path, _)| fields.any_below(path)) {
+        return Err(Error::new(Code::InvalidName)
+            .with("field", "fields")
+            .with("value", path)
+            .with("reason", "there are fields below it that have types of their own"));
+    }
+    check_count(fields)
+}
+
 /// Refuses more declared fields than there may be.
-pub(super) fn check_count(fields: &Fields) -> Result<()> {
+fn check_count(fields: &Fields) -> Result<()> {
     let actual = fields.iter().count();
     if actual <= limits::FIELDS {
         return Ok(());

@@ -104,7 +104,7 @@ pub(crate) fn import(
     let dimension = line.dimension.map(Dimension::new).transpose()?;
     vectors::check_all(&line.vectors)?;
     sparse::check_all(&line.sparse)?;
-    schema::check_count(&line.fields)?;
+    schema::check(&line.fields)?;
     texts::index(&line.texts)?;
     if let Some(encoder) = &line.encoder {
         Id::check("encoder", encoder)?;
