@@ -74,9 +74,15 @@ fn kind(name: &str, schema: &Value) -> Kind {
         ["integer"] => Kind::Integer,
         ["integer", "string"] => Kind::Point,
         _ if schema["anyOf"][0]["enum"].is_array() || schema["enum"].is_array() => Kind::Text,
-        _ if schema["anyOf"][0]["oneOf"].is_array() || schema["oneOf"].is_array() => Kind::Text,
+        _ if are_names(&schema["anyOf"][0]["oneOf"]) || are_names(&schema["oneOf"]) => Kind::Text,
         _ => Kind::Json,
     }
+}
+
+/// Whether each of some schemas is that of a name, and not of an object that has one.
+fn are_names(schemas: &Value) -> bool {
+    let is_name = |schema: &Value| schema["type"] == "string" || schema["const"].is_string();
+    schemas.as_array().is_some_and(|schemas| schemas.iter().all(is_name))
 }
 
 /// The fields, those that name the resource first, then the other required ones.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SparseVector {
-    /// The indices of components, each once.
+    /// The indices of components, 0 to 4,294,967,295, each once.
     pub indices: Vec<u32>,
     /// The components, as many as indices: finite numbers.
     pub values: Vec<f32>,
@@ -22,14 +22,14 @@ impl SparseVector {
         SparseVector { indices, values }
     }
 
-    /// The components, in the order of their indices.
+    /// The components, in the order of their indices; `field` is where the vector was given.
     ///
     /// # Errors
     /// [`Code::InvalidValue`] if there are none or too many, not as many values as indices, or an index twice;
     /// [`Code::VectorNotFinite`].
-    pub(crate) fn check(&self) -> Result<SparseComponents> {
+    pub(crate) fn check(&self, field: &str) -> Result<SparseComponents> {
         let refuse = |reason: &dyn std::fmt::Display| {
-            Err(Error::new(Code::InvalidValue).with("field", "sparse").with("reason", reason))
+            Err(Error::new(Code::InvalidValue).with("field", field).with("reason", reason))
         };
         let (indices, values) = (self.indices.len(), self.values.len());
         if indices != values {
@@ -45,7 +45,11 @@ impl SparseVector {
             ));
         }
         if let Some(at) = self.values.iter().position(|value| !value.is_finite()) {
-            return Err(Error::new(Code::VectorNotFinite).with("component", at));
+            let (index, value) = (self.indices[at], self.values[at]);
+            return Err(Error::new(Code::VectorNotFinite)
+                .with("index", index)
+                .with("value", value)
+                .of_vector(field));
         }
         let mut components: Vec<_> = self.indices.iter().copied().zip(self.values.iter().copied()).collect();
         components.sort_unstable_by_key(|(index, _)| *index);
@@ -62,13 +66,14 @@ impl SparseVector {
 pub(crate) struct SparseComponents(pub(crate) Vec<(u32, f32)>);
 
 impl SparseComponents {
-    /// The sum of the products of components that both have, in the order of their indices; none if they share no index.
-    pub(crate) fn dot(&self, other: &SparseComponents) -> Option<f32> {
+    /// The sum of the products of components that both have, in the order of their indices, in 64 bits, which they never leave; none
+    /// if they share no index.
+    pub(crate) fn dot(&self, other: &SparseComponents) -> Option<f64> {
         let (mut sum, mut others) = (None, other.0.iter().peekable());
         for &(index, value) in &self.0 {
             while others.next_if(|(at, _)| *at < index).is_some() {}
             if let Some((_, with)) = others.next_if(|(at, _)| *at == index) {
-                sum = Some(sum.unwrap_or(0.0) + value * with);
+                sum = Some(sum.unwrap_or(0.0) + f64::from(value) * f64::from(*with));
             }
         }
         sum
@@ -85,7 +90,7 @@ mod tests {
     use super::*;
 
     fn components(pairs: &[(u32, f32)]) -> SparseComponents {
-        SparseVector::new(pairs.iter().copied()).check().unwrap()
+        SparseVector::new(pairs.iter().copied()).check("sparse").unwrap()
     }
 
     #[test]
@@ -100,12 +105,12 @@ mod tests {
     fn what_is_no_vector_is_refused() {
         let refused = |indices: &[u32], values: &[f32]| {
             let vector = SparseVector { indices: indices.to_vec(), values: values.to_vec() };
-            vector.check().unwrap_err().to_string()
+            vector.check("sparse.terms").unwrap_err().to_string()
         };
-        assert!(refused(&[], &[]).contains("no components"));
+        assert!(refused(&[], &[]).starts_with("sparse.terms: it has no components"));
         assert!(refused(&[1], &[]).contains("1 indices and 0 values"));
         assert!(refused(&[5, 1, 5], &[1.0; 3]).contains("the index 5 twice"));
-        assert!(refused(&[1], &[f32::INFINITY]).contains("finite"));
+        assert!(refused(&[9], &[f32::INFINITY]).contains("component 9 of the vector is inf"));
         let many: Vec<u32> = (0..=limits::SPARSE_COMPONENTS as u32).collect();
         assert!(refused(&many, &vec![1.0; many.len()]).contains("the limit is"));
     }

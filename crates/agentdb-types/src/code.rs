@@ -379,13 +379,13 @@ codes! {
         "The second stage of a search, or its choice of diverse hits, was to look at no records, or at more than the limit."
         "Give a number within the limit.";
     1162 RerankNeedsOne Invalid "rerank_needs_one"
-        "the second stage of a search scores by exactly one of vector, text, words, sparse and formula; using is for vectors alone"
+        "the second stage of a search scores by exactly one of vector, text, words, sparse and formula; using is for vectors, dense and sparse"
         "`rerank` gives nothing to score by, or more than one thing, or the name of a vector beside words or a formula."
         "Give exactly one.";
     1163 ScoreNotFinite Invalid "score_not_finite"
-        "the second stage of the search gives record {record} the score {value}, which is no finite number of 32 bits"
-        "A formula, or a weight, leaves the range of numbers for a record: the logarithm of a negative number, or a very large product."
-        "Bound the formula, by `min` and `max` say, or leave the record out by a filter.";
+        "the search gives record {record} the score {value}, which is no finite number of 32 bits"
+        "A formula, a weight or a product of sparse vectors leaves the range of numbers for a record: the logarithm of a negative number, or a very large product."
+        "Bound the formula, by `min` and `max` say, give smaller weights or components, or leave the record out by a filter.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"

@@ -24,7 +24,7 @@ const STEPS: usize = 8;
 /// At a time there is everything that was committed at it or before, and a time to live is judged by it; at an LSN there is
 /// that batch and all before, and a time to live is judged by the batch's time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "it is an LSN, or a time in RFC 3339 with its zone, as 2026-11-28T09:30:00Z")]
 pub enum Point {
     /// After the batch of this LSN; 0 is before the first.
     Lsn(Lsn),

@@ -39,7 +39,7 @@ pub(crate) struct Found {
 /// What a sparse vector finds.
 pub(crate) struct BySparse {
     /// Ids and scores, best first.
-    pub(crate) hits: Vec<(String, f32)>,
+    pub(crate) hits: Vec<(String, f64)>,
     /// How the records that match were found.
     pub(crate) how: How,
     /// How many match; `None` if all do.
@@ -156,7 +156,7 @@ impl<'a> At<'a> {
             }
         }
         let better =
-            |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then_with(|| self.id(a.0).cmp(self.id(b.0)));
+            |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then_with(|| self.id(a.0).cmp(self.id(b.0)));
         if found.len() > limit && limit > 0 {
             found.select_nth_unstable_by(limit - 1, better);
         }

@@ -47,7 +47,7 @@ impl Postings {
 
     /// The scores of all records that share an index with a query; `records` are all that there ever were. Products are added in
     /// the order of indices.
-    pub(super) fn scores(&self, number: u64, query: &SparseComponents, records: usize) -> Vec<(u32, f32)> {
+    pub(super) fn scores(&self, number: u64, query: &SparseComponents, records: usize) -> Vec<(u32, f64)> {
         let lists: Vec<(f32, &List)> = query
             .0
             .iter()
@@ -55,17 +55,18 @@ impl Postings {
             .collect();
         let entries: usize = lists.iter().map(|(_, list)| list.len()).sum();
         if entries * DENSE < records {
-            let mut scores: HashMap<u32, f32> = HashMap::with_capacity(entries);
+            let mut scores: HashMap<u32, f64> = HashMap::with_capacity(entries);
             for (weight, list) in lists {
-                list.entries()
-                    .for_each(|(ordinal, value)| *scores.entry(ordinal).or_insert(0.0) += weight * value);
+                list.entries().for_each(|(ordinal, value)| {
+                    *scores.entry(ordinal).or_insert(0.0) += f64::from(weight) * f64::from(value)
+                });
             }
             return scores.into_iter().collect();
         }
         let (mut scores, mut has) = (vec![0.0; records], vec![false; records]);
         for (weight, list) in lists {
             for (ordinal, value) in list.entries() {
-                scores[ordinal as usize] += weight * value;
+                scores[ordinal as usize] += f64::from(weight) * f64::from(value);
                 has[ordinal as usize] = true;
             }
         }

@@ -255,6 +255,12 @@ fn searches() -> Vec<Row> {
             Code::InvalidValue,
             "feedback.records",
         ),
+        search(json!({"words": "a", "fusion": {"method": "reciprocal_rank"}}), Code::InvalidValue, "fusion"),
+        search(
+            json!({"queries": [{"words": "a", "weight": 3e38}, {"words": "a", "weight": 3e38}], "fusion": {"method": "weighted", "normalize": "min_max"}}),
+            Code::ScoreNotFinite,
+            "record b",
+        ),
         search(json!({"queries": seventeen}), Code::InvalidValue, "16"),
         search(json!({"queries": [{}]}), Code::SearchNeedsVector, "queries[0]"),
         search(json!({"queries": [{"words": "a"}, {"vector": [1]}]}), Code::DimensionMismatch, "queries[1]"),

@@ -20,7 +20,7 @@ pub(super) fn of(
 
 fn one(head: &Head, collection: &str, name: &str, vector: &SparseVector) -> Result<(u64, SparseComponents)> {
     let number = collection::sparse::named(head, collection, name)?;
-    let components = vector.check().map_err(|err| err.with("name", name))?;
+    let components = vector.check(&format!("sparse.{name}"))?;
     Ok((number, components))
 }
 

@@ -245,9 +245,10 @@ impl Search {
             self.vector.is_none() && self.text.is_none() && self.words.is_none() && self.sparse.is_none();
         if self.queries.is_empty() || !several {
             let ready = searcher.ready(self.part()?)?;
-            if self.feedback.is_some() {
+            let of_several = [("feedback", self.feedback.is_some()), ("fusion", self.fusion.is_some())];
+            if let Some((field, _)) = of_several.into_iter().find(|(_, given)| *given) {
                 return Err(Error::new(Code::InvalidValue)
-                    .with("field", "feedback")
+                    .with("field", field)
                     .with("reason", "it is for several queries: give the one as one of `queries`"));
             }
             return Ok(First::One(ready, filter(&self.filter)?));

@@ -14,7 +14,7 @@ use super::fuse::{self, Fusion, fuse};
 use super::plan::{QueryPlan, SearchPlan};
 use super::query::SubQuery;
 use super::rerank::Stages;
-use super::searcher::{Explainer, Ranked, Ready, Scale, Searcher};
+use super::searcher::{Explainer, Ranked, Ready, Scale, Searcher, in_32_bits};
 use crate::filter::Filter;
 use crate::modules::check_page;
 
@@ -180,9 +180,10 @@ impl<'a> Several<'a> {
         };
         let candidate = |found: fuse::Fused| {
             let shares = found.parts.into_iter().map(share).collect();
-            Candidate::new(id(found.ordinal).clone(), found.score as f32, shares)
+            let (record, score) = in_32_bits(id(found.ordinal).clone(), found.score)?;
+            Ok(Candidate::new(record, score, shares))
         };
-        let candidates = fused.into_iter().map(candidate).collect();
+        let candidates = fused.into_iter().map(candidate).collect::<Result<_>>()?;
         let cut = |(run, plan): (&Run<'_, 'a>, &QueryPlan)| run.limit.is_none() && plan.found == self.pool;
         let is_cut = runs.iter().zip(&plans).any(cut);
         let plan = SearchPlan::of(plans);

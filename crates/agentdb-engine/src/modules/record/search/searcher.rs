@@ -131,7 +131,7 @@ impl Searcher<'_> {
             Part::Sparse(vector, using) => {
                 let using = using.ok_or_else(no_name)?;
                 let number = collection::sparse::named(self.head, self.collection, using)?;
-                return Ok(Ready::Sparse { number, vector: vector.check()?, using });
+                return Ok(Ready::Sparse { number, vector: vector.check("sparse")?, using });
             }
             Part::Vector(vector, using) => (Cow::Borrowed(vector), using),
             Part::Text(text, using) => (Cow::Owned(self.encode(text, using)?), using),
@@ -157,6 +157,8 @@ impl Searcher<'_> {
                         at.by_sparse((*number, vector), filter, limit)
                     })?;
                 let (using, found) = (Some((*using).to_owned()), hits.len());
+                let hits = hits.into_iter().map(|(record, score)| in_32_bits(record, score));
+                let hits = hits.collect::<Result<_>>()?;
                 let records = Some(self.records(&how, matching));
                 let plan = QueryPlan { method: Method::Sparse, using, records, limit, found };
                 Ok(Ranked { hits, scale: Scale::Ascending, plan, words: None })
@@ -323,7 +325,7 @@ impl Searcher<'_> {
                 for id in records {
                     let (_, found) = self.record(id)?;
                     let score = found.sparse().get(number).and_then(|of| vector.dot(of));
-                    scores.extend(score.map(|score| ((*id).to_owned(), score)));
+                    scores.extend(score.map(|score| in_32_bits((*id).to_owned(), score)).transpose()?);
                 }
                 Ok((scores, Scale::Ascending))
             }
@@ -369,6 +371,17 @@ fn no_texts() -> Error {
     Error::new(Code::InvalidValue)
         .with("field", "words")
         .with("reason", "the collection has no texts that are searched by words (collection.alter)")
+}
+
+/// A record with its score.
+///
+/// # Errors
+/// [`Code::ScoreNotFinite`] if 32 bits do not hold it.
+pub(super) fn in_32_bits(record: String, score: f64) -> Result<(String, f32)> {
+    if (score as f32).is_finite() {
+        return Ok((record, score as f32));
+    }
+    Err(Error::new(Code::ScoreNotFinite).with("record", record).with("value", score))
 }
 
 fn no_name() -> Error {

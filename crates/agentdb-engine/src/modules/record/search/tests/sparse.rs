@@ -198,6 +198,20 @@ fn what_was_under_a_name_that_was_dropped_does_not_come_back() {
 }
 
 #[test]
+fn products_that_leave_32_bits_are_refused_and_sums_that_come_back_are_not() {
+    let db = TestDb::new(5);
+    create(&db);
+    db.write(put(1, Some(SparseVector::new([(7, 3e38), (8, -3e38)])), false)).unwrap();
+    let by = |indices: &[u32]| Search {
+        sparse: Some(SparseVector::new(indices.iter().map(|index| (*index, 3e38)))),
+        using: Some("words".into()),
+        ..Search::new("docs")
+    };
+    assert_eq!(ids(&db.read(by(&[7, 8])).unwrap()), [("r1".to_owned(), 0.0)]);
+    assert_eq!(db.read(by(&[7])).unwrap_err().code(), Code::ScoreNotFinite);
+}
+
+#[test]
 fn what_cannot_be_compared_is_refused() {
     let db = TestDb::new(4);
     create(&db);
