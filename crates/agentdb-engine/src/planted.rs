@@ -125,8 +125,6 @@ pub enum Bug {
     ForkSeesWrites,
     /// A fork of an earlier point has what is there now.
     ForkOfThePresent,
-    /// History is trimmed although a fork under way starts from it.
-    ForkTrimmed,
     /// Writers put aside for a fork what was copied, and nothing of what was not.
     ForkPutsAsideBehind,
 }
@@ -134,7 +132,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 60] = [
+    pub const ALL: [Bug; 61] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -195,7 +193,6 @@ impl Bug {
         Bug::ArchiveSkipsGroups,
         Bug::ForkSeesWrites,
         Bug::ForkOfThePresent,
-        Bug::ForkTrimmed,
         Bug::ForkPutsAsideBehind,
     ];
 }

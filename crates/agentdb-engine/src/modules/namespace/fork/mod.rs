@@ -34,7 +34,6 @@ use serde::{Deserialize, Serialize};
 use crate::history::Point;
 use crate::key::{Key, NamespaceId};
 use crate::operation::{About, Effect, Request, Scope};
-use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::sweep::{self, Remains};
 use crate::tx::Tx;
@@ -144,8 +143,7 @@ fn of_source(rows: &dyn Read, source: NamespaceId) -> Result<Option<Row>> {
 
 /// The LSN as of which a fork of this namespace is made, if one is under way.
 pub(crate) fn at(rows: &dyn Read, source: NamespaceId) -> Result<Option<Lsn>> {
-    let fork = of_source(rows, source)?.filter(|_| !planted::is(Bug::ForkTrimmed));
-    Ok(fork.map(|fork| fork.lsn))
+    Ok(of_source(rows, source)?.map(|fork| fork.lsn))
 }
 
 /// The fork that a job makes, and its source.
