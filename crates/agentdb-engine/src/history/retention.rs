@@ -25,7 +25,7 @@ impl HistoryNoun {
     /// Every noun that has a history.
     pub const ALL: [HistoryNoun; 3] = [HistoryNoun::State, HistoryNoun::Session, HistoryNoun::Namespace];
 
-    /// The noun that a table's rows belong to, if it has a history.
+    /// The noun that a table's rows belong to, if it has a history: those that a fork of the namespace takes along.
     pub(crate) fn of(table: Table) -> Option<Self> {
         match table {
             Table::State => Some(HistoryNoun::State),
@@ -56,18 +56,23 @@ impl HistoryNoun {
             | Table::ToolCallByState
             | Table::ToolCallByTool
             | Table::Policy => Some(HistoryNoun::Namespace),
-            // A fork has none of these, or what they are now.
-            Table::Namespace
+            // A fork has none of what follows, but for how long histories are kept. Histories begin anew.
+            Table::History
+            | Table::Retention
+            // A retry of what was written in the source is for the source.
             | Table::Idempotency
-            | Table::Fork
-            | Table::ForkBlob
+            // Files of deleted blobs are not shared.
             | Table::BlobGarbage
             | Table::BlobDue
-            | Table::History
-            | Table::Retention
-            | Table::Moment
+            // Whoever imports into the source goes on there.
             | Table::Import
-            | Table::Job => None,
+            // The source may be a fork itself.
+            | Table::Fork
+            // Of the system namespace, or of a fork under way: neither can be forked.
+            | Table::Namespace
+            | Table::Moment
+            | Table::Job
+            | Table::ForkBlob => None,
         }
     }
 

@@ -113,8 +113,8 @@ impl<'a> At<'a> {
         Ok((matching, plan))
     }
 
-    /// What a search among the records that match needs, if it compares vectors those of this number.
-    pub(crate) fn find(&self, filter: Option<&Filter>, number: u64) -> Result<Found> {
+    /// The records that match, `None` if every record does, and how they were found.
+    fn narrow(&self, filter: Option<&Filter>) -> Result<(Option<RoaringBitmap>, How)> {
         let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
         // What was changed since may have been expired then.
         let all = filter.is_none() && !expired && self.changed.is_empty();
@@ -122,13 +122,18 @@ impl<'a> At<'a> {
             true => (None, None),
             false => self.evaluate(filter).map(|(records, plan)| (Some(records), plan))?,
         };
+        let (total, changed) = (self.state.live.len(), self.changed.len());
+        Ok((records, How { plan, total, changed, made: self.made }))
+    }
+
+    /// What a search among the records that match needs, if it compares vectors those of this number.
+    pub(crate) fn find(&self, filter: Option<&Filter>, number: u64) -> Result<Found> {
+        let (records, how) = self.narrow(filter)?;
         let few = records.as_ref().filter(|records| {
             records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed)
         });
         let few = few.map(|records| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
         let State { slots, ids, text, .. } = self.state;
-        let (total, changed) = (self.state.live.len(), self.changed.len());
-        let how = How { plan, total, changed, made: self.made };
         Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone(), how })
     }
 
@@ -139,12 +144,7 @@ impl<'a> At<'a> {
         filter: Option<&Filter>,
         limit: usize,
     ) -> Result<BySparse> {
-        let expired = self.state.expiring.first().is_some_and(|(at, _)| *at <= self.snapshot.now());
-        let all = filter.is_none() && !expired && self.changed.is_empty();
-        let (records, plan) = match all {
-            true => (None, None),
-            false => self.evaluate(filter).map(|(records, plan)| (Some(records), plan))?,
-        };
+        let (records, how) = self.narrow(filter)?;
         let mut found = self.state.sparse.scores(number, query, self.state.ids.len());
         if let Some(records) = &records {
             found.retain(|(ordinal, _)| records.contains(*ordinal) && !self.changed.contains(*ordinal));
@@ -163,8 +163,6 @@ impl<'a> At<'a> {
         found.truncate(limit);
         found.sort_unstable_by(better);
         let matching = records.map(|records| records.len());
-        let (total, changed) = (self.state.live.len(), self.changed.len());
-        let how = How { plan, total, changed, made: self.made };
         let found = found.into_iter().map(|(ordinal, score)| (self.id(ordinal).to_owned(), score)).collect();
         Ok(BySparse { hits: found, how, matching })
     }

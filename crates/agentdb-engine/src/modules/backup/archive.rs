@@ -126,14 +126,10 @@ impl Engine {
         hold: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Archived> {
-        let mut job = self.begin_archive(backups, hold)?;
-        let archived = job.finish(&mut |job| {
+        self.finish_archive(self.begin_archive(backups, hold)?, &mut |job| {
             progress(job.progress());
             Ok(())
-        })?;
-        drop(job);
-        self.core.trim_what_was_held();
-        Ok(archived)
+        })
     }
 
     /// The same; as a job of the database if more is to be sent than [`limits::ARCHIVE_UNLISTED_BYTES`]: listed, paused and
@@ -147,42 +143,44 @@ impl Engine {
         hold: bool,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Archived> {
-        let mut job = self.begin_archive(backups, hold)?;
-        if job.progress().total <= limits::ARCHIVE_UNLISTED_BYTES {
-            let archived = job.finish(&mut |job| {
+        let job = self.begin_archive(backups, hold)?;
+        let total = job.progress().total;
+        if total <= limits::ARCHIVE_UNLISTED_BYTES {
+            return self.finish_archive(job, &mut |job| {
                 progress(job.progress());
                 Ok(())
-            })?;
-            drop(job);
-            self.core.trim_what_was_held();
-            return Ok(archived);
+            });
         }
         let request = Archive { store: backups.place().to_owned(), key_file: None, hold };
         self.journaled(job::Kind::Archive, None, &request, |journal| {
-            let archived = job.finish(&mut |job| {
+            let archived = self.finish_archive(job, &mut |job| {
                 let now = job.progress();
                 progress(now);
                 journal.go_on(now.done, now.total, &mut || job.upload.keep())
             })?;
-            journal.has_done(job.progress().done);
-            drop(job);
-            self.core.trim_what_was_held();
+            journal.has_done(total);
             Ok(archived)
         })
+    }
+
+    /// Sends everything, and trims the log that was held for it; `each` is called between two pieces.
+    fn finish_archive(
+        &self,
+        mut job: ArchiveJob,
+        each: &mut dyn FnMut(&mut ArchiveJob) -> Result<()>,
+    ) -> Result<Archived> {
+        loop {
+            if let Some(archived) = job.step()? {
+                drop(job);
+                self.core.trim_what_was_held();
+                return Ok(archived);
+            }
+            each(&mut job)?;
+        }
     }
 }
 
 impl ArchiveJob {
-    /// Sends everything; `each` is called between two pieces.
-    fn finish(&mut self, each: &mut dyn FnMut(&mut ArchiveJob) -> Result<()>) -> Result<Archived> {
-        loop {
-            if let Some(archived) = self.step()? {
-                return Ok(archived);
-            }
-            each(self)?;
-        }
-    }
-
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.upload.progress

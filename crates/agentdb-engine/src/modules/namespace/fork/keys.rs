@@ -3,11 +3,13 @@
 use agentdb_types::{Code, Error, Result};
 
 use crate::Table;
+use crate::history::HistoryNoun;
 use crate::key::{Key, NamespaceId};
 
 /// The key under which a fork has the row of `key`; `None` if it does not have it.
 ///
-/// What is bound to the source alone stays there: what retries are answered, versions that ended, files to be removed.
+/// It has what has a history ([`HistoryNoun::of`]). What is bound to the source alone stays there: what retries are answered,
+/// versions that ended, files to be removed.
 pub(crate) fn translate(key: &[u8], target: NamespaceId) -> Result<Option<Key>> {
     let Some(table) = Key::table_of(key).and_then(Table::from_number) else {
         return Err(Error::new(Code::FormatTooNew)
@@ -17,51 +19,11 @@ pub(crate) fn translate(key: &[u8], target: NamespaceId) -> Result<Option<Key>> 
     };
     let key = Key::from_bytes(key.to_vec());
     Ok(match table {
-        Table::Counter
-        | Table::Garbage
-        | Table::Name
-        | Table::State
-        | Table::Session
-        | Table::SessionByOwner
-        | Table::Message
-        | Table::MessageById
-        | Table::SessionTally
-        | Table::Collection
-        | Table::Record
-        | Table::Vector
-        | Table::Thread
-        | Table::Checkpoint
-        | Table::CheckpointByRun
-        | Table::CheckpointWrite
-        | Table::ChannelVersion
-        | Table::ChannelContent
-        | Table::ChannelContentCount
-        | Table::Item
-        | Table::ItemExpiry
-        | Table::ItemIndex
-        | Table::ToolCall
-        | Table::ToolCallByState
-        | Table::ToolCallByTool
-        | Table::Retention
-        | Table::Policy => Some(key.in_namespace(target)),
         Table::Blob => Some(key.in_namespace(target).in_table(Table::ForkBlob)),
         Table::Expiry => expiry(&key, target)?,
-        // Histories begin anew.
-        Table::History
-        // A retry of what was written in the source is for the source.
-        | Table::Idempotency
-        // Files of deleted blobs are not shared.
-        | Table::BlobGarbage
-        | Table::BlobDue
-        // Whoever imports into the source goes on there.
-        | Table::Import
-        // The source may be a fork itself.
-        | Table::Fork
-        // Of the system namespace, or of a fork under way: neither can be forked.
-        | Table::Namespace
-        | Table::Moment
-        | Table::Job
-        | Table::ForkBlob => None,
+        // How long histories are kept has none of its own.
+        Table::Retention => Some(key.in_namespace(target)),
+        table => HistoryNoun::of(table).map(|_| key.in_namespace(target)),
     })
 }
 
