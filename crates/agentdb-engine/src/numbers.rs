@@ -16,7 +16,7 @@ impl Remains {
     /// The table of what has the number; none for namespaces, whose numbers are in every key.
     pub(crate) fn table(self) -> Option<Table> {
         match self {
-            Remains::Namespace => None,
+            Remains::Namespace | Remains::Messages | Remains::Unseen => None,
             Remains::Session => Some(Table::Session),
             Remains::Collection => Some(Table::Collection),
             Remains::Thread => Some(Table::Thread),

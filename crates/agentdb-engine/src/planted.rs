@@ -113,6 +113,12 @@ pub enum Bug {
     ChainNotRetained,
     /// A message that retention deletes is believed to be a change of its session.
     RetentionRenews,
+    /// A message is changed where another session sees it.
+    SharedMessageChanged,
+    /// A message that is deleted from a session which shares it comes back.
+    SharedMessageComesBack,
+    /// A layer of messages is swept although another session lies on it.
+    UsedLayerSwept,
     /// How far an import has come is written in another batch than what it imported.
     ImportMarkedApart,
     /// An export leaves out messages.
@@ -132,7 +138,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 61] = [
+    pub const ALL: [Bug; 64] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -187,6 +193,9 @@ impl Bug {
         Bug::RunningCallForgotten,
         Bug::ChainNotRetained,
         Bug::RetentionRenews,
+        Bug::SharedMessageChanged,
+        Bug::SharedMessageComesBack,
+        Bug::UsedLayerSwept,
         Bug::ImportMarkedApart,
         Bug::ExportSkipsMessages,
         Bug::TrimmedUnarchived,

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Core;
 use crate::key::{Key, NamespaceId};
+use crate::modules::session::message;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
@@ -39,11 +40,16 @@ pub(crate) enum Remains {
     Session = 2,
     Collection = 3,
     Thread = 4,
+    /// A layer of messages that nobody lies on any more.
+    Messages = 5,
+    /// What nobody sees of a layer of messages that others lie on; behind its number, the one place to look at, if not everywhere.
+    Unseen = 6,
 }
 
 impl Remains {
     pub(crate) fn from_number(number: u64) -> Result<Self> {
-        [Remains::Namespace, Remains::Session, Remains::Collection, Remains::Thread]
+        use Remains::{Collection, Messages, Namespace, Session, Thread, Unseen};
+        [Namespace, Session, Collection, Thread, Messages, Unseen]
             .into_iter()
             .find(|kind| *kind as u64 == number)
             .ok_or_else(|| {
@@ -54,7 +60,8 @@ impl Remains {
 
     fn tables(self) -> &'static [Table] {
         match self {
-            Remains::Namespace => &[],
+            Remains::Namespace | Remains::Unseen => &[],
+            Remains::Messages => &[Table::Message, Table::MessageById, Table::MessageLayerUse],
             Remains::Session if planted::is(Bug::MessagesHalfSwept) => &[Table::Message, Table::SessionTally],
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionTally],
             Remains::Collection => &[Table::Record, Table::Vector],
@@ -237,7 +244,7 @@ fn remains(
         return Ok((keys, discarded));
     };
     let mut notes = Vec::new();
-    let end = snapshot.key(Table::Garbage).u64(Remains::Thread as u64).after_prefix();
+    let end = snapshot.key(Table::Garbage).after_prefix();
     // One more than there is room for tells where to go on.
     snapshot.scan(&from, end.as_ref(), Page::Forward, &mut |key, _| {
         notes.push(key);
@@ -247,6 +254,17 @@ fn remains(
         let mut parts = note.components();
         let kind = Remains::from_number(parts.u64()?)?;
         let number = parts.u64()?;
+        if kind == Remains::Unseen {
+            let place = if parts.rest().is_empty() { None } else { Some(parts.u64()?) };
+            let all = place.map_or((0, u64::MAX), |place| (place, place));
+            let from = row.take().map(|row| message::place_of(&row)).transpose()?;
+            let rest = (from.unwrap_or(all.0), all.1);
+            if let Some(next) = message::unseen(snapshot, number, rest, room, &mut keys)? {
+                let next = snapshot.key(Table::Message).u64(number).u64(next);
+                discarded.round = Some((began, note, table, Some(next)));
+                return Ok((keys, discarded));
+            }
+        }
         while let Some(&of) = kind.tables().get(table).filter(|_| keys.len() < room) {
             let prefix = snapshot.key(of).u64(number);
             let start = row.take().unwrap_or_else(|| prefix.clone());

@@ -47,12 +47,16 @@ tables! {
     Session = 24 "session",
     /// Sessions by owner: (owner, session).
     SessionByOwner = 25 "session_by_owner",
-    /// Messages: (session number, sequence).
+    /// Messages: (layer, sequence).
     Message = 26 "message",
-    /// Messages by id: (session number, message) to the sequence.
+    /// Messages by id: (layer, message) to the sequence.
     MessageById = 27 "message_by_id",
     /// What changes with every message of a session: (session number).
     SessionTally = 28 "session_tally",
+    /// What a layer of messages lies on: (layer).
+    MessageLayer = 29 "message_layer",
+    /// Who lies on a layer of messages: (layer, layer that lies on it); and whether its session has left it: (layer, 0).
+    MessageLayerUse = 30 "message_layer_use",
     /// Blobs: (address).
     Blob = 32 "blob",
     /// Blobs that nothing refers to any more: (time, address).

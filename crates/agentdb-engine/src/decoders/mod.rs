@@ -54,6 +54,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("key", rows::key),
         ("key_file", log::key_file),
         ("manifest", crate::rows::decoders::manifest),
+        ("message_layer_row", rows::message_layer),
         ("message_row", rows::message),
         ("moments_row", rows::moments),
         ("namespace_row", rows::namespace),

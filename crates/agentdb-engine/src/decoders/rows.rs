@@ -59,6 +59,12 @@ pub(super) fn session_tally(bytes: &[u8]) -> bool {
     true
 }
 
+pub(super) fn message_layer(bytes: &[u8]) -> bool {
+    let Ok(below) = session::message::layers::decode(bytes) else { return false };
+    assert_eq!(session::message::layers::encode(&below), bytes);
+    true
+}
+
 pub(super) fn retention(bytes: &[u8]) -> bool {
     of_json::<history::Retention>(bytes)
 }

@@ -122,10 +122,16 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Namespace => of_json::<namespace::Head>(row),
         Table::Idempotency => of_json::<crate::idempotency::Remembered>(row),
         Table::State => state::recode(row).ok(),
+        Table::MessageLayer => {
+            Some(session::message::layers::encode(&session::message::layers::decode(&row.body).ok()?))
+        }
+        // Empty, or why a session left a layer.
+        Table::MessageLayerUse => (row.body.len() <= 1).then(|| row.body.to_vec()),
         Table::SessionTally => Some(session::Tally::decode(row).ok()?.encode()),
         Table::Fork => of_json::<namespace::ForkRow>(row),
         Table::Job => of_json::<job::Stored>(row),
         Table::Session => of_json::<session::Head>(row),
+        Table::Message if row.body.is_empty() => Some(Vec::new()),
         Table::Message => of_json::<session::message::Body>(row),
         Table::Blob | Table::ForkBlob => BlobRow::decode(&row.body).ok()?.encode().ok(),
         Table::Collection => of_json::<collection::Head>(row),

@@ -114,6 +114,11 @@ fn drained(world: &World, engine: &Engine) {
         message.append {"session": "s", "role": "user", "content": "was said otherwise", "message": "m0"}
         message.update {"session": "s", "message": "m0", "content": "changed"}
         session.fork {"session": "s", "to": "forked", "through_sequence": 1}
+        session.fork {"session": "s", "to": "shares", "at": 20}
+        message.update {"session": "shares", "message": "m1", "content": "hi, says the fork"}
+        message.append {"session": "shares", "role": "user", "content": "of the fork alone", "message": "m4"}
+        session.fork {"session": "shares", "to": "upper"}
+        message.update {"session": "shares", "message": "m4", "content": "of both, and changed"}
         checkpoint.put {"thread": "t", "checkpoint": "c1", "versions": {"said": 1}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once"]}, "data": {"v": 1}, "metadata": {"run_id": "r1", "step": 0}}
         checkpoint.put {"thread": "t", "checkpoint": "c2", "parent": "c1", "versions": {"said": 2}, "values": {"said": ["what was said first was long enough to be worth its while, so long that it is said but once", "then"]}, "encoded": {"packed": {"type": "msgpack", "data": "3AABwA=="}}, "metadata": {"run_id": "r1", "step": 1}}
         checkpoint.put {"thread": "t", "namespace": "child", "checkpoint": "c3", "versions": {"said": 2}, "empty": ["said"]}

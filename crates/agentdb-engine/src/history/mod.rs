@@ -25,7 +25,7 @@ pub(crate) use join::{Side, join};
 pub(crate) use moments::Chunk;
 pub(crate) use moments::{Moments, latest_at, time_of};
 pub use past::Point;
-pub(crate) use past::{Past, Then};
+pub(crate) use past::{Ahead, Past, Then};
 pub use retention::HistoryNoun;
 pub(crate) use retention::Retention;
 pub(crate) use trim::{Trimmer, step};

@@ -210,7 +210,7 @@ impl Past {
 }
 
 /// Keys of a range, read a few at a time: of rows that are there, or of rows of which versions ended.
-pub(super) struct Ahead<'a> {
+pub(crate) struct Ahead<'a> {
     rows: &'a dyn Read,
     /// The first key that is wanted.
     first: Key,
@@ -224,20 +224,20 @@ pub(super) struct Ahead<'a> {
 }
 
 impl<'a> Ahead<'a> {
-    pub(super) fn new(rows: &'a dyn Read, from: Key, to: Option<Key>, page: Page, ended: bool) -> Self {
+    pub(crate) fn new(rows: &'a dyn Read, from: Key, to: Option<Key>, page: Page, ended: bool) -> Self {
         let first = from.clone();
         let (from, to) = if ended { range_of_versions(&from, to.as_ref()) } else { (from, to) };
         Ahead { rows, first, from, to, page, ended, found: VecDeque::new(), done: false }
     }
 
-    pub(super) fn peek(&mut self) -> Result<Option<&Key>> {
+    pub(crate) fn peek(&mut self) -> Result<Option<&Key>> {
         while self.found.is_empty() && !self.done {
             if self.ended { self.fill_ended()? } else { self.fill_present()? }
         }
         Ok(self.found.front().map(|(key, _)| key))
     }
 
-    pub(super) fn next(&mut self) -> Option<(Key, Option<Row>)> {
+    pub(crate) fn next(&mut self) -> Option<(Key, Option<Row>)> {
         self.found.pop_front()
     }
 
@@ -312,6 +312,11 @@ impl<'a> Then<'a> {
     pub(crate) fn new(rows: &'a dyn Read, field: &str, point: Point, head: Lsn) -> Result<Self> {
         let (at, now) = point.resolve(field, rows, head, rows.now())?;
         Ok(Then { rows, past: Past::new(rows, at)?, now })
+    }
+
+    /// The LSN of the point.
+    pub(crate) fn at(&self) -> Lsn {
+        self.past.at()
     }
 }
 

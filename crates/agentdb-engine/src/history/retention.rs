@@ -32,6 +32,8 @@ impl HistoryNoun {
             Table::Session
             | Table::SessionByOwner
             | Table::SessionTally
+            | Table::MessageLayer
+            | Table::MessageLayerUse
             | Table::Message
             | Table::MessageById => Some(HistoryNoun::Session),
             Table::Counter

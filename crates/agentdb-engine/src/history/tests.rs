@@ -429,7 +429,7 @@ fn a_forked_session_goes_its_own_way() {
 }
 
 #[test]
-fn a_session_of_too_many_messages_is_neither_forked_nor_restored() {
+fn a_session_of_too_many_messages_is_shared_but_neither_copied_nor_restored() {
     let db = TestDb::new(5);
     for part in 0..3 {
         let mut batch = crate::Batch::new();
@@ -444,11 +444,17 @@ fn a_session_of_too_many_messages_is_neither_forked_nor_restored() {
         db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap();
     }
     let lsn = db.engine().lsn().0;
-    assert_eq!(call(&db, "session.fork", json!({"session": "s"})), Err(Code::BatchTooLarge));
+    call(&db, "message.update", json!({"session": "s", "message": "0-7", "content": "changed"})).unwrap();
+    let (before, lsn) = (lsn, db.engine().lsn().0);
+    let past = json!({"session": "s", "at": before});
+    assert_eq!(call(&db, "session.fork", past), Err(Code::BatchTooLarge), "it is not as it was");
     assert_eq!(call(&db, "session.restore", json!({"session": "s", "at": lsn})), Err(Code::BatchTooLarge));
     assert_eq!(db.engine().lsn().0, lsn, "nothing happened");
-    let part = json!({"session": "s", "through_sequence": 9_000});
+    let part = json!({"session": "s", "at": before, "through_sequence": 9_000});
     assert_eq!(call(&db, "session.fork", part).unwrap()["messages"], 9_000);
+    let messages = db.rows(Table::Message);
+    assert_eq!(call(&db, "session.fork", json!({"session": "s", "at": lsn})).unwrap()["messages"], 10_200);
+    assert_eq!(db.rows(Table::Message), messages);
 }
 
 #[test]

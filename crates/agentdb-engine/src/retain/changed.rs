@@ -40,7 +40,8 @@ impl Changed {
     /// Learns of a row that changes. Batches are told of in their order.
     pub(crate) fn note(&self, key: &[u8], lsn: Lsn) {
         let noun = match Key::table_of(key).and_then(Table::from_number) {
-            Some(Table::Message) => Noun::Message,
+            // Written with every message, and by the session's own number.
+            Some(Table::SessionTally) => Noun::Message,
             Some(Table::Checkpoint) => Noun::Checkpoint,
             Some(Table::Policy) => return self.begin(),
             _ => return,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::rc::Rc;
 
 use agentdb_engine::{Engine, Key, NamespaceId, Page, Read, Snapshot, Table};
 use agentdb_env::Env;
@@ -16,6 +17,16 @@ fn keys(snapshot: &Snapshot, prefix: &Key) -> Check<Vec<Key>> {
         Ok(true)
     });
     scanned.map(|()| keys).map_err(|e| format!("scanning rows: {e}"))
+}
+
+/// How many rows have a body.
+fn bodies(snapshot: &Snapshot, prefix: &Key) -> Check<usize> {
+    let mut found = 0;
+    let scanned = snapshot.scan_prefix(prefix, Page::Forward, &mut |_, row| {
+        found += usize::from(!row.body.is_empty());
+        Ok(true)
+    });
+    scanned.map(|()| found).map_err(|e| format!("scanning rows: {e}"))
 }
 
 /// Checks that a namespace has the rows of what has not expired at `now`, which the model was purged to; and that one
@@ -34,7 +45,13 @@ pub(crate) fn rows(
         return Err(format!("{} rows of the deleted namespace {number} are left: {first}", left.len()));
     };
     let counted = |table: Table| keys(snapshot, &Key::new(namespace, table)).map(|found| found.len());
-    let messages: usize = model.sessions.values().map(|session| session.messages.len()).sum();
+    // A message that sessions share lies there once.
+    let messages = model.sessions.values().flat_map(|session| session.messages.values());
+    let messages = messages.map(Rc::as_ptr).collect::<BTreeSet<_>>().len();
+    let found = bodies(snapshot, &Key::new(namespace, Table::Message))?;
+    if found != messages {
+        return Err(format!("{found} messages are left in {number}, not {messages}"));
+    }
     let records = || model.collections.values().flat_map(|collection| collection.records.values());
     let threads = || model.threads.values();
     let runs = threads().flat_map(|thread| thread.checkpoints.values()).filter(|found| found.run().is_some());
@@ -57,7 +74,6 @@ pub(crate) fn rows(
         (Table::Session, model.sessions.len()),
         (Table::SessionByOwner, model.sessions.len()),
         (Table::SessionTally, model.sessions.len()),
-        (Table::Message, messages),
         (Table::MessageById, messages),
         (Table::Blob, model.blobs.len()),
         (Table::Collection, model.collections.len()),

@@ -101,8 +101,8 @@ fn messages(told: &mut Told, id: &str, before: Option<&Rc<Session>>, after: &Ses
     if before.is_some_and(|before| before.emptied != after.emptied) {
         told.add("deleted", json!({"noun": "messages", "session": id}));
     }
-    let none = BTreeMap::new();
-    let before = before.filter(|before| before.emptied == after.emptied).map_or(&none, |b| &b.messages);
+    let before =
+        before.filter(|before| before.emptied == after.emptied).map_or(&*after.start, |b| &b.messages);
     told.differing(
         before,
         &after.messages,

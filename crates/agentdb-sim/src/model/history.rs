@@ -78,7 +78,7 @@ pub(crate) fn latest_at(past: &Past, time: i64, head: u64) -> u64 {
 
 impl Moment<'_> {
     /// The LSN and the time that a point of a request stands for.
-    fn resolve(&self, point: &Value) -> Result<(u64, i64), Code> {
+    pub(super) fn resolve(&self, point: &Value) -> Result<(u64, i64), Code> {
         let head = self.lsn - 1;
         if let Some(lsn) = point.as_u64() {
             return match lsn {

@@ -86,7 +86,7 @@ impl Namespace {
     }
 
     /// Lets go of what a feed says to have gone.
-    pub(crate) fn release(&mut self, change: &Value) {
+    pub(crate) fn release(&mut self, change: &Value, lsn: u64) {
         let text = |name: &str| change[name].as_str().unwrap_or_default().to_owned();
         match change["noun"].as_str().unwrap_or_default() {
             "state" => drop(Rc::make_mut(&mut self.states).remove(&(text("owner"), text("key")))),
@@ -102,7 +102,9 @@ impl Namespace {
             "message" => {
                 if let Some(session) = Rc::make_mut(&mut self.sessions).get_mut(&text("session")) {
                     let sequence = change["sequence"].as_u64().unwrap_or_default();
-                    Rc::make_mut(session).messages.remove(&sequence);
+                    let session = Rc::make_mut(session);
+                    session.messages.remove(&sequence);
+                    session.edited = session.edited.max(lsn);
                 }
             }
             "checkpoint" => {

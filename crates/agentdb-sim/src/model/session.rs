@@ -27,8 +27,14 @@ pub(crate) struct Session {
     sequence: u64,
     /// The LSN at which it last changed by more than its messages.
     pub(super) version: u64,
-    /// The LSN at which it was last without messages because it was new or cleared.
+    /// The LSN at which it was last without messages of its own because it was new or cleared.
     pub(super) emptied: u64,
+    /// The messages that it shared with another one then.
+    pub(super) start: Rc<BTreeMap<u64, Rc<Message>>>,
+    /// That one, and up to which sequence number it shared them, if any.
+    base: Option<(String, u64)>,
+    /// The LSN at which a message was last changed or deleted.
+    pub(super) edited: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +61,9 @@ impl Session {
             sequence: 0,
             version: moment.lsn,
             emptied: moment.lsn,
+            start: Rc::default(),
+            base: None,
+            edited: 0,
         }
     }
 
@@ -79,6 +88,12 @@ impl Session {
                 ("title", self.title.clone().map(Value::String)),
                 ("ttl_us", self.ttl.map(Value::from)),
                 ("expires", expires),
+                (
+                    "base",
+                    self.base
+                        .as_ref()
+                        .map(|(session, through)| json!({"session": session, "through_sequence": through})),
+                ),
             ],
         )
     }
@@ -193,19 +208,40 @@ impl Namespace {
             return Err(Code::SessionExists);
         }
         let id = text(fields, "session");
-        let then = match fields.get("at").filter(|at| !at.is_null()) {
-            None => self.required(&id, moment.now)?,
+        let (then, at) = match fields.get("at").filter(|at| !at.is_null()) {
+            None => (self.required(&id, moment.now)?, moment.lsn),
             Some(at) => {
                 let (then, time_then) = moment.then(at, SESSION, &id)?;
-                then.required(&id, time_then)?
+                (then.required(&id, time_then)?, moment.resolve(at)?.0)
             }
         };
-        let through = fields["through_sequence"].as_u64().unwrap_or(u64::MAX);
+        let through = fields["through_sequence"].as_u64().unwrap_or(u64::MAX).min(then.sequence);
         let (created, updated, version, emptied) = (moment.now, moment.now, moment.lsn, moment.lsn);
-        let mut fork = Session { created, updated, version, emptied, ..then };
-        fork.sequence = fork.sequence.min(through);
+        let now = self.session(&id, moment.now)?.filter(|now| now.emptied == then.emptied);
+        let shares = now.is_some_and(|now| {
+            let mut messages = now.messages.range(..=through);
+            now.edited <= at
+                && now.edited != moment.lsn
+                && messages.all(|(_, message)| message.version != moment.lsn)
+        });
+        let mut fork = Session {
+            created,
+            updated,
+            version,
+            emptied,
+            base: None,
+            edited: 0,
+            start: Rc::default(),
+            ..then
+        };
+        fork.sequence = through;
         fork.messages.retain(|sequence, _| *sequence <= through);
-        fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
+        if shares {
+            fork.start = Rc::new(fork.messages.clone());
+            fork.base = (!fork.messages.is_empty()).then_some((id, through));
+        } else {
+            fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
+        }
         let answer = json!({"session": to, "created": time(moment.now), "messages": fork.messages.len()});
         let answer = with(answer, &[("expires", fork.expires().map(time))]);
         self.keep(to, fork);
@@ -220,6 +256,9 @@ impl Namespace {
         // One of another owner, or that is gone, makes room for a new one.
         session.emptied = now.as_ref().map_or(moment.lsn, |now| now.emptied);
         session.version = moment.lsn;
+        session.start = now.as_ref().map_or_else(Rc::default, |now| now.start.clone());
+        session.base = now.as_ref().and_then(|now| now.base.clone());
+        session.edited = now.as_ref().map_or(0, |now| now.edited);
         let (there, sequence) = now.map_or_else(Default::default, |now| (now.messages.clone(), now.sequence));
         let deleted = there.keys().filter(|sequence| !session.messages.contains_key(sequence)).count();
         let mut restored = 0;
@@ -228,6 +267,9 @@ impl Namespace {
                 Rc::make_mut(message).version = moment.lsn;
                 restored += 1;
             }
+        }
+        if restored + deleted > 0 {
+            session.edited = moment.lsn;
         }
         session.updated = moment.now;
         session.sequence = session.sequence.max(sequence);
@@ -252,6 +294,7 @@ impl Namespace {
                 let deleted = std::mem::take(&mut session.messages).len();
                 session.updated = moment.now;
                 (session.version, session.emptied) = (moment.lsn, moment.lsn);
+                (session.start, session.base, session.edited) = (Rc::default(), None, 0);
                 self.keep(id, session);
                 Ok((json!({"deleted": deleted}), true))
             }
@@ -263,7 +306,7 @@ impl Namespace {
                     return Ok((json!({"deleted": false}), false));
                 };
                 session.messages.remove(&sequence);
-                session.updated = moment.now;
+                (session.updated, session.edited) = (moment.now, moment.lsn);
                 self.keep(id, session);
                 Ok((json!({"deleted": true}), true))
             }
@@ -292,7 +335,7 @@ impl Namespace {
             check_map(&message.metadata)?;
         }
         message.version = moment.lsn;
-        session.updated = moment.now;
+        (session.updated, session.edited) = (moment.now, moment.lsn);
         session.messages.insert(sequence, Rc::new(message));
         self.keep(id, session);
         Ok((json!({"sequence": sequence, "version": moment.lsn}), true))

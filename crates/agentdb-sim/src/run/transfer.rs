@@ -227,7 +227,8 @@ fn compare(lines: &[Value], model: &Namespace, now: i64) -> Check {
     for (noun, entries) in entries(model, now) {
         let shown: Vec<&Value> = lines.iter().filter(|line| is(line, &[noun])).collect();
         for (line, entry) in shown.iter().zip(&entries) {
-            let fields = entry.as_object().into_iter().flatten();
+            // Messages are exported with each session that has them.
+            let fields = entry.as_object().into_iter().flatten().filter(|(field, _)| *field != "base");
             if let Some((field, value)) =
                 fields.clone().find(|(field, value)| line[field.as_str()] != **value)
             {

@@ -360,7 +360,7 @@ impl Sim {
             let later = self.history.range_mut(lsn..).map(|(_, (model, _))| model);
             for model in later.chain([&mut self.model]) {
                 if let Some(namespace) = model.namespaces.get_mut(&number) {
-                    namespace.release(&change);
+                    namespace.release(&change, lsn);
                 }
             }
             let noun = change["noun"].as_str().unwrap_or_default();

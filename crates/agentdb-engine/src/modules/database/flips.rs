@@ -70,6 +70,7 @@ pub(crate) fn fill_again(db: &TestDb) {
     };
     db.write(note).unwrap();
     put_thread(db);
+    db.write(session::Fork { to: Some("fork".into()), ..session::Fork::new("s") }).unwrap();
     db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();
     put_item(db);
     // It rests, so that those who begin other jobs need not wait for it.

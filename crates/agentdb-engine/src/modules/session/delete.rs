@@ -42,7 +42,7 @@ impl WriteRequest for Delete {
         // One that has expired is the sweeper's.
         let found = find(tx, &self.session)?;
         if let Some(found) = &found {
-            remove(tx, &self.session, &found.head)?;
+            remove(tx, &self.session, found)?;
         }
         Ok(Deleted { deleted: found.is_some() })
     }

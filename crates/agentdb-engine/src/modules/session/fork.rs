@@ -4,10 +4,9 @@ use agentdb_types::{Code, Error, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Created, Session, create, find, message, require};
+use super::{Base, Created, Head, Session, create, find, message, require, store};
 use crate::history::{Point, Then};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
-use crate::read::Read;
 use crate::tx::Tx;
 
 /// Makes a session that starts from what another one was.
@@ -48,7 +47,7 @@ impl Request for Fork {
     type Response = Forked;
     const ABOUT: About = About {
         name: "session.fork",
-        doc: "Makes a session that starts from what another one is, or was at an earlier point: owner, title, metadata, time to live, and its messages up to some sequence number, with their ids, sequence numbers and times. From then on the two are apart. A write that names a subject seals the copies with that subject’s key. Up to 9,999 messages.",
+        doc: "Makes a session that starts from what another one is, or was at an earlier point: owner, title, metadata, time to live, and its messages up to some sequence number, with their ids, sequence numbers and times. From then on the two are apart. Messages are not copied but shared, however many they are, as long as neither session changes or deletes them; those of an earlier point from which some changed since, or of a session that was cleared or deleted since, or that the same batch wrote, or behind 64 forks of forks, are copied, up to 9,999: a write that names a subject seals copies with that subject’s key.",
         effect: Effect::Batchable,
         scope: Scope::Namespace,
         permission: "session.write",
@@ -72,30 +71,59 @@ impl WriteRequest for Fork {
             return Err(Error::new(Code::SessionExists).with("session", to));
         }
         let through = self.through_sequence.unwrap_or(u64::MAX);
-        let (then, messages) = match self.at {
-            None => look(tx, &self.session, through)?,
-            Some(point) => {
-                let before = tx.before();
-                look(&Then::new(&before, "at", point, Lsn(tx.lsn().0 - 1))?, &self.session, through)?
-            }
-        };
-        let Session { head, tally } = then;
-        let created = create(tx, &to, &head.owner, head.title, head.metadata, head.ttl_us)?;
+        let (then, at) = self.look(tx)?;
+        let through = through.min(then.tally.sequence);
+        let Head { owner, title, metadata, ttl_us, .. } = then.head.clone();
+        let created = create(tx, &to, &owner, title, metadata, ttl_us)?;
         let mut new = require(tx, &to)?;
-        new.tally.sequence = tally.sequence.min(through);
-        let count = messages.len() as u64;
-        new.tally.messages = count;
-        new.tally.touch(tx, new.head.number)?;
-        messages
-            .iter()
-            .try_for_each(|(sequence, row)| message::put(tx, (&to, new.head.number), *sequence, row))?;
-        Ok(Forked { created, messages: count })
+        let messages = match self.share(tx, (&then, at), &mut new, through)? {
+            Some(messages) => {
+                new.head.base =
+                    (messages > 0).then(|| Base { session: self.session.clone(), through_sequence: through });
+                messages
+            }
+            None => self.copy(tx, (&to, &mut new), through)?,
+        };
+        new.tally.sequence = through;
+        new.tally.messages = messages;
+        store(tx, &to, &mut new)?;
+        Ok(Forked { created, messages })
     }
 }
 
-/// A session, and its messages up to some sequence number.
-fn look(rows: &dyn Read, session: &str, through: u64) -> Result<(Session, message::Rows)> {
-    let found = require(rows, session)?;
-    let messages = message::all(rows, found.head.number, through)?;
-    Ok((found, messages))
+impl Fork {
+    /// The session as it is, or was, and the LSN of that.
+    fn look(&self, tx: &Tx<'_>) -> Result<(Session, Lsn)> {
+        let Some(at) = self.at else { return Ok((require(tx, &self.session)?, tx.lsn())) };
+        let before = tx.before();
+        let then = Then::new(&before, "at", at, Lsn(tx.lsn().0 - 1))?;
+        Ok((require(&then, &self.session)?, then.at()))
+    }
+
+    /// Has the new session share the messages, if that can be.
+    fn share(
+        &self,
+        tx: &mut Tx<'_>,
+        (then, at): (&Session, Lsn),
+        new: &mut Session,
+        through: u64,
+    ) -> Result<Option<u64>> {
+        let now = find(tx, &self.session)?.filter(|now| now.head.number == then.head.number);
+        now.map_or(Ok(None), |mut now| now.share(tx, new, through, at))
+    }
+
+    /// Copies the messages; tells how many they are.
+    fn copy(&self, tx: &mut Tx<'_>, (to, new): (&str, &mut Session), through: u64) -> Result<u64> {
+        let messages = match self.at {
+            None => message::all(tx, &require(tx, &self.session)?, through)?,
+            Some(at) => {
+                let before = tx.before();
+                let then = Then::new(&before, "at", at, Lsn(tx.lsn().0 - 1))?;
+                message::all(&then, &require(&then, &self.session)?, through)?
+            }
+        };
+        messages.iter().try_for_each(|(sequence, row)| message::put(tx, (to, new), *sequence, row))?;
+        new.tally.edited = Lsn::ZERO;
+        Ok(messages.len() as u64)
+    }
 }

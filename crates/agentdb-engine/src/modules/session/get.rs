@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Session, require};
+use super::{Base, Session, require};
 use crate::Snapshot;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 
@@ -44,6 +44,9 @@ pub struct Entry {
     pub messages: u64,
     /// The sequence number of the last message that was appended; 0 if none ever was. Never given twice.
     pub last_sequence: u64,
+    /// The session that it was forked from, if it shares messages with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
 }
 
 impl Entry {
@@ -61,6 +64,7 @@ impl Entry {
             updated: tally.touched,
             ttl_us: head.ttl_us,
             expires,
+            base: head.base,
         })
     }
 }

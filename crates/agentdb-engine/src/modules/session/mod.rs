@@ -9,7 +9,7 @@
 //! messages, and its id may be created again. Messages have no time to live of their own.
 //!
 //! Rows, format version 1. Session: version byte and JSON of the head. SessionTally (number): what changes with every
-//! message (`tally.rs`). The Expiry table holds a note for a time at or before the session expires; the sweeper renews it
+//! message (`tally.rs`). Messages: `message/layers.rs`. The Expiry table holds a note for a time at or before the session expires; the sweeper renews it
 //! as long as the session lives on, so that an append writes none.
 
 mod create;
@@ -35,6 +35,7 @@ pub use transfer::SessionLine;
 pub use update::{Update, Updated};
 
 use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, json, limits};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -76,6 +77,18 @@ pub(crate) struct Head {
     created: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ttl_us: Option<Duration>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<Base>,
+}
+
+/// What a session shares with the one that it was forked from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Base {
+    /// That session, which may be gone by now.
+    pub session: String,
+    /// The sequence number up to which messages were shared when the fork was made.
+    pub through_sequence: u64,
 }
 
 /// A session that is there.
@@ -169,10 +182,10 @@ fn schedule(tx: &mut Tx<'_>, session: &str, ttl_us: Option<Duration>) -> Result<
 }
 
 /// Removes the session itself; what hangs on its number is swept later.
-fn remove(tx: &mut Tx<'_>, session: &str, head: &Head) -> Result<()> {
+fn remove(tx: &mut Tx<'_>, session: &str, found: &Session) -> Result<()> {
     tx.delete(row_key(tx, session)?)?;
-    tx.delete(owner_key(tx, &head.owner, session))?;
-    sweep::discard(tx, Remains::Session, head.number, session)
+    tx.delete(owner_key(tx, &found.head.owner, session))?;
+    found.discard(tx, session)
 }
 
 /// When a session was last changed, if there is one.
@@ -184,7 +197,8 @@ pub(crate) fn last_changed(rows: &dyn Read, session: &str) -> Result<Option<Time
 /// Deletes a session that is kept no longer.
 pub(crate) fn let_go(tx: &mut Tx<'_>, session: &str) -> Result<()> {
     let Some(row) = tx.get(&row_key(tx, session)?)? else { return Ok(()) };
-    remove(tx, session, &row_json::decode(&row)?)
+    let found = load(tx, &row)?;
+    remove(tx, session, &found)
 }
 
 /// Deletes the session of `key` if its time to live has passed, or notes when to look again.
@@ -192,7 +206,7 @@ pub(super) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
     let Some(row) = tx.get(key)? else { return Ok(()) };
     let found = load(tx, &row)?;
     match found.expires()? {
-        Some(at) if at <= tx.now() => remove(tx, &key.components().text()?, &found.head),
+        Some(at) if at <= tx.now() => remove(tx, &key.components().text()?, &found),
         Some(at) => sweep::schedule(tx, at, key),
         None => Ok(()),
     }
@@ -214,11 +228,11 @@ fn create(
     if let Some(row) = tx.get(&key)? {
         // It has expired and is not swept yet: its messages must not come back.
         let old = load(tx, &row)?;
-        remove(tx, session, &old.head)?;
+        remove(tx, session, &old)?;
     }
     let number = numbers::allot(tx, Remains::Session, "sessions", session)?;
     let created = tx.now();
-    let head = Head { number, owner: owner.to_owned(), title, metadata, created, ttl_us };
+    let head = Head { number, owner: owner.to_owned(), title, metadata, created, ttl_us, base: None };
     let expires = schedule(tx, session, ttl_us)?;
     store(tx, session, &mut Session { head, tally: Tally::default() })?;
     tx.put_bookkeeping(owner_key(tx, owner, session), Vec::new())?;

@@ -67,24 +67,24 @@ impl WriteRequest for Restore {
             let before = tx.before();
             let then = Then::new(&before, "at", self.at, Lsn(tx.lsn().0 - 1))?;
             let found = require(&then, &self.session)?;
-            let messages = message::all(&then, found.head.number, u64::MAX)?;
+            let messages = message::all(&then, &found, u64::MAX)?;
             (found, messages)
         };
-        let now = self.make_room(tx, &then)?;
-        let number = now.head.number;
-        let there = message::all(tx, number, u64::MAX)?;
+        let mut session = self.make_room(tx, &then)?;
+        let there = message::all(tx, &session, u64::MAX)?;
         let (mut restored, mut deleted) = (0, 0);
         // All that goes first: an id may come back at another place.
         for (sequence, row) in there.iter().filter(|(sequence, row)| !is_in(&messages, **sequence, row)) {
-            message::delete(tx, (&self.session, number), *sequence, row)?;
+            message::delete(tx, (&self.session, &mut session), *sequence, row)?;
             deleted += u64::from(!messages.contains_key(sequence));
         }
         for (sequence, row) in messages.iter().filter(|(sequence, row)| !is_in(&there, **sequence, row)) {
-            message::put(tx, (&self.session, number), *sequence, row)?;
+            message::put(tx, (&self.session, &mut session), *sequence, row)?;
             restored += 1;
         }
         let count = messages.len() as u64;
-        let mut session = Session { head: super::Head { number, ..then.head }, tally: now.tally };
+        let super::Head { number, base, .. } = session.head;
+        session.head = super::Head { number, base, ..then.head };
         session.tally.messages = count;
         session.tally.sequence = session.tally.sequence.max(then.tally.sequence);
         let expires = schedule(tx, &self.session, session.head.ttl_us)?;
@@ -103,7 +103,7 @@ impl Restore {
     fn make_room(&self, tx: &mut Tx<'_>, then: &Session) -> Result<Session> {
         match find(tx, &self.session)? {
             Some(now) if now.head.owner == then.head.owner => return Ok(now),
-            Some(now) => remove(tx, &self.session, &now.head)?,
+            Some(now) => remove(tx, &self.session, &now)?,
             None => {}
         }
         let head = &then.head;

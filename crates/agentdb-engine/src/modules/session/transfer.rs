@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Entry, Head, Session, Tally, check_metadata, check_title, load, owner_key, remove, row_key};
+use super::{
+    Entry, Head, Session, Tally, check_metadata, check_title, load, message, owner_key, remove, row_key,
+};
 use crate::key::Key;
 use crate::modules::transfer::{Existing, Fate, check_ttl, unfit};
 use crate::read::Read;
@@ -41,26 +43,30 @@ pub struct SessionLine {
     pub version: Option<Lsn>,
 }
 
-/// The line of a row and the number of its messages, unless its time to live has passed.
-pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<Option<(SessionLine, u64)>> {
+/// The line of a row and where its messages lie, unless its time to live has passed.
+pub(crate) fn export(
+    rows: &dyn Read,
+    key: &Key,
+    row: &Row,
+) -> Result<Option<(SessionLine, message::Layers)>> {
     let found = load(rows, row)?;
     if found.has_expired(rows.now())? {
         return Ok(None);
     }
-    let number = found.head.number;
+    let layers = found.layers(rows)?;
     let Entry { session, owner, title, metadata, created, updated, ttl_us, last_sequence, .. } =
         Entry::new(key.components().text()?, found)?;
     let version = Some(row.lsn);
     let line =
         SessionLine { session, owner, title, metadata, created, updated, ttl_us, last_sequence, version };
-    Ok(Some((line, number)))
+    Ok(Some((line, layers)))
 }
 
 /// Stores the session of a line, without messages; tells its number if it did.
 pub(crate) fn import(tx: &mut Tx<'_>, line: &SessionLine, existing: Existing) -> Result<(Fate, Option<u64>)> {
     let (session, key) = (&*line.session, row_key(tx, &line.session)?);
     check(line)?;
-    let tally = Tally { touched: line.updated, sequence: line.last_sequence, messages: 0 };
+    let tally = Tally { touched: line.updated, sequence: line.last_sequence, ..Tally::default() };
     let mut new = Session { head: head(line), tally };
     if new.has_expired(tx.now())? {
         return Ok((Fate::Expired, None));
@@ -72,7 +78,7 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &SessionLine, existing: Existing) ->
         return Ok((fate, None));
     }
     if let Some(old) = old {
-        remove(tx, session, &old.head)?;
+        remove(tx, session, &old)?;
     }
     new.head.number = numbers::allot(tx, Remains::Session, "sessions", session)?;
     if let Some(expires) = new.expires()? {
@@ -86,7 +92,7 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &SessionLine, existing: Existing) ->
 
 fn head(line: &SessionLine) -> Head {
     let SessionLine { owner, title, metadata, created, ttl_us, .. } = line.clone();
-    Head { number: 0, owner, title, metadata, created, ttl_us }
+    Head { number: 0, owner, title, metadata, created, ttl_us, base: None }
 }
 
 fn check(line: &SessionLine) -> Result<()> {

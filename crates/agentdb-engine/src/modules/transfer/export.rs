@@ -10,6 +10,7 @@ use super::lines::LineWriter;
 use super::{FORMAT, Header, Line, Progress};
 use crate::key::Key;
 use crate::modules::blob::BlobReader;
+use crate::modules::session::message::Layers;
 use crate::modules::{
     blob, checkpoint, collection, item, namespace, record, retention, session, state, tool_call,
 };
@@ -71,9 +72,10 @@ pub struct ExportJob {
     exported: Option<Exported>,
 }
 
-/// Rows to show, or the bytes of a blob.
+/// Rows to show, the messages of a session, or the bytes of a blob.
 enum Remaining {
     Rows { of: Of, from: Key, to: Option<Key> },
+    Messages { session: String, layers: Layers, from: u64 },
     Bytes { reader: Box<BlobReader>, offset: u64 },
 }
 
@@ -85,7 +87,6 @@ enum Of {
     ItemIndex,
     State,
     Sessions,
-    Messages(String),
     Blobs,
     Collections,
     Records(String),
@@ -170,6 +171,7 @@ impl ExportJob {
             };
             match remaining {
                 Remaining::Rows { of, from, to } => self.rows(of, &from, to)?,
+                Remaining::Messages { session, layers, from } => self.messages(session, layers, from)?,
                 Remaining::Bytes { reader, offset } => self.bytes(reader, offset)?,
             }
         }
@@ -231,6 +233,30 @@ impl ExportJob {
         Ok(())
     }
 
+    /// Shows messages of a session until there is enough for a piece.
+    fn messages(&mut self, session: String, layers: Layers, from: u64) -> Result<()> {
+        let (snapshot, lines, versions) = (&self.snapshot, &mut self.lines, self.versions);
+        let mut last = 0;
+        layers.scan(snapshot, (from, u64::MAX), Page::Forward, &mut |sequence, row| {
+            let mut line = Line::Message(session::message::transfer::export(&session, sequence, &row)?);
+            if !versions {
+                line.forget_versions();
+            }
+            if !is_skipped(&line) {
+                lines.line(&line)?;
+                lines.check_if_due()?;
+            }
+            last = sequence;
+            Ok(lines.waiting() < PIECE)
+        })?;
+        if self.lines.waiting() >= PIECE
+            && let Some(from) = last.checked_add(1)
+        {
+            self.remaining.push(Remaining::Messages { session, layers, from });
+        }
+        Ok(())
+    }
+
     fn bytes(&mut self, mut reader: Box<BlobReader>, offset: u64) -> Result<()> {
         match blob::transfer::export_bytes(&mut reader, offset)? {
             Some((line, offset)) => {
@@ -272,13 +298,10 @@ impl Of {
             Of::Policy => Some(Line::Retention(retention::transfer::export_policy(key, row)?)),
             Of::ItemIndex => Some(Line::ItemIndex(item::transfer::export_index(row)?)),
             Of::State => state::transfer::export(snapshot, key, row)?.map(Line::State),
-            Of::Sessions => session::transfer::export(snapshot, key, row)?.map(|(line, number)| {
-                follow(Of::Messages(line.session.clone()), Table::Message, number);
+            Of::Sessions => session::transfer::export(snapshot, key, row)?.map(|(line, layers)| {
+                following.push(Remaining::Messages { session: line.session.clone(), layers, from: 0 });
                 Line::Session(line)
             }),
-            Of::Messages(session) => {
-                Some(Line::Message(session::message::transfer::export(session, key, row)?))
-            }
             Of::Blobs => {
                 let (line, reader) = blob::transfer::export(snapshot, key, row)?;
                 following.push(Remaining::Bytes { reader: Box::new(reader), offset: 0 });

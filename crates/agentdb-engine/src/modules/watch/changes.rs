@@ -6,6 +6,7 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 use super::{Change as Told, Kind, Thing};
 use crate::key::{Key, NamespaceId};
+use crate::modules::session;
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -68,6 +69,10 @@ impl<'a> Batch<'a> {
                     let mut parts = key.components();
                     discarded.insert((parts.u64()?, parts.u64()?));
                 }
+                (Some(Table::MessageLayerUse), false) if session::message::is_gone(mutation) => {
+                    let layer = Key::from_bytes(mutation.key.clone()).components().u64()?;
+                    discarded.insert((Remains::Session as u64, layer));
+                }
                 (Some(Table::Session | Table::Collection | Table::Thread), true) => {
                     deleted.insert(&mutation.key[..]);
                 }
@@ -81,7 +86,7 @@ impl<'a> Batch<'a> {
     fn thing(&self, mutation: &Mutation) -> Result<Option<(Thing, Kind)>> {
         let key = Key::from_bytes(mutation.key.clone());
         let mut parts = key.components();
-        let deletes = is_delete(mutation);
+        let mut deletes = is_delete(mutation);
         let Some(table) = Key::table_of(&mutation.key).and_then(Table::from_number) else {
             return Err(Error::new(Code::FormatTooNew)
                 .with("path", format_args!("a batch of the log, LSN {}", self.lsn))
@@ -94,6 +99,8 @@ impl<'a> Batch<'a> {
             Table::Message => {
                 let number = parts.u64()?;
                 let sequence = parts.u64()?;
+                // Of a message that lies further down, too.
+                deletes |= matches!(&mutation.body, Body::Clear(Change::Put(body)) if body.is_empty());
                 let Some(session) = self.owner(Remains::Session, number)? else { return Ok(None) };
                 let message = self.message(number, sequence, deletes)?;
                 Thing::Message { session, message, sequence }
@@ -133,6 +140,8 @@ impl<'a> Batch<'a> {
             | Table::SessionByOwner
             | Table::MessageById
             | Table::SessionTally
+            | Table::MessageLayer
+            | Table::MessageLayerUse
             | Table::ItemExpiry
             | Table::ItemIndex
             | Table::ToolCallByState
@@ -226,7 +235,7 @@ impl<'a> Batch<'a> {
             Remains::Session => Thing::Messages { session: name },
             Remains::Collection => Thing::Records { collection: name },
             Remains::Thread => Thing::Checkpoints { thread: name },
-            Remains::Namespace => return Ok(None),
+            Remains::Namespace | Remains::Messages | Remains::Unseen => return Ok(None),
         };
         Ok(Some((all, Kind::Deleted)))
     }

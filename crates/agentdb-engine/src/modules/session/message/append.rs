@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::{Session, check_metadata, create, find, not_found};
-use super::{Body, id_key, row_key, sequence_of};
+use super::{Body, id_key, row_key};
 use crate::modules::{encode_value, weigh, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
@@ -86,18 +86,17 @@ impl WriteRequest for Append {
         encode_value("content", &self.content)?;
         check_metadata(&self.metadata)?;
         let mut session = self.find_or_create(tx)?;
-        let number = session.head.number;
         let message = self.message.clone().unwrap_or_else(|| tx.new_id().into());
-        if sequence_of(tx, number, &message)?.is_some() {
+        if session.layers(tx)?.sequence_of(tx, &message)?.is_some() {
             return Err(Error::new(Code::MessageExists)
                 .with("session", &self.session)
                 .with("message", message));
         }
         session.tally.sequence += 1;
         session.tally.messages += 1;
-        session.tally.touch(tx, number)?;
-        let sequence = session.tally.sequence;
-        numbers::tell(tx, Remains::Session, number, &self.session);
+        session.tally.touch(tx, session.head.number)?;
+        let (sequence, layer) = (session.tally.sequence, session.own_layer());
+        numbers::tell(tx, Remains::Session, layer, &self.session);
         let body = Body {
             message: message.clone(),
             role: self.role.clone(),
@@ -106,8 +105,8 @@ impl WriteRequest for Append {
             metadata: self.metadata.clone(),
             created: tx.now(),
         };
-        tx.put(row_key(tx, number, sequence), row_json::encode(&body)?)?;
-        tx.put_bookkeeping(id_key(tx, number, &message)?, sequence.to_le_bytes().to_vec())?;
+        tx.put(row_key(tx, layer, sequence), row_json::encode(&body)?)?;
+        tx.put_bookkeeping(id_key(tx, layer, &message)?, sequence.to_le_bytes().to_vec())?;
         Ok(Appended { message, sequence, version: tx.lsn() })
     }
 

@@ -4,12 +4,12 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::store;
+use super::super::{Tally, store};
 use super::require;
 use crate::numbers;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
-use crate::sweep::{self, Remains};
+use crate::sweep::Remains;
 use crate::tx::Tx;
 
 /// Deletes all messages of a session.
@@ -44,9 +44,11 @@ impl Request for Clear {
 impl WriteRequest for Clear {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Cleared> {
         let mut found = require(tx, &self.session)?;
-        sweep::discard(tx, Remains::Session, found.head.number, &self.session)?;
+        found.discard(tx, &self.session)?;
         found.head.number = numbers::allot(tx, Remains::Session, "sessions", &self.session)?;
-        let deleted = std::mem::take(&mut found.tally.messages);
+        found.head.base = None;
+        let Tally { touched, sequence, messages: deleted, .. } = found.tally;
+        found.tally = Tally { touched, sequence, ..Tally::default() };
         if planted::is(Bug::SequenceGivenTwice) {
             found.tally.sequence = 0;
         }

@@ -4,7 +4,8 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{id_key, require, row_key, sequence_of};
+use super::require;
+use super::rows::delete_id;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
 
@@ -42,15 +43,12 @@ impl Request for Delete {
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
         let mut found = require(tx, &self.session)?;
-        let number = found.head.number;
-        let Some(sequence) = sequence_of(tx, number, &self.message)? else {
+        let Some(sequence) = found.layers(tx)?.sequence_of(tx, &self.message)? else {
             return Ok(Deleted { deleted: false });
         };
-        super::tell(tx, &self.session, number, &self.message, sequence);
-        tx.delete(row_key(tx, number, sequence))?;
-        tx.delete(id_key(tx, number, &self.message)?)?;
+        delete_id(tx, (&self.session, &mut found), sequence, &self.message)?;
         found.tally.messages -= 1;
-        found.tally.touch(tx, number)?;
+        found.tally.touch(tx, found.head.number)?;
         Ok(Deleted { deleted: true })
     }
 }

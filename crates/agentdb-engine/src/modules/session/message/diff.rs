@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{find, not_found};
 use super::Entry;
-use crate::history::{Point, Side, join};
+use super::layers::MessagesAhead;
+use crate::history::Point;
 use crate::key::Key;
 use crate::modules::check_page;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
-use crate::read::Read;
+use crate::read::{Page, Read};
 use crate::{Row, Snapshot, Table, cursor};
 
 /// Tells what differs between two points in the messages of a session.
@@ -89,51 +90,70 @@ impl ReadRequest for Diff {
         check_page(limit)?;
         let before = snapshot.as_of_field("from", self.from)?;
         let after = self.to.map_or_else(|| Ok(snapshot.clone()), |to| snapshot.as_of_field("to", to))?;
-        let number = |at: &Snapshot| Ok(find(at, &self.session)?.map(|found| found.head.number));
-        let numbers = (number(&before)?, number(&after)?);
-        if numbers == (None, None) {
+        let layers = |at: &Snapshot| find(at, &self.session)?.map(|found| found.layers(at)).transpose();
+        let (then, now) = (layers(&before)?, layers(&after)?);
+        if then.is_none() && now.is_none() {
             return Err(not_found(&self.session));
         }
         let list = snapshot.key(Table::Message).text(&self.session);
-        let from = self.start(&list)?;
-        // Numbers start at 1: that of no session has no messages.
-        let messages = |number: Option<u64>| snapshot.key(Table::Message).u64(number.unwrap_or_default());
-        let (then, now) = (messages(numbers.0), messages(numbers.1));
+        let Some(first) = self.first(&list)? else {
+            return Ok(Changes { items: Vec::new(), cursor: None });
+        };
+        let all = (first, u64::MAX);
+        let mut then = Side::new(then.map(|layers| layers.ahead(&before, all, Page::Forward)))?;
+        let mut now = Side::new(now.map(|layers| layers.ahead(&after, all, Page::Forward)))?;
         let mut changes = Changes { items: Vec::new(), cursor: None };
-        join(
-            &Side { rows: &before, prefix: &then, from: &from },
-            &Side { rows: &after, prefix: &now, from: &from },
-            &mut |sequence, then, now| {
-                if then.as_ref().map(|row| row.lsn) == now.as_ref().map(|row| row.lsn) {
-                    return Ok(true);
-                }
-                let sequence = sequence_in(sequence)?;
-                if changes.items.len() == limit {
-                    let last = changes.items.last().map_or(0, |last| last.sequence);
-                    changes.cursor = Some(cursor::encode(&list, &list.clone().u64(last)));
-                    return Ok(false);
-                }
-                let entry = |row: Option<Row>| row.map(|row| Entry::new(sequence, &row)).transpose();
-                changes.items.push(Change { sequence, before: entry(then)?, after: entry(now)? });
-                Ok(true)
-            },
-        )?;
+        while let Some(sequence) = [then.place(), now.place()].into_iter().flatten().min() {
+            let (was, is) = (then.take(sequence)?, now.take(sequence)?);
+            if was.as_ref().map(|row| row.lsn) == is.as_ref().map(|row| row.lsn) {
+                continue;
+            }
+            if changes.items.len() == limit {
+                let last = changes.items.last().map_or(0, |last| last.sequence);
+                changes.cursor = Some(cursor::encode(&list, &list.clone().u64(last)));
+                break;
+            }
+            let entry = |row: Option<Row>| row.map(|row| Entry::new(sequence, &row)).transpose();
+            changes.items.push(Change { sequence, before: entry(was)?, after: entry(is)? });
+        }
         Ok(changes)
     }
 }
 
-fn sequence_in(rest: &[u8]) -> Result<u64> {
-    let bytes = rest.try_into().map_err(|_| {
-        Error::new(Code::RowsCorrupt).with("reason", "the key of a message's row is malformed")
-    })?;
-    Ok(u64::from_be_bytes(bytes))
+/// The messages at one point, those of no session among them, and the next of them.
+struct Side<'a> {
+    messages: Option<MessagesAhead<'a>>,
+    next: Option<(u64, Row)>,
+}
+
+impl<'a> Side<'a> {
+    fn new(mut messages: Option<MessagesAhead<'a>>) -> Result<Self> {
+        let next = messages.as_mut().map(MessagesAhead::next).transpose()?.flatten();
+        Ok(Side { messages, next })
+    }
+
+    /// The sequence number of the next one.
+    fn place(&self) -> Option<u64> {
+        self.next.as_ref().map(|(sequence, _)| *sequence)
+    }
+
+    /// The message of this place, which is the next one or none.
+    fn take(&mut self, sequence: u64) -> Result<Option<Row>> {
+        let Some((_, row)) = self.next.take_if(|(next, _)| *next == sequence) else { return Ok(None) };
+        self.next = self.messages.as_mut().map(MessagesAhead::next).transpose()?.flatten();
+        Ok(Some(row))
+    }
 }
 
 impl Diff {
-    /// What follows the session's number in the first key that is looked at.
-    fn start(&self, list: &Key) -> Result<Vec<u8>> {
-        let Some(text) = &self.cursor else { return Ok(Vec::new()) };
+    /// The first sequence number that is looked at; `None` if there can be none.
+    fn first(&self, list: &Key) -> Result<Option<u64>> {
+        let Some(text) = &self.cursor else { return Ok(Some(0)) };
         let last = cursor::decode(list, text)?;
-        Ok([&last.as_bytes()[list.as_bytes().len()..], &[0]].concat())
+        let mut parts = last.components();
+        let last = parts.text().and_then(|_| parts.u64()).map_err(|_| {
+            Error::new(Code::InvalidCursor).with("reason", "it is not a place in a list of messages")
+        })?;
+        Ok(last.checked_add(1))
     }
 }

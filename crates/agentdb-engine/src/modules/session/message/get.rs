@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Body, not_found, require, row_key, sequence_of};
+use super::{Body, not_found, require};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
-use crate::read::Read;
 use crate::{Row, Snapshot, row_json};
 
 /// Reads a message.
@@ -66,10 +65,10 @@ impl Request for Get {
 
 impl ReadRequest for Get {
     fn read(&self, snapshot: &Snapshot) -> Result<Entry> {
-        let number = require(snapshot, &self.session)?.head.number;
+        let layers = require(snapshot, &self.session)?.layers(snapshot)?;
         let missing = || not_found(&self.session, &self.message);
-        let sequence = sequence_of(snapshot, number, &self.message)?.ok_or_else(missing)?;
-        let row = snapshot.get(&row_key(snapshot, number, sequence))?.ok_or_else(missing)?;
+        let sequence = layers.sequence_of(snapshot, &self.message)?.ok_or_else(missing)?;
+        let row = layers.get(snapshot, sequence)?.ok_or_else(missing)?;
         Entry::new(sequence, &row)
     }
 }

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Error, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, require, row_key};
+use super::{Entry, require};
 use crate::key::Key;
 use crate::modules::check_page;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -74,21 +74,19 @@ impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
         let limit = self.limit.unwrap_or(limits::PAGE_DEFAULT);
         check_page(limit)?;
-        let number = require(snapshot, &self.session)?.head.number;
-        let prefix = snapshot.key(Table::Message).u64(number);
+        let found = require(snapshot, &self.session)?;
+        // Where a page ended means nothing once the session was cleared, or is another one.
+        let list = snapshot.key(Table::Message).u64(found.head.number);
         let mut listed = Listed { items: Vec::new(), cursor: None };
-        let Some((from, to)) = self.bounds(snapshot, &prefix, number)? else { return Ok(listed) };
+        let Some(between) = self.bounds(&list)? else { return Ok(listed) };
         let direction = if self.reverse { Page::Backward } else { Page::Forward };
-        let mut last = None;
-        snapshot.scan(&from, to.as_ref(), direction, &mut |key, row| {
+        found.layers(snapshot)?.scan(snapshot, between, direction, &mut |sequence, row| {
             if listed.items.len() == limit {
-                listed.cursor = last.take().map(|last| cursor::encode(&prefix, &last));
+                let last = listed.items.last().map(|last| last.sequence);
+                listed.cursor = last.map(|last| cursor::encode(&list, &list.clone().u64(last)));
                 return Ok(false);
             }
-            let mut parts = key.components();
-            parts.u64()?;
-            listed.items.push(Entry::new(parts.u64()?, &row)?);
-            last = Some(key);
+            listed.items.push(Entry::new(sequence, &row)?);
             Ok(true)
         })?;
         Ok(listed)
@@ -96,11 +94,11 @@ impl ReadRequest for List {
 }
 
 impl List {
-    /// The keys from and below which messages are asked for; `None` if there can be none.
-    fn bounds(&self, snapshot: &Snapshot, prefix: &Key, number: u64) -> Result<Option<(Key, Option<Key>)>> {
+    /// The first and the last sequence number that are asked for; `None` if there can be none.
+    fn bounds(&self, list: &Key) -> Result<Option<(u64, u64)>> {
         let (mut after, mut before) = (self.after_sequence, self.before_sequence);
         if let Some(text) = &self.cursor {
-            let last = cursor::decode(prefix, text)?;
+            let last = cursor::decode(list, text)?;
             let mut parts = last.components();
             let sequence = parts.u64().and_then(|_| parts.u64());
             let last = sequence.ok().filter(|_| parts.rest().is_empty()).ok_or_else(|| {
@@ -112,8 +110,8 @@ impl List {
                 after = Some(after.map_or(last, |a| a.max(last)));
             }
         }
-        let Some(first) = after.unwrap_or_default().checked_add(1) else { return Ok(None) };
-        let to = before.map_or_else(|| prefix.after_prefix(), |b| Some(row_key(snapshot, number, b)));
-        Ok(Some((row_key(snapshot, number, first), to)))
+        let first = after.unwrap_or_default().checked_add(1);
+        let last = before.map_or(Some(u64::MAX), |before| before.checked_sub(1));
+        Ok(first.zip(last).filter(|(first, last)| first <= last))
     }
 }

@@ -3,14 +3,19 @@
 //! A message has a sequence number, which starts at 1, grows with every message of the session and is never given
 //! twice, neither after a deletion nor after [`Clear`]; and an id. A delete has no gap closed.
 //!
-//! Rows, format version 1. Message (session number, sequence): version byte and JSON of what the caller gave, with id
-//! and time. MessageById (session number, id): the sequence, eight little-endian bytes.
+//! Where they lie, and how sessions share them: `layers.rs`.
+//!
+//! Rows, format version 1. Message (layer, sequence): version byte and JSON of what the caller gave, with id and time; empty
+//! if what lies further down is deleted. MessageById (layer, id): the sequence, eight little-endian bytes.
 
 mod append;
 mod clear;
 mod delete;
 mod diff;
 mod get;
+pub(crate) mod layers;
+#[cfg(test)]
+mod layers_tests;
 mod list;
 mod retain;
 mod rows;
@@ -22,6 +27,7 @@ pub use clear::{Clear, Cleared};
 pub use delete::{Delete, Deleted};
 pub use diff::{Change, Changes, Diff};
 pub use get::{Entry, Get};
+pub(crate) use layers::{Layers, is_gone, place_of, unseen};
 pub use list::{List, Listed};
 pub(crate) use retain::{delete_excess, excess};
 pub(super) use rows::{Rows, all, delete, put};
@@ -65,30 +71,29 @@ pub(crate) struct Body {
     created: Timestamp,
 }
 
-fn row_key(rows: &dyn Read, number: u64, sequence: u64) -> Key {
-    rows.key(Table::Message).u64(number).u64(sequence)
+fn row_key(rows: &dyn Read, layer: u64, sequence: u64) -> Key {
+    rows.key(Table::Message).u64(layer).u64(sequence)
 }
 
-fn id_key(rows: &dyn Read, number: u64, message: &str) -> Result<Key> {
+fn id_key(rows: &dyn Read, layer: u64, message: &str) -> Result<Key> {
     Id::check("message", message)?;
-    Ok(rows.key(Table::MessageById).u64(number).text(message))
+    Ok(rows.key(Table::MessageById).u64(layer).text(message))
 }
 
 fn not_found(session: &str, message: &str) -> Error {
     Error::new(Code::MessageNotFound).with("session", session).with("message", message)
 }
 
-/// The sequence number of the message of this id.
-fn sequence_of(rows: &dyn Read, number: u64, message: &str) -> Result<Option<u64>> {
-    let Some(row) = rows.get(&id_key(rows, number, message)?)? else { return Ok(None) };
-    let bytes = row.body[..].try_into();
+/// The sequence number in a row of table MessageById.
+fn sequence_in(body: &[u8]) -> Result<u64> {
+    let bytes = body.try_into();
     let bytes = bytes
         .map_err(|_| Error::new(Code::RowsCorrupt).with("reason", "a message's index row is malformed"))?;
-    Ok(Some(u64::from_le_bytes(bytes)))
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// Tells in the log of which message a row is that the log knows by its numbers alone.
-fn tell(tx: &mut Tx<'_>, session: &str, number: u64, message: &str, sequence: u64) {
-    numbers::tell(tx, Remains::Session, number, session);
-    tx.name(Table::Message, &[number, sequence], message);
+fn tell(tx: &mut Tx<'_>, session: &str, layer: u64, message: &str, sequence: u64) {
+    numbers::tell(tx, Remains::Session, layer, session);
+    tx.name(Table::Message, &[layer, sequence], message);
 }

@@ -2,28 +2,26 @@
 
 use agentdb_types::Result;
 
-use super::super::Tally;
-use super::{Body, Rows, delete};
+use super::super::{Tally, load, not_found, row_key as session_key};
+use super::{Body, Layers, Rows, delete};
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::retain::{Found, Policy};
 use crate::tx::Tx;
-use crate::{Row, Table, row_json};
+use crate::{Row, row_json};
 
 /// Messages that go, up to `most`, and when the next one may.
 fn going(rows: &dyn Read, policy: Policy, number: u64, most: usize) -> Result<(Rows, Option<i64>)> {
-    let messages = Tally::load(rows, number)?.messages;
+    let tally = Tally::load(rows, number)?;
     let kept =
         policy.keep_latest.map_or(u64::MAX, |kept| kept.get() - u64::from(planted::is(Bug::KeptOneTooFew)));
-    let too_many = messages.saturating_sub(kept);
+    let too_many = tally.messages.saturating_sub(kept);
     let (mut found, mut next_us) = (Rows::new(), None);
-    rows.scan_prefix(&rows.key(Table::Message).u64(number), Page::Forward, &mut |key, row| {
+    Layers::of(rows, number, &tally)?.scan(rows, (0, u64::MAX), Page::Forward, &mut |sequence, row| {
         let one_too_many = (found.len() as u64) < too_many;
         let goes = one_too_many || is_over(rows, policy, &row, &mut next_us)?;
         if goes && found.len() < most {
-            let mut parts = key.components();
-            parts.u64()?;
-            found.insert(parts.u64()?, row);
+            found.insert(sequence, row);
             return Ok(true);
         }
         Ok(false)
@@ -58,14 +56,15 @@ pub(crate) fn delete_excess(
     if going.is_empty() {
         return Ok(0);
     }
+    let row = tx.get(&session_key(tx, session)?)?.ok_or_else(|| not_found(session))?;
+    let mut found = load(tx, &row)?;
     for (sequence, row) in &going {
-        delete(tx, (session, number), *sequence, row)?;
+        delete(tx, (session, &mut found), *sequence, row)?;
     }
-    let mut tally = Tally::load(tx, number)?;
-    tally.messages = tally.messages.saturating_sub(going.len() as u64);
+    found.tally.messages = found.tally.messages.saturating_sub(going.len() as u64);
     if planted::is(Bug::RetentionRenews) {
-        tally.touch(tx, number)?;
+        found.tally.touch(tx, number)?;
     }
-    tally.store(tx, number)?;
+    found.tally.store(tx, number)?;
     Ok(going.len())
 }

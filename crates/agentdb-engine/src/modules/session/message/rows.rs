@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use agentdb_types::{Code, Error, Result, limits};
 
-use super::{Body, id_key, row_key, tell};
+use super::super::Session;
+use super::{Body, id_key, layers, row_key, tell};
 use crate::read::{Page, Read};
 use crate::tx::Tx;
-use crate::{Row, Table, row_json};
+use crate::{Row, row_json};
 
 /// Rows of messages by their sequence numbers.
 pub(in crate::modules::session) type Rows = BTreeMap<u64, Row>;
@@ -16,17 +17,11 @@ pub(in crate::modules::session) type Rows = BTreeMap<u64, Row>;
 ///
 /// # Errors
 /// [`Code::BatchTooLarge`] if they are more than a batch could write.
-pub(in crate::modules::session) fn all(rows: &dyn Read, number: u64, through: u64) -> Result<Rows> {
-    let prefix = rows.key(Table::Message).u64(number);
+pub(in crate::modules::session) fn all(rows: &dyn Read, of: &Session, through: u64) -> Result<Rows> {
     let mut found = Rows::new();
-    rows.scan_prefix(&prefix, Page::Forward, &mut |key, row| {
-        let mut parts = key.components();
-        parts.u64()?;
-        let sequence = parts.u64()?;
-        if sequence <= through {
-            found.insert(sequence, row);
-        }
-        Ok(sequence < through && found.len() <= limits::BATCH_MUTATIONS)
+    of.layers(rows)?.scan(rows, (0, through), Page::Forward, &mut |sequence, row| {
+        found.insert(sequence, row);
+        Ok(found.len() <= limits::BATCH_MUTATIONS)
     })?;
     if found.len() > limits::BATCH_MUTATIONS {
         return Err(Error::new(Code::BatchTooLarge)
@@ -41,30 +36,49 @@ fn id(row: &Row) -> Result<String> {
     Ok(row_json::decode::<Body>(row)?.message)
 }
 
-/// Writes a message as it is into a session, which has this number.
+/// Writes a message as it is into a session. Its tally is still to be written.
 pub(in crate::modules::session) fn put(
     tx: &mut Tx<'_>,
-    (session, number): (&str, u64),
+    to: (&str, &mut Session),
     sequence: u64,
     row: &Row,
 ) -> Result<()> {
-    let message = id(row)?;
-    tell(tx, session, number, &message, sequence);
-    let id = id_key(tx, number, &message)?;
-    tx.put_bookkeeping(id, sequence.to_le_bytes().to_vec())?;
-    tx.put(row_key(tx, number, sequence), row.body.to_vec())
+    put_body(tx, to, sequence, (&id(row)?, row.body.to_vec()))
 }
 
-/// Deletes a message from a session, which has this number.
+/// The same of one that is not a row yet.
+pub(super) fn put_body(
+    tx: &mut Tx<'_>,
+    (session, to): (&str, &mut Session),
+    sequence: u64,
+    (message, body): (&str, Vec<u8>),
+) -> Result<()> {
+    let layers = layers::to_edit(tx, to, sequence)?;
+    tell(tx, session, layers.own, message, sequence);
+    let id = id_key(tx, layers.own, message)?;
+    tx.put_bookkeeping(id, sequence.to_le_bytes().to_vec())?;
+    tx.put(row_key(tx, layers.own, sequence), body)?;
+    layers::hidden(tx, &layers, sequence)
+}
+
+/// Deletes a message from a session. Its tally is still to be written.
 pub(in crate::modules::session) fn delete(
     tx: &mut Tx<'_>,
-    (session, number): (&str, u64),
+    from: (&str, &mut Session),
     sequence: u64,
     row: &Row,
 ) -> Result<()> {
-    let message = id(row)?;
-    tell(tx, session, number, &message, sequence);
-    let id = id_key(tx, number, &message)?;
-    tx.delete(id)?;
-    tx.delete(row_key(tx, number, sequence))
+    delete_id(tx, from, sequence, &id(row)?)
+}
+
+/// The same of one whose id is known.
+pub(super) fn delete_id(
+    tx: &mut Tx<'_>,
+    (session, from): (&str, &mut Session),
+    sequence: u64,
+    message: &str,
+) -> Result<()> {
+    let layers = layers::to_edit(tx, from, sequence)?;
+    tell(tx, session, layers.own, message, sequence);
+    layers::delete(tx, &layers, sequence, message)
 }

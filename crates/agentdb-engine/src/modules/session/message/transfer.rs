@@ -6,14 +6,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::super::{check_metadata, find};
-use super::{Body, Entry, id_key, row_key, sequence_of};
-use crate::key::Key;
+use super::rows::put_body;
+use super::{Body, Entry};
 use crate::modules::encode_value;
 use crate::modules::transfer::{Fate, unfit};
-use crate::read::Read;
-use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Row, numbers, row_json};
+use crate::{Row, row_json};
 
 /// A message of the session that precedes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,11 +40,9 @@ pub struct MessageLine {
     pub version: Option<Lsn>,
 }
 
-/// The line of a row of this session.
-pub(crate) fn export(session: &str, key: &Key, row: &Row) -> Result<MessageLine> {
-    let mut parts = key.components();
-    parts.u64()?;
-    let entry = Entry::new(parts.u64()?, row)?;
+/// The line of a message of this session.
+pub(crate) fn export(session: &str, sequence: u64, row: &Row) -> Result<MessageLine> {
+    let entry = Entry::new(sequence, row)?;
     let Entry { message, sequence, role, name, content, metadata, created, version } = entry;
     let (session, version) = (session.to_owned(), Some(version));
     Ok(MessageLine { session, message, sequence, role, name, content, metadata, created, version })
@@ -57,26 +53,24 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &MessageLine, number: Option<u64>) -
     check(line)?;
     // It may have expired since, or been deleted or replaced.
     let session = find(tx, &line.session)?.filter(|found| Some(found.head.number) == number);
-    let (Some(mut session), Some(number)) = (session, number) else { return Ok(Fate::Skipped) };
-    let key = row_key(tx, number, line.sequence);
+    let Some(mut session) = session else { return Ok(Fate::Skipped) };
+    let layers = session.layers(tx)?;
     if !(1..=session.tally.sequence).contains(&line.sequence) {
         return Err(unfit("sequence", "it lies outside 1 to the session's `last_sequence`"));
     }
-    if tx.get(&key)?.is_some() {
+    if layers.get(tx, line.sequence)?.is_some() {
         return Err(unfit("sequence", "another message of the session has it already"));
     }
-    if sequence_of(tx, number, &line.message)?.is_some() {
+    if layers.sequence_of(tx, &line.message)?.is_some() {
         return Err(Error::new(Code::MessageExists)
             .with("session", &line.session)
             .with("message", &line.message));
     }
-    session.tally.messages += 1;
-    session.tally.store(tx, number)?;
-    numbers::tell(tx, Remains::Session, number, &line.session);
     let MessageLine { message, role, name, content, metadata, created, .. } = line.clone();
-    let id = id_key(tx, number, &message)?;
-    tx.put(key, row_json::encode(&Body { message, role, name, content, metadata, created })?)?;
-    tx.put_bookkeeping(id, line.sequence.to_le_bytes().to_vec())?;
+    let body = row_json::encode(&Body { message, role, name, content, metadata, created })?;
+    put_body(tx, (&line.session, &mut session), line.sequence, (&line.message, body))?;
+    session.tally.messages += 1;
+    session.tally.store(tx, session.head.number)?;
     Ok(Fate::Put)
 }
 

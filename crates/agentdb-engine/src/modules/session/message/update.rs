@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::merge_metadata;
-use super::{Body, not_found, require, row_key, sequence_of};
+use super::rows::put_body;
+use super::{Body, not_found, require};
 use crate::modules::{encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
-use crate::read::Read;
 use crate::row_json;
 use crate::tx::Tx;
 
@@ -77,11 +77,10 @@ impl Request for Update {
 impl WriteRequest for Update {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Updated> {
         let mut found = require(tx, &self.session)?;
-        let number = found.head.number;
+        let layers = found.layers(tx)?;
         let missing = || not_found(&self.session, &self.message);
-        let sequence = sequence_of(tx, number, &self.message)?.ok_or_else(missing)?;
-        let key = row_key(tx, number, sequence);
-        let row = tx.get(&key)?.ok_or_else(missing)?;
+        let sequence = layers.sequence_of(tx, &self.message)?.ok_or_else(missing)?;
+        let row = layers.get(tx, sequence)?.ok_or_else(missing)?;
         if let Some(expected) = self.expected_version.filter(|e| *e != row.lsn) {
             return Err(Error::new(Code::VersionMismatch)
                 .with("key", &self.message)
@@ -102,11 +101,13 @@ impl WriteRequest for Update {
         if let Some(patch) = &self.metadata {
             merge_metadata(&mut body.metadata, patch)?;
         }
-        if !planted::is(Bug::UpdateRenewsNothing) {
+        put_body(tx, (&self.session, &mut found), sequence, (&self.message, row_json::encode(&body)?))?;
+        let number = found.head.number;
+        if planted::is(Bug::UpdateRenewsNothing) {
+            found.tally.store(tx, number)?;
+        } else {
             found.tally.touch(tx, number)?;
         }
-        super::tell(tx, &self.session, number, &self.message, sequence);
-        tx.put(key, row_json::encode(&body)?)?;
         Ok(Updated { sequence, version: tx.lsn() })
     }
 
