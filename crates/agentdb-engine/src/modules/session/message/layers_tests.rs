@@ -216,7 +216,7 @@ fn shared_messages_read_as_copies_do_and_leave_nothing() {
                     let at = at.map(|(lsn, _)| Point::Lsn(lsn));
                     let fork =
                         Fork { session: name.clone(), to: Some(to.clone()), at, through_sequence: through };
-                    if sessions.contains_key(&to) {
+                    if sessions.keys().any(|id| *id == to) {
                         assert_eq!(db.write(fork).unwrap_err().code(), Code::SessionExists);
                         None
                     } else {
