@@ -62,8 +62,8 @@ def load(store, data, first, end, durable):
 def search(store, data, case, condition, count):
     took, found = [], []
     for query, vector in zip(data.queries[:count], data.query_vectors):
-        if case == "words":
-            each = timed(store.by_words, query["words"])
+        if case in ("words", "records"):
+            each = timed(store.by_words, query["words"], case == "records")
         elif case == "vector":
             each = timed(store.by_vector, store.vector(vector), condition)
         else:

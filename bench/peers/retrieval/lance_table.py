@@ -12,7 +12,7 @@ COLUMNS = ["id", "text", "category", "user", "price", "tags"]
 
 
 class Store:
-    offers = ["words", "vector", "hybrid", "unsynced"]
+    offers = ["words", "records", "vector", "hybrid", "unsynced"]
 
     def __init__(self, path, dimension):
         string = pyarrow.string()
@@ -59,11 +59,11 @@ class Store:
         parts = [f"{key} < {value['$lt']}" if isinstance(value, dict) else f"{key} = '{value}'" for key, value in known.items()]
         return " AND ".join(parts)
 
-    def found(self, query, score):
-        return query.select([*COLUMNS, score]).limit(10).to_arrow()["id"].to_pylist()
+    def found(self, query, score, columns=COLUMNS):
+        return query.select([*columns, score]).limit(10).to_arrow()["id"].to_pylist()
 
-    def by_words(self, words):
-        return self.found(self.table.search(words, query_type="fts"), "_score")
+    def by_words(self, words, records):
+        return self.found(self.table.search(words, query_type="fts"), "_score", COLUMNS if records else ["id"])
 
     def by_vector(self, vector, condition):
         return self.found(self.table.search(vector).distance_type("cosine").where(condition, prefilter=True), "_distance")

@@ -10,9 +10,10 @@ CANDIDATES = 100
 
 
 class Store:
-    offers = ["words", "vector", "hybrid", "unsynced"]
+    offers = ["words", "records", "vector", "hybrid", "unsynced"]
 
     def __init__(self, path, dimension):
+        self.names = {}
         vectors = qdrant.EdgeVectorParams(size=dimension, distance=qdrant.Distance.Cosine)
         # A graph of no edges is not built: optimizing merges segments and makes their indexes.
         none = qdrant.HnswIndexConfig(m=0, ef_construct=100, full_scan_threshold=10000)
@@ -26,6 +27,7 @@ class Store:
         points = []
         for number, (record, vector) in enumerate(zip(records, vectors.tolist()), first):
             payload = {"id": record["id"], "text": record["text"], **record["payload"]}
+            self.names[number] = record["id"]
             points.append(qdrant.Point(number, vector, payload))
         return points
 
@@ -53,8 +55,11 @@ class Store:
     def found(self, request):
         return [point.payload["id"] for point in self.shard.query(request)]
 
-    def by_words(self, words):
-        return self.found(QueryRequest(10, query=TextQuery("text", words), with_payload=True))
+    def by_words(self, words, records):
+        request = QueryRequest(10, query=TextQuery("text", words), with_payload=records)
+        if records:
+            return self.found(request)
+        return [self.names[point.id] for point in self.shard.query(request)]
 
     def by_vector(self, vector, condition):
         query = Query.Nearest(vector)

@@ -300,6 +300,8 @@ impl Collection {
             cursor,
             reverse,
             include_vector: false,
+            fields: None,
+            omit_text: false,
         })
     }
 

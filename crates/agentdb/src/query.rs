@@ -248,6 +248,45 @@ impl Query {
         self
     }
 
+    /// Gives back these fields of payloads alone, by their paths.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let pieces = ns.collection("pieces");
+    /// pieces.create().wait()?;
+    /// pieces.put("a1").text("a plan").payload(json!({"page": {"of": "a", "at": 7}, "kind": "note"})).wait()?;
+    /// let hits = pieces.search(Query::words("plan").fields(["page.of"]))?;
+    /// assert_eq!(json!(hits[0].payload), json!({"page": {"of": "a"}}));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn fields(mut self, paths: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.search.fields = Some(paths.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Gives back ids, scores and versions alone: records need not be read for them.
+    ///
+    /// ```
+    /// # use agentdb::{Query, json};
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let pieces = ns.collection("pieces");
+    /// pieces.create().wait()?;
+    /// pieces.put("a1").text("a plan").payload(json!({"kind": "note"})).wait()?;
+    /// let hits = pieces.search(Query::words("plan").ids_only())?;
+    /// assert_eq!((&hits[0].record[..], &hits[0].text, hits[0].payload.len()), ("a1", &None, 0));
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[must_use]
+    pub fn ids_only(mut self) -> Self {
+        self.search.fields = Some(Vec::new());
+        self.search.omit_text = true;
+        self
+    }
+
     /// Groups hits by a field of the payload: the best of each group, or the best few. The limit counts groups then.
     ///
     /// ```

@@ -20,7 +20,7 @@ use self::system::{Alternated, Answers, BATCH, Search, System};
 use super::ROUNDS;
 use crate::measure::{Results, Samples};
 
-const ALTERNATIONS: usize = 500;
+const ALTERNATIONS: usize = 10_000;
 /// Chroma takes so long that it answers the first of the queries only.
 const CHROMA_QUERIES: u64 = 60;
 /// Those whose vectors are compared exactly must find what ours finds, but for scores that are equal in all but the last digits.
@@ -43,6 +43,7 @@ pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
     let price = |below: u64| json!({"price": {"$lt": below}});
     let cases = [
         ("bm25 top10", Search::Words),
+        ("bm25 top10, with records", Search::Records),
         ("filter 1%", Search::Vector(price(10))),
         ("filter 50%", Search::Vector(price(500))),
         ("filter 0.1%", Search::Vector(json!({"category": "c3", "price": {"$lt": 10}}))),

@@ -83,7 +83,8 @@ impl System for Ours {
             let words = || &query.words[..];
             let vector = query.vector.clone();
             let asked = match search {
-                Search::Words => Query::words(words()),
+                Search::Words => Query::words(words()).ids_only(),
+                Search::Records => Query::words(words()),
                 Search::Vector(filter) => Query::vector(vector).filter(filter.clone()),
                 Search::Hybrid(filter) => {
                     Query::several([SubQuery::words(words()), SubQuery::vector(vector)])

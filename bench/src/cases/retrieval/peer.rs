@@ -15,6 +15,8 @@ use crate::python::Packages;
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/retrieval");
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/retrieval/requirements.txt");
+/// Puts and searches in turns: each takes milliseconds.
+const ALTERNATIONS: usize = 500;
 
 pub struct Peer {
     name: &'static str,
@@ -104,6 +106,7 @@ impl System for Peer {
     fn search(&mut self, search: &Search) -> Result<Option<Answers>> {
         let (case, filter) = match search {
             Search::Words => ("words", &json!({})),
+            Search::Records => ("records", &json!({})),
             Search::Vector(filter) => ("vector", filter),
             Search::Hybrid(filter) => ("hybrid", filter),
         };
@@ -116,6 +119,7 @@ impl System for Peer {
     }
 
     fn alternate(&mut self, count: usize) -> Result<Option<Alternated>> {
+        let count = count.min(ALTERNATIONS);
         let answer = self.ask(&json!({"do": "alternate", "count": count}))?;
         Ok(Some(Alternated { puts: answer.puts, searches: answer.took }))
     }

@@ -11,9 +11,11 @@ use super::data::{Data, Query};
 /// Records of one write.
 pub const BATCH: usize = 1_000;
 
-/// What is searched for, by all queries; the ten best are given back with text and payload. Filters are those of payloads.
+/// What is searched for, by all queries; the ten best are given back with text and payload, but of `Words` the ids alone. Filters are
+/// those of payloads.
 pub enum Search {
     Words,
+    Records,
     Vector(Value),
     Hybrid(Value),
 }

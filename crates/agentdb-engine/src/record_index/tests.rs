@@ -39,6 +39,8 @@ fn compare(db: &TestDb, snapshot: &Snapshot, filter: &Value) {
         cursor: None,
         reverse: false,
         include_vector: true,
+        fields: None,
+        omit_text: false,
     };
     let all = engine.read(snapshot, everything).unwrap().items;
     let parsed = Filter::parse(filter).unwrap();

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Entry, decode};
+use super::{Entry, decode, select};
 use crate::filter::Filter;
 use crate::modules::{Paging, collection, page};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
@@ -33,6 +33,12 @@ pub struct List {
     /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
+    /// Which fields of the payload to give back, by their paths; all if not given, none of an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Whether to leave out the text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_text: bool,
 }
 
 /// The answer to [`List`].
@@ -63,6 +69,7 @@ impl ReadRequest for List {
     fn read(&self, snapshot: &Snapshot) -> Result<Listed> {
         let head = collection::find(snapshot, &self.collection)?;
         let filter = self.filter.as_ref().map(|json| Filter::parse_typed(json, &head.fields)).transpose()?;
+        select::check(self.fields.as_deref())?;
         let prefix = snapshot.key(Table::Record).u64(head.number);
         let paging = Paging {
             prefix: &prefix,
@@ -77,7 +84,9 @@ impl ReadRequest for List {
                 return Ok(None);
             }
             let Value::Object(payload) = payload else { return Ok(None) };
-            let record = super::Record { payload, ..record };
+            let payload = select::select(payload, self.fields.as_deref());
+            let text = record.text.clone().filter(|_| !self.omit_text);
+            let record = super::Record { payload, text, ..record };
             let mut parts = key.components();
             parts.u64()?;
             Entry::new(snapshot, &head, parts.text()?, (version, record), self.include_vector).map(Some)

@@ -17,6 +17,7 @@ mod malformed_tests;
 mod patch;
 mod put;
 mod search;
+mod select;
 mod sparse;
 #[cfg(test)]
 mod tests;

@@ -182,7 +182,7 @@ proptest! {
             }
         }
         let listed = engine.read(&engine.snapshot(NS).unwrap(), List {
-            collection: "docs".into(), filter: None, limit: None, cursor: None, reverse: false, include_vector: true,
+            collection: "docs".into(), filter: None, limit: None, cursor: None, reverse: false, include_vector: true, fields: None, omit_text: false,
         }).unwrap();
         let ids: Vec<_> = listed.items.iter().map(|e| e.record.clone()).collect();
         prop_assert_eq!(ids, model.keys().cloned().collect::<Vec<_>>());

@@ -17,11 +17,13 @@ mod stages;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
+
 use agentdb_text::Query as Words;
 use agentdb_types::{Code, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub use answer::{Found, Hit, Share};
 pub use diversity::{Diverse, Diversity};
@@ -41,7 +43,7 @@ use ranking::{Candidate, First, Ranking, Several};
 use searcher::Searcher;
 use stages::{Outcome, Pipeline, Window};
 
-use super::vector;
+use super::{select, vector};
 use crate::modules::{check_page, collection};
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::{Snapshot, SparseVector};
@@ -92,6 +94,12 @@ pub struct Search {
     /// Whether to give back the vectors.
     #[serde(default)]
     pub include_vector: bool,
+    /// Which fields of the payload to give back, by their paths; all if not given, none of an empty list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Whether to leave out the text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub omit_text: bool,
     /// By which field of the payload to group: the limit counts groups then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group_by: Option<GroupBy>,
@@ -134,6 +142,8 @@ impl Search {
             filter: None,
             threshold: None,
             include_vector: false,
+            fields: None,
+            omit_text: false,
             group_by: None,
             diversity: None,
             rerank: None,
@@ -210,6 +220,7 @@ impl Search {
         let head = collection::find(snapshot, &self.collection)?;
         let limit = self.limit.unwrap_or(LIMIT_DEFAULT);
         check_page(limit)?;
+        select::check(self.fields.as_deref())?;
         if self.threshold.is_some_and(|t| !t.is_finite()) {
             return Err(Error::new(Code::InvalidValue)
                 .with("field", "threshold")
@@ -277,7 +288,27 @@ impl Answer<'_> {
     fn hit(&self, found: Candidate) -> Result<Hit> {
         let Searcher { snapshot, head, .. } = self.searcher;
         let Candidate { record, score, mut shares, stages, diversity, group } = found;
-        let (version, found) = self.searcher.record(&record)?;
+        let (version, found) = if self.needs_nothing() {
+            (self.searcher.version(&record)?, None)
+        } else {
+            self.searcher.record(&record).map(|(version, found)| (version, Some(found)))?
+        };
+        let explanation = self.ranking.explain(&record, &mut shares)?;
+        let mut hit = Hit {
+            record,
+            score,
+            shares,
+            stages,
+            diversity,
+            group,
+            text: None,
+            payload: Map::new(),
+            vector: None,
+            version,
+            highlights: BTreeMap::new(),
+            explanation,
+        };
+        let Some(found) = found else { return Ok(hit) };
         let vector = match (self.search.include_vector, self.using) {
             (false, _) => None,
             (true, None) => vector(snapshot, head.number, found.slot)?,
@@ -286,24 +317,20 @@ impl Answer<'_> {
                 None => None,
             },
         };
-        let vector = vector.map(|row| row.vector);
-        let highlights = self.highlighter.as_ref().map(|of| of.of_record(&found)).transpose()?;
-        let highlights = highlights.unwrap_or_default();
-        let explanation = self.ranking.explain(&record, &mut shares)?;
-        let (text, payload) = (found.text, found.payload);
-        Ok(Hit {
-            record,
-            score,
-            shares,
-            stages,
-            diversity,
-            group,
-            text,
-            payload,
-            vector,
-            version,
-            highlights,
-            explanation,
-        })
+        hit.vector = vector.map(|row| row.vector);
+        hit.highlights = match &self.highlighter {
+            Some(of) => of.of_record(&found)?,
+            None => BTreeMap::new(),
+        };
+        hit.text = found.text.filter(|_| !self.search.omit_text);
+        hit.payload = select::select(found.payload, self.search.fields.as_deref());
+        Ok(hit)
+    }
+
+    /// Whether hits have nothing of what their records' rows hold.
+    fn needs_nothing(&self) -> bool {
+        let Search { include_vector, fields, omit_text, .. } = self.search;
+        let fields = fields.as_ref().is_none_or(|fields| !fields.is_empty());
+        !(fields || *include_vector || !omit_text || self.highlighter.is_some())
     }
 }

@@ -304,6 +304,13 @@ impl Searcher<'_> {
         record::find(self.snapshot, &record::key(self.snapshot, self.head.number, record)?)?.ok_or_else(gone)
     }
 
+    /// The version of a record that was found.
+    pub(super) fn version(&self, record: &str) -> Result<Lsn> {
+        let gone = || Error::new(Code::RowsCorrupt).with("reason", "what was found has no record");
+        let row = self.snapshot.get(&record::key(self.snapshot, self.head.number, record)?)?;
+        row.map(|row| row.lsn).ok_or_else(gone)
+    }
+
     /// The vector of a record that was found.
     pub(super) fn vector_of(&self, record: &str, space: &VectorSpace) -> Result<Option<Vec<f32>>> {
         let slot = self.slot_of(record, space)?;

@@ -5,6 +5,7 @@ mod feedback;
 mod highlight;
 mod pages;
 mod refusals;
+mod select;
 mod sparse;
 mod stages;
 mod words;
