@@ -338,10 +338,10 @@ impl Operation {
         given.iter().try_for_each(|(field, value)| json::check_depth(field, value))?;
         let fields = self.fields.get_or_init(|| Fields::of(&(self.schemas)().0));
         if let Some(field) = given.keys().find(|f| !fields.known.contains(f)) {
-            return Err(Error::new(Code::UnknownField)
-                .with("operation", name)
-                .with("field", field)
-                .with("known", fields.known.join(", ")));
+            return Err(Error::new(Code::UnknownField).with("operation", name).with("field", field).with(
+                "known",
+                if fields.known.is_empty() { "none".to_owned() } else { fields.known.join(", ") },
+            ));
         }
         match fields.required.iter().find(|f| !given.contains_key(*f)) {
             Some(field) => Err(Error::new(Code::MissingField).with("operation", name).with("field", field)),

@@ -115,8 +115,13 @@ impl FromStr for Timestamp {
         let mut us = 0;
         if b[at] == b'.' {
             let digits = b[at + 1..].iter().take_while(|c| c.is_ascii_digit()).count();
-            if digits == 0 || digits > 6 {
-                return Err(fail("a second has one to six digits after the point"));
+            if digits > 6 {
+                return Err(fail(
+                    "a second has at most six digits after the point: times are in microseconds",
+                ));
+            }
+            if digits == 0 {
+                return Err(fail("a digit is missing after the point"));
             }
             us = number(at + 1, at + 1 + digits)? * 10i64.pow(6 - digits as u32);
             at += 1 + digits;

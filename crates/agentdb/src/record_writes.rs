@@ -186,7 +186,22 @@ impl Write<record::Patch> {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn text(self, text: impl Into<String>) -> Self {
-        self.with(|patch| patch.text = Some(text.into()))
+        self.with(|patch| patch.text = Some(Some(text.into())))
+    }
+
+    /// No text any more. The vector stays.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("notes").create().wait()?;
+    /// ns.collection("notes").put("a").text("old").wait()?;
+    /// ns.collection("notes").patch("a").without_text().wait()?;
+    /// assert_eq!(ns.collection("notes").get("a")?.unwrap().text, None);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn without_text(self) -> Self {
+        self.with(|patch| patch.text = Some(None))
     }
 
     /// The new vector.
@@ -201,7 +216,22 @@ impl Write<record::Patch> {
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn vector(self, vector: impl Into<Vec<f32>>) -> Self {
-        self.with(|patch| patch.vector = Some(vector.into()))
+        self.with(|patch| patch.vector = Some(Some(vector.into())))
+    }
+
+    /// No vector any more, whatever the text.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// ns.collection("docs").create().dimension(2).wait()?;
+    /// ns.collection("docs").put("a").vector([0.0, 1.0]).wait()?;
+    /// ns.collection("docs").patch("a").without_vector().wait()?;
+    /// assert!(ns.collection("docs").search(vec![0.0, 1.0])?.is_empty());
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    pub fn without_vector(self) -> Self {
+        self.with(|patch| patch.vector = Some(None))
     }
 
     /// The new time to live, counted from now; `None` to keep the record for ever.

@@ -41,6 +41,21 @@ fn yes() -> bool {
 #[serde(try_from = "BTreeMap<String, Field>", into = "BTreeMap<String, Field>")]
 pub struct Fields(BTreeMap<String, Field>);
 
+/// Refuses what is no path of a field.
+///
+/// # Errors
+/// [`Code::InvalidName`], naming `what`.
+pub(crate) fn check_path(what: &'static str, path: &str) -> Result<()> {
+    let reason = if path.split('.').any(str::is_empty) {
+        "a path has no empty names"
+    } else if path.starts_with('$') {
+        "names with `$` are operators"
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(Code::InvalidName).with("field", what).with("value", path).with("reason", reason))
+}
+
 impl Fields {
     /// Declares a field, anew if it is declared already.
     ///
@@ -48,15 +63,9 @@ impl Fields {
     /// [`Code::InvalidName`] for a path with an empty name in it, or one that begins with `$`, as operators do.
     pub fn declare(&mut self, path: impl Into<String>, field: Field) -> Result<()> {
         let path = path.into();
-        let reason = if path.split('.').any(str::is_empty) {
-            "a path has no empty names"
-        } else if path.starts_with('$') {
-            "names with `$` are operators"
-        } else {
-            self.0.insert(path, field);
-            return Ok(());
-        };
-        Err(Error::new(Code::InvalidName).with("field", "path").with("value", path).with("reason", reason))
+        check_path("path", &path)?;
+        self.0.insert(path, field);
+        Ok(())
     }
 
     /// Whether none is declared.

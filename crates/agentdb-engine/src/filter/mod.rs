@@ -26,6 +26,7 @@ use agentdb_types::Result;
 use serde_json::Value;
 
 pub use field_type::FieldType;
+pub(crate) use fields::check_path;
 pub use fields::{Field, Fields};
 pub(crate) use geo::{Point, Shape};
 pub(crate) use operand::{Operand, instant};

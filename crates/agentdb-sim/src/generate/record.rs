@@ -262,9 +262,10 @@ fn patch(
         };
     }
     if dice.chance(1, 3) {
-        fields["text"] = json!(sentence(dice, 12));
+        fields["text"] = if dice.chance(1, 6) { Value::Null } else { json!(sentence(dice, 12)) };
     }
     match found.dimension {
+        _ if dice.chance(1, 12) => fields["vector"] = Value::Null,
         Some(dimension) if dice.chance(1, 2) => fields["vector"] = json!(vector(dice, dimension)),
         None if dice.chance(1, 20) => fields["vector"] = json!([1.0]),
         _ => {}

@@ -482,7 +482,7 @@ fn patch(
     fields: &Value,
     moment: &Moment<'_>,
 ) -> Result<Value, Code> {
-    if let Some(patch) = fields.get("payload").filter(|patch| !patch.is_null()) {
+    if let Some(patch) = fields.get("payload") {
         merge(&mut record.payload, patch.as_object().ok_or(Code::InvalidPatch)?);
         check_value(&Value::Object(record.payload.clone()))?;
         collection.learn("", &record.payload)?;
@@ -490,8 +490,12 @@ fn patch(
     if let Some(text) = given_text(fields, "text") {
         check_size(text.len())?;
         record.text = Some(text);
+    } else if fields.get("text").is_some() {
+        record.text = None;
     }
-    if let Some(vector) = vector(fields) {
+    if fields.get("vector").is_some_and(Value::is_null) {
+        record.vector = None;
+    } else if let Some(vector) = vector(fields) {
         collection.check_given(Some(&vector))?;
         collection.slots += 1;
         (record.vector, record.slot) = (Some(vector), collection.slots);

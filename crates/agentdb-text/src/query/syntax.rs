@@ -133,9 +133,10 @@ impl Parser<'_> {
             self.at += 1;
         }
         let number: String = self.text[start..self.at].iter().collect();
+        // Whatever goes on behind the number is no part of it, and no word of its own either.
         match number.parse() {
-            Ok(by) => Ok(Query::Boost(Boost { query: Box::new(query), by })),
-            Err(_) => Err(self.wrong("`^` needs a number behind it")),
+            Ok(by) if self.ends() => Ok(Query::Boost(Boost { query: Box::new(query), by })),
+            _ => Err(self.wrong("`^` needs a number behind it, as 2 or 0.5")),
         }
     }
 
@@ -171,7 +172,11 @@ impl Parser<'_> {
             }
         }
         let slop = if self.sign('~') {
-            self.number()?.ok_or_else(|| self.wrong("`~` behind a phrase needs a number"))?
+            let slop = self.number()?.ok_or_else(|| self.wrong("`~` behind a phrase needs a number"))?;
+            if !self.ends() && self.peek() != Some('^') {
+                return Err(self.wrong("`~` behind a phrase needs a whole number"));
+            }
+            slop
         } else {
             0
         };
@@ -211,6 +216,11 @@ impl Parser<'_> {
         if self.sign('~') {
             let distance = self.number()?.unwrap_or(2);
             let distance = u8::try_from(distance).map_err(|_| self.wrong("the distance is 1 or 2"))?;
+            if !self.ends() && self.peek() != Some('^') {
+                return Err(
+                    self.wrong("`~` behind a word stands at its end, with a distance of 1 or 2 or without")
+                );
+            }
             return Ok(Query::Fuzzy(Fuzzy { term: text, fields, distance, prefix_length: 0 }));
         }
         Ok(Query::Match(Match { text, fields, operator: Operator::All, ..Match::default() }))
@@ -256,6 +266,11 @@ impl Parser<'_> {
             self.at = end;
         }
         found
+    }
+
+    /// Whether a clause may end here.
+    fn ends(&self) -> bool {
+        self.peek().is_none_or(|c| c.is_whitespace() || matches!(c, '(' | ')' | '"'))
     }
 
     fn sign(&mut self, sign: char) -> bool {

@@ -93,7 +93,7 @@ impl WriteRequest for Alter {
         sparse::alter(tx, &mut head, &self.collection, &self.sparse)?;
         self.alter_fields(tx, &mut head)?;
         if let Some(texts) = self.texts.as_ref().filter(|texts| **texts != head.texts) {
-            texts::index(texts)?;
+            texts::check(texts, &head.fields)?;
             head.texts.clone_from(texts);
             head.indexed_since = tx.lsn();
         }

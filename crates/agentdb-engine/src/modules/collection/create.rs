@@ -107,7 +107,7 @@ impl WriteRequest for Create {
         vectors::check_all(&self.vectors)?;
         sparse::check_all(&self.sparse)?;
         schema::check(&self.fields)?;
-        self.texts.as_ref().map(texts::index).transpose()?;
+        self.texts.as_ref().map_or(Ok(()), |texts| texts::check(texts, &self.fields))?;
         let number = numbers::allot(tx, Remains::Collection, "collections", &self.collection)?;
         let head = Head {
             number,

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use agentdb_text::{Analyzer, Field, TextIndex};
-use agentdb_types::Result;
+use agentdb_types::{Code, Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::filter::{FieldType, Fields, check_path};
 
 /// The name of the record's own text among the texts; others are fields of the payload.
 pub(crate) const OWN: &str = "text";
@@ -35,6 +37,20 @@ impl Default for TextSettings {
 /// The texts of a collection that was created without saying which: the record's own.
 pub(crate) fn unsaid() -> BTreeMap<String, TextSettings> {
     BTreeMap::from([(OWN.to_owned(), TextSettings::default())])
+}
+
+/// Refuses texts that no record could have: a name that is no path, or that of a field which is declared to hold something
+/// else.
+pub(crate) fn check(texts: &BTreeMap<String, TextSettings>, fields: &Fields) -> Result<()> {
+    for name in texts.keys().filter(|name| *name != OWN) {
+        check_path("texts", name)?;
+        if let Some(field) = fields.get(name).filter(|field| field.kind != FieldType::String) {
+            let reason = format!("the field is declared as {}, and texts are strings", field.kind);
+            let error = Error::new(Code::InvalidName).with("field", "texts");
+            return Err(error.with("value", name).with("reason", reason));
+        }
+    }
+    index(texts).map(drop)
 }
 
 /// An index over these texts that has nothing in it; none if there are no texts.

@@ -105,7 +105,7 @@ pub(crate) fn import(
     vectors::check_all(&line.vectors)?;
     sparse::check_all(&line.sparse)?;
     schema::check(&line.fields)?;
-    texts::index(&line.texts)?;
+    texts::check(&line.texts, &line.fields)?;
     if let Some(encoder) = &line.encoder {
         Id::check("encoder", encoder)?;
         if dimension.is_none() {

@@ -76,6 +76,13 @@ fn schemas() -> Vec<Row> {
         ),
         create(json!({"collection": "new", "undeclared": "ignore"}), Code::InvalidValue, "undeclared"),
         create(json!({"collection": "new", "texts": {"text": {"weight": -1}}}), Code::InvalidValue, "weight"),
+        create(json!({"collection": "new", "texts": {"a..b": {}}}), Code::InvalidName, "a..b"),
+        create(json!({"collection": "new", "texts": {"$and": {}}}), Code::InvalidName, "$and"),
+        create(
+            json!({"collection": "new", "fields": {"n": {"type": "number"}}, "texts": {"n": {}}}),
+            Code::InvalidName,
+            "declared as number",
+        ),
         create(
             json!({"collection": "new", "texts": {"text": {"weight": 1e39}}}),
             Code::InvalidValue,
@@ -244,6 +251,9 @@ fn searches() -> Vec<Row> {
             Code::TextQueryTooLarge,
             "1024",
         ),
+        syntax("a^1e400", "`^` needs a number"),
+        syntax("a~-1", "a distance of 1 or 2"),
+        syntax("\"a b\"~1.5", "a whole number"),
         syntax("(a", "syntax.query"),
         syntax("a)", "syntax.query"),
         syntax("\"open", "syntax.query"),

@@ -12,7 +12,7 @@ use super::{Place, Record, check_version, find, key, learn, not_found, schedule,
 use crate::encoder::Encoded;
 use crate::modules::collection::Head;
 use crate::modules::state::merge;
-use crate::modules::{check_inline, collection, encode_value, given, weigh};
+use crate::modules::{check_inline, collection, encode_value, given, given_json, weigh};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -29,14 +29,14 @@ pub struct Patch {
     /// The id.
     pub record: String,
     /// A JSON object, merged into the payload (RFC 7396): given fields are replaced, null removes one, the others stay.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given_json", skip_serializing_if = "Option::is_none")]
     pub payload: Option<Value>,
-    /// The new text, up to 1 MiB. Without a vector, and if the collection has an encoder, it is encoded.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The new vector. It stays if neither a vector nor a text that is encoded is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vector: Option<Vec<f32>>,
+    /// The new text, up to 1 MiB; null to have none. Without a vector, and if the collection has an encoder, it is encoded.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub text: Option<Option<String>>,
+    /// The new vector; null to have none. It stays if neither a vector nor a text that is encoded is given.
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Option<Vec<f32>>>,
     /// Named vectors to replace or add, or with null to remove.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vectors: BTreeMap<String, Option<Vec<f32>>>,
@@ -78,7 +78,7 @@ impl Request for Patch {
     type Response = Patched;
     const ABOUT: About = About {
         name: "record.patch",
-        doc: "Changes parts of a record: merges a patch into its payload (RFC 7396), replaces its text, vector or time to live. What is not given stays; the vector does unless a vector, or a text that the collection encodes, is given.",
+        doc: "Changes parts of a record: merges a patch into its payload (RFC 7396), replaces its text, vector or time to live, or removes them (null). What is not given stays; the vector does unless a vector, or a text that the collection encodes, is given.",
         effect: Effect::Batchable,
         scope: Scope::Namespace,
         permission: "record.write",
@@ -106,8 +106,10 @@ impl Request for Patch {
 
 impl WriteRequest for Patch {
     fn prepare_in(&mut self, engine: &Engine, namespace: NamespaceId) -> Result<()> {
-        let given = (self.vector.as_deref(), self.text.as_deref());
-        self.encoded = encode(engine, namespace, &self.collection, given)?;
+        if self.vector.is_none() {
+            let text = self.text.as_ref().and_then(|text| text.as_deref());
+            self.encoded = encode(engine, namespace, &self.collection, (None, text))?;
+        }
         Ok(())
     }
 
@@ -123,19 +125,20 @@ impl WriteRequest for Patch {
             learn(tx, &self.collection, &mut head, &record.payload)?;
         }
         if let Some(text) = &self.text {
-            check_inline("text", text.len())?;
-            record.text = Some(text.clone());
+            check_inline("text", text.as_ref().map_or(0, String::len))?;
+            record.text.clone_from(text);
         }
         let given = Given {
-            vector: self.vector.as_deref(),
-            text: self.text.as_deref(),
+            vector: self.vector.as_ref().and_then(|vector| vector.as_deref()),
+            text: self.text.as_ref().filter(|_| self.vector.is_none()).and_then(|text| text.as_deref()),
             encoded: self.encoded.as_ref(),
         };
-        if let Some(vector) = given.vector_for(&head)? {
+        let vector = given.vector_for(&head)?;
+        if vector.is_some() || self.vector.is_some() {
             if let Some(slot) = record.slot.filter(|_| !planted::is(Bug::PatchedVectorStays)) {
                 tx.delete(vector_key(tx, number, slot))?;
             }
-            record.slot = Some(store_vector(tx, number, &self.record, vector)?);
+            record.slot = vector.map(|made| store_vector(tx, number, &self.record, made)).transpose()?;
         }
         self.patch_named(tx, &head, &mut record)?;
         sparse::patch(&head, &self.collection, &self.sparse, &mut record.sparse)?;
@@ -152,12 +155,13 @@ impl WriteRequest for Patch {
     }
 
     fn weight(&self) -> usize {
-        let vector = self.vector.as_ref().map_or(0, |v| 4 * v.len());
+        let vector = self.vector.iter().flatten().map(|v| 4 * v.len()).sum::<usize>();
         let encoded = self.encoded.as_ref().map_or(0, |encoded| 4 * encoded.vector.len());
         let payload = self.payload.as_ref().map_or(0, weigh);
         let named = weigh_named(self.vectors.iter().map(|(name, vector)| (name, vector.as_deref())));
         let sparse = sparse::weigh(self.sparse.iter().map(|(name, vector)| (name, vector.as_ref())));
-        512 + vector + named + sparse + encoded + self.text.as_ref().map_or(0, String::len) + payload
+        let text = self.text.iter().flatten().map(String::len).sum::<usize>();
+        512 + vector + named + sparse + encoded + text + payload
     }
 }
 

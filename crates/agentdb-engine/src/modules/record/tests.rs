@@ -142,7 +142,7 @@ proptest! {
                 Step::Patch(id, v, kind) => {
                     let record = format!("r{id}");
                     let patch = Patch {
-                        vector: v.map(|v| floats(v).to_vec()),
+                        vector: v.map(|v| Some(floats(v).to_vec())),
                         payload: kind.map(|kind| json!({"kind": kind})),
                         ..Patch::new("docs", &record)
                     };
@@ -284,7 +284,7 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
     let new = || Patch::new("docs", "r1");
     let patched = patch(Patch { payload: Some(json!({"kind": null, "deep": {"er": 1}})), ..new() }).unwrap();
     assert_eq!(serde_json::Value::Object(patched.payload), json!({"deep": {"er": 1}}));
-    patch(Patch { text: Some("other".into()), ttl_us: Some(Some(5_000)), ..new() }).unwrap();
+    patch(Patch { text: Some(Some("other".into())), ttl_us: Some(Some(5_000)), ..new() }).unwrap();
     let entry = get(&engine, "r1");
     // The collection has no encoder: a text changes no vector.
     assert_eq!(
@@ -300,11 +300,11 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
     let current = get(&engine, "r1").version;
     for (fields, code) in [
         (Patch { payload: Some(json!([])), ..new() }, Code::InvalidPatch),
-        (Patch { vector: Some(vec![1.0]), ..new() }, Code::DimensionMismatch),
-        (Patch { vector: Some(vec![f32::NAN; 3]), ..new() }, Code::VectorNotFinite),
+        (Patch { vector: Some(Some(vec![1.0])), ..new() }, Code::DimensionMismatch),
+        (Patch { vector: Some(Some(vec![f32::NAN; 3])), ..new() }, Code::VectorNotFinite),
         (Patch { ttl_us: Some(Some(0)), ..new() }, Code::TtlOutOfRange),
         (Patch { expected_version: Some(first.version), ..new() }, Code::VersionMismatch),
-        (Patch { text: Some("x".repeat((1 << 20) + 1)), ..new() }, Code::ValueTooLarge),
+        (Patch { text: Some(Some("x".repeat((1 << 20) + 1))), ..new() }, Code::ValueTooLarge),
         (Patch { payload: Some(json!({"p": "x".repeat(1 << 20)})), ..new() }, Code::ValueTooLarge),
         (Patch::new("docs", "none"), Code::RecordNotFound),
         (Patch::new("none", "r1"), Code::CollectionNotFound),
@@ -370,15 +370,20 @@ fn a_patched_text_is_encoded_where_the_collection_encodes() {
         ..collection::Create::default()
     };
     write(&engine, docs).unwrap();
-    let text = |text: &str| Patch { text: Some(text.into()), ..Patch::new("docs", "r1") };
+    let text = |text: &str| Patch { text: Some(Some(text.into())), ..Patch::new("docs", "r1") };
     write(&engine, put(1, [9.0; 3], 0)).unwrap();
     assert_eq!(write(&engine, text("aab")).unwrap_err().code(), Code::NoEncoder);
     engine.set_text_encoder(std::sync::Arc::new(Letters));
     write(&engine, text("aab")).unwrap();
     assert_eq!(get(&engine, "r1").vector, Some(vec![2.0, 1.0, 0.0]));
     // A vector of the caller's own goes before the text's.
-    write(&engine, Patch { vector: Some(vec![5.0; 3]), ..text("c") }).unwrap();
+    write(&engine, Patch { vector: Some(Some(vec![5.0; 3])), ..text("c") }).unwrap();
     assert_eq!(get(&engine, "r1").vector, Some(vec![5.0; 3]));
+    // So does having none.
+    write(&engine, Patch { vector: Some(None), ..text("c") }).unwrap();
+    assert_eq!((get(&engine, "r1").vector, get(&engine, "r1").text), (None, Some("c".into())));
+    write(&engine, Patch { vector: Some(Some(vec![5.0; 3])), text: Some(None), ..text("") }).unwrap();
+    assert_eq!((get(&engine, "r1").vector, get(&engine, "r1").text), (Some(vec![5.0; 3]), None));
     let search = Search { text: Some("c".into()), ..Search::new("docs") };
     let hits = engine.read(&engine.snapshot(NS).unwrap(), search).unwrap().hits;
     assert_eq!(hits.iter().map(|h| (h.record.as_str(), h.score)).collect::<Vec<_>>(), [("r1", 5.0)]);
@@ -414,7 +419,7 @@ fn a_text_is_encoded_for_nobody_who_has_no_encoder() {
     write(&engine, collection::Create::new("words")).unwrap();
     let put = Put { record: Some("r".into()), text: Some("abc".into()), ..Put::new("words") };
     write(&engine, put).unwrap();
-    write(&engine, Patch { text: Some("bcd".into()), ..Patch::new("words", "r") }).unwrap();
+    write(&engine, Patch { text: Some(Some("bcd".into())), ..Patch::new("words", "r") }).unwrap();
     assert_eq!(encoded(), 0);
     let create = collection::Create { encoder: Some("counting".into()), ..collection::Create::new("new") };
     // In one batch the collection is not there yet when the text comes.
