@@ -274,7 +274,9 @@ impl Namespace {
             "message" => {
                 let session = self.sessions.get(&text("session")).filter(|s| s.live(now))?;
                 let sequence = change["sequence"].as_u64()?;
-                (session.messages.get(&sequence).filter(|m| m.version == lsn)?.entry(sequence), &[])
+                let found = session.messages.get(&sequence)?;
+                (found.version == lsn && found.message == text("message"))
+                    .then(|| (found.entry(sequence), &[][..]))?
             }
             "collection" => {
                 let collection = self.collections.get(&text("collection")).filter(|c| c.born == lsn)?;
