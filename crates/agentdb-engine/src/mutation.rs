@@ -229,6 +229,14 @@ impl Names {
         self.0.get(&Names::key(table, numbers)).map(String::as_str)
     }
 
+    /// The first name whose integers start with some, and those that follow them.
+    pub(crate) fn first_of(&self, table: Table, numbers: &[u64]) -> Option<(Vec<u64>, &str)> {
+        let prefix = Names::key(table, numbers);
+        let (key, name) = self.0.range(prefix.clone()..).next()?;
+        let (rest, _) = key.strip_prefix(&prefix[..])?.as_chunks::<8>();
+        Some((rest.iter().map(|number| u64::from_be_bytes(*number)).collect(), name))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (number, name) in &self.0 {

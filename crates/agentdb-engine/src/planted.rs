@@ -117,6 +117,8 @@ pub enum Bug {
     SharedMessageChanged,
     /// A message that is deleted from a session which shares it comes back.
     SharedMessageComesBack,
+    /// A message is found by an id that its session has another message for.
+    SharedIdBelieved,
     /// A layer of messages is swept although another session lies on it.
     UsedLayerSwept,
     /// How far an import has come is written in another batch than what it imported.
@@ -138,7 +140,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 64] = [
+    pub const ALL: [Bug; 65] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -195,6 +197,7 @@ impl Bug {
         Bug::RetentionRenews,
         Bug::SharedMessageChanged,
         Bug::SharedMessageComesBack,
+        Bug::SharedIdBelieved,
         Bug::UsedLayerSwept,
         Bug::ImportMarkedApart,
         Bug::ExportSkipsMessages,

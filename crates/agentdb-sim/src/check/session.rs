@@ -7,7 +7,7 @@ use agentdb_types::Code;
 use serde_json::{Value, json};
 
 use super::{Check, View};
-use crate::generate::OWNERS;
+use crate::generate::{MESSAGES, OWNERS};
 use crate::model::session::Session;
 
 impl View<'_> {
@@ -50,7 +50,11 @@ impl View<'_> {
             let request = json!({"session": id, "message": entry["message"]});
             self.expect::<message::Get>(&request, entry)?;
         }
-        let request = json!({"session": id, "message": "never said"});
-        self.refuses::<message::Get>(&request, Code::MessageNotFound)
+        let others = MESSAGES.iter().filter(|id| session.messages.values().all(|m| m.message != **id));
+        for absent in others.chain([&"never said"]) {
+            let request = json!({"session": id, "message": absent});
+            self.refuses::<message::Get>(&request, Code::MessageNotFound)?;
+        }
+        Ok(())
     }
 }

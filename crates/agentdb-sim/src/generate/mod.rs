@@ -20,6 +20,8 @@ pub(crate) use self::record::{SPARSE, filter, search, sentence, sparse, vector};
 pub(crate) use self::tool_call::TOOLS;
 use crate::model::{Model, Namespace, Past, Request};
 
+pub(crate) use session::MESSAGES;
+
 pub(crate) const OWNERS: [&str; 4] = ["ann", "an", "b\u{0}b", "\u{4e2d}"];
 const NAMES: [&str; 3] = ["team", "test", "default"];
 const SUBJECTS: [&str; 2] = ["person-1", "person-2"];

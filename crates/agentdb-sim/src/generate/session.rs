@@ -7,7 +7,7 @@ use super::{OWNERS, Scene, any, bad_id, maybe_ttl, metadata, pick, too_large, wo
 use crate::model::Namespace;
 
 const SESSIONS: [&str; 4] = ["s1", "s2", "s\u{0}", "long one"];
-const MESSAGES: [&str; 4] = ["m1", "m2", "m3", "\u{0}"];
+pub(crate) const MESSAGES: [&str; 4] = ["m1", "m2", "m3", "\u{0}"];
 const ROLES: [&str; 3] = ["user", "assistant", "tool"];
 
 /// A session, mostly one that is there.

@@ -75,6 +75,16 @@ fn differences(told: &mut Told, before: &Namespace, after: &Namespace) {
     if !Rc::ptr_eq(&before.sessions, &after.sessions) {
         let thing = |session: &String| json!({"noun": "session", "session": session});
         told.differing(&before.sessions, &after.sessions, |s| s.version, |id, _| thing(id));
+        let forked = |change: &Value| {
+            let id = change["session"].as_str().filter(|_| change["kind"] == "put")?;
+            let (was, is) = (before.sessions.get(id), after.sessions.get(id)?);
+            is.base.clone().filter(|_| was.is_none_or(|was| was.emptied != is.emptied))
+        };
+        for change in told.0.iter_mut().filter(|change| change["noun"] == "session") {
+            if let Some(base) = forked(change) {
+                change["base"] = base;
+            }
+        }
         for (id, session) in &*after.sessions {
             messages(told, id, before.sessions.get(id), session);
         }

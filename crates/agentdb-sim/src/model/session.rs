@@ -32,7 +32,7 @@ pub(crate) struct Session {
     /// The messages that it shared with another one then.
     pub(super) start: Rc<BTreeMap<u64, Rc<Message>>>,
     /// That one, and up to which sequence number it shared them, if any.
-    base: Option<(String, u64)>,
+    pub(super) base: Option<Value>,
     /// The LSN at which a message was last changed or deleted.
     pub(super) edited: u64,
 }
@@ -88,12 +88,7 @@ impl Session {
                 ("title", self.title.clone().map(Value::String)),
                 ("ttl_us", self.ttl.map(Value::from)),
                 ("expires", expires),
-                (
-                    "base",
-                    self.base
-                        .as_ref()
-                        .map(|(session, through)| json!({"session": session, "through_sequence": through})),
-                ),
+                ("base", self.base.clone()),
             ],
         )
     }
@@ -238,7 +233,9 @@ impl Namespace {
         fork.messages.retain(|sequence, _| *sequence <= through);
         if shares {
             fork.start = Rc::new(fork.messages.clone());
-            fork.base = (!fork.messages.is_empty()).then_some((id, through));
+            let lsn = if fields["at"].is_null() { moment.lsn - 1 } else { at };
+            let base = json!({"session": id, "through_sequence": through, "lsn": lsn});
+            fork.base = (!fork.messages.is_empty()).then_some(base);
         } else {
             fork.messages.values_mut().for_each(|message| Rc::make_mut(message).version = moment.lsn);
         }
@@ -252,12 +249,12 @@ impl Namespace {
         let id = text(fields, "session");
         let (then, time_then) = moment.then(&fields["at"], SESSION, &id)?;
         let mut session = then.required(&id, time_then)?;
-        let now = self.session(&id, moment.now)?.filter(|now| now.owner == session.owner);
-        // One of another owner, or that is gone, makes room for a new one.
+        let now = self.session(&id, moment.now)?;
+        let same = now.as_ref().is_some_and(|now| now.emptied == session.emptied);
         session.emptied = now.as_ref().map_or(moment.lsn, |now| now.emptied);
         session.version = moment.lsn;
         session.start = now.as_ref().map_or_else(Rc::default, |now| now.start.clone());
-        session.base = now.as_ref().and_then(|now| now.base.clone());
+        session.base = now.as_ref().filter(|_| same).and_then(|now| now.base.clone());
         session.edited = now.as_ref().map_or(0, |now| now.edited);
         let (there, sequence) = now.map_or_else(Default::default, |now| (now.messages.clone(), now.sequence));
         let deleted = there.keys().filter(|sequence| !session.messages.contains_key(sequence)).count();

@@ -1,10 +1,11 @@
 //! `session.fork`.
 
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Error, Id, Lsn, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Base, Created, Head, Session, create, find, message, require, store};
+use crate::Table;
 use crate::history::{Point, Then};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::tx::Tx;
@@ -67,6 +68,7 @@ impl Request for Fork {
 impl WriteRequest for Fork {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Forked> {
         let to = self.to.clone().unwrap_or_else(|| tx.new_id().into());
+        Id::check("to", &to)?;
         if find(tx, &to)?.is_some() {
             return Err(Error::new(Code::SessionExists).with("session", to));
         }
@@ -78,8 +80,13 @@ impl WriteRequest for Fork {
         let mut new = require(tx, &to)?;
         let messages = match self.share(tx, (&then, at), &mut new, through)? {
             Some(messages) => {
-                new.head.base =
-                    (messages > 0).then(|| Base { session: self.session.clone(), through_sequence: through });
+                if messages > 0 {
+                    // What the same batch did to that session before is not shared.
+                    let lsn = if self.at.is_some() { at } else { Lsn(tx.lsn().0 - 1) };
+                    let base = Base { session: self.session.clone(), through_sequence: through, lsn };
+                    tx.name(Table::MessageLayer, &[new.head.number, through, lsn.0], &self.session);
+                    new.head.base = Some(base);
+                }
                 messages
             }
             None => self.copy(tx, (&to, &mut new), through)?,
@@ -122,8 +129,17 @@ impl Fork {
                 message::all(&then, &require(&then, &self.session)?, through)?
             }
         };
+        let most = limits::BATCH_MUTATIONS - 1;
+        if messages.len() > most {
+            return Err(too_many(messages.len(), most));
+        }
         messages.iter().try_for_each(|(sequence, row)| message::put(tx, (to, new), *sequence, row))?;
         new.tally.edited = Lsn::ZERO;
         Ok(messages.len() as u64)
     }
+}
+
+fn too_many(actual: impl std::fmt::Display, most: usize) -> Error {
+    let error = Error::new(Code::BatchTooLarge).with("actual", actual);
+    error.with("unit", "messages that must be copied, since they cannot be shared").with("limit", most)
 }

@@ -44,7 +44,7 @@ pub struct Entry {
     pub messages: u64,
     /// The sequence number of the last message that was appended; 0 if none ever was. Never given twice.
     pub last_sequence: u64,
-    /// The session that it was forked from, if it shares messages with it.
+    /// The session that it was forked from, if it started with messages of that one that it shares; not once it was cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Base>,
 }

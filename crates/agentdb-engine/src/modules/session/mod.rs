@@ -34,7 +34,7 @@ pub use restore::{Restore, Restored};
 pub use transfer::SessionLine;
 pub use update::{Update, Updated};
 
-use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp, json, limits};
+use agentdb_types::{Code, Duration, Error, Id, Lsn, Result, Timestamp, json, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -81,14 +81,16 @@ pub(crate) struct Head {
     base: Option<Base>,
 }
 
-/// What a session shares with the one that it was forked from.
+/// What a session starts with that shares messages with the one that it was forked from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Base {
     /// That session, which may be gone by now.
     pub session: String,
-    /// The sequence number up to which messages were shared when the fork was made.
+    /// The sequence number up to which it starts with that one's messages.
     pub through_sequence: u64,
+    /// As of which LSN it starts with them.
+    pub lsn: Lsn,
 }
 
 /// A session that is there.

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Lsn, Result, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Session, create, find, message, remove, require, schedule, store};
+use super::{Session, create, find, message, owner_key, require, schedule, store};
 use crate::Row;
 use crate::history::{Point, Then};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -84,6 +84,8 @@ impl WriteRequest for Restore {
         }
         let count = messages.len() as u64;
         let super::Head { number, base, .. } = session.head;
+        // It does not start any more with what it was forked with, if that was another session of this id.
+        let base = base.filter(|_| number == then.head.number);
         session.head = super::Head { number, base, ..then.head };
         session.tally.messages = count;
         session.tally.sequence = session.tally.sequence.max(then.tally.sequence);
@@ -102,8 +104,13 @@ impl Restore {
     /// The session as it is now, with the owner that it had; a new one if it is gone.
     fn make_room(&self, tx: &mut Tx<'_>, then: &Session) -> Result<Session> {
         match find(tx, &self.session)? {
-            Some(now) if now.head.owner == then.head.owner => return Ok(now),
-            Some(now) => remove(tx, &self.session, &now)?,
+            Some(now) => {
+                if now.head.owner != then.head.owner {
+                    tx.delete(owner_key(tx, &now.head.owner, &self.session))?;
+                    tx.put_bookkeeping(owner_key(tx, &then.head.owner, &self.session), Vec::new())?;
+                }
+                return Ok(now);
+            }
             None => {}
         }
         let head = &then.head;

@@ -1,12 +1,12 @@
 //! From the mutations of a batch to changes of things.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use agentdb_types::{Code, Error, Lsn, Result};
 
 use super::{Change as Told, Kind, Thing};
 use crate::key::{Key, NamespaceId};
-use crate::modules::session;
+use crate::modules::session::{self, Base};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -30,7 +30,11 @@ pub(super) fn of(entry: &Entry, namespace: NamespaceId, lsn: Lsn) -> Result<Vec<
             (buries && !is_delete(mutation)).then_some((Thing::Namespace, Kind::Deleted))
         };
         if let Some((thing, kind)) = thing {
-            let told = Told { thing, kind, value: None, superseded: false };
+            let base = match (&thing, kind) {
+                (Thing::Session { session }, Kind::Put) => batch.bases.get(session).cloned(),
+                _ => None,
+            };
+            let told = Told { thing, kind, base, value: None, superseded: false };
             found.push(Found { told, row: mutation.key.clone() });
         }
     }
@@ -39,6 +43,17 @@ pub(super) fn of(entry: &Entry, namespace: NamespaceId, lsn: Lsn) -> Result<Vec<
 
 fn is_delete(mutation: &Mutation) -> bool {
     matches!(mutation.body, Body::Clear(Change::Delete))
+}
+
+/// The session that a list of layers belongs to, and what it starts with, if it was forked.
+fn base_of(entry: &Entry, mutation: &Mutation) -> Result<Option<(String, Base)>> {
+    let number = Key::from_bytes(mutation.key.clone()).components().u64()?;
+    let fork = entry.names.get(Table::Session, &[number]);
+    let base = entry.names.first_of(Table::MessageLayer, &[number]);
+    Ok(fork.zip(base).and_then(|(fork, (numbers, session))| {
+        let [through_sequence, lsn] = numbers[..] else { return None };
+        Some((fork.to_owned(), Base { session: session.to_owned(), through_sequence, lsn: Lsn(lsn) }))
+    }))
 }
 
 /// A batch, with what its changes have to do with each other.
@@ -53,6 +68,8 @@ struct Batch<'a> {
     discarded: BTreeSet<(u64, u64)>,
     /// Rows of sessions, collections and threads that it deletes.
     deleted: BTreeSet<&'a [u8]>,
+    /// What sessions start with that it forks.
+    bases: BTreeMap<String, Base>,
     namespace: NamespaceId,
 }
 
@@ -61,6 +78,7 @@ impl<'a> Batch<'a> {
         let sweeps = entry.operation == sweep::OPERATION;
         let expires = sweeps || entry.operation == retain::OPERATION;
         let (mut discarded, mut deleted) = (BTreeSet::new(), BTreeSet::new());
+        let mut bases = BTreeMap::new();
         let own = |mutation: &&Mutation| Key::namespace_of(&mutation.key) == Some(namespace);
         for mutation in entry.mutations.iter().filter(own) {
             match (Key::table_of(&mutation.key).and_then(Table::from_number), is_delete(mutation)) {
@@ -69,6 +87,7 @@ impl<'a> Batch<'a> {
                     let mut parts = key.components();
                     discarded.insert((parts.u64()?, parts.u64()?));
                 }
+                (Some(Table::MessageLayer), false) => bases.extend(base_of(entry, mutation)?),
                 (Some(Table::MessageLayerUse), false) if session::message::is_gone(mutation) => {
                     let layer = Key::from_bytes(mutation.key.clone()).components().u64()?;
                     discarded.insert((Remains::Session as u64, layer));
@@ -79,7 +98,7 @@ impl<'a> Batch<'a> {
                 _ => {}
             }
         }
-        Ok(Batch { entry, lsn, sweeps, expires, discarded, deleted, namespace })
+        Ok(Batch { entry, lsn, sweeps, expires, discarded, deleted, bases, namespace })
     }
 
     /// What a mutation does to what, if it is more than bookkeeping.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Thing;
+use crate::modules::session::Base;
 
 /// A committed batch, as far as it is watched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +35,9 @@ pub struct Change {
     pub thing: Thing,
     /// What happened to it.
     pub kind: Kind,
+    /// Of a session that was forked: whose messages it starts with, which are not told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// What was put, as its get operation shows it, but for what is counted or hangs on it and changes without it; if it was
     /// asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

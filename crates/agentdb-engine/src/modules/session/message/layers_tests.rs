@@ -65,6 +65,11 @@ fn compare(db: &TestDb, sessions: &Sessions) {
             let got = db.read(super::Get { session: id.clone(), message: message.clone() }).unwrap();
             assert_eq!((got.sequence, &got.content), (*sequence, content), "{id}");
         }
+        let absent = (0..12).map(|n| format!("m{n}"));
+        for message in absent.filter(|m| copied.messages.values().all(|(message, _)| message != m)) {
+            let get = super::Get { session: id.clone(), message };
+            assert_eq!(db.read(get).unwrap_err().code(), Code::MessageNotFound, "{id}");
+        }
     }
 }
 
@@ -359,4 +364,49 @@ fn retention_takes_shared_messages_from_one_session_alone() {
         |name: &str| (db.read(Get::new(name)).unwrap().messages, messages(&db, List::new(name)).len());
     assert_eq!((count("s"), count("f")), ((30, 30), (40, 40)));
     assert_eq!(messages(&db, List::new("f"))[0].0, 21);
+}
+
+#[test]
+fn what_an_earlier_session_had_is_not_found_by_the_ids_of_a_fork_in_its_place() {
+    let db = TestDb::new(5);
+    let append = |session: &str, message: &str, text: &str| {
+        let (owner, message) = (Some("ann".into()), Some(message.into()));
+        db.write(Append { owner, message, ..Append::new(session, "user", json!(text)) }).unwrap().lsn
+    };
+    let first = append("s", "x", "original");
+    append("src", "m", "other");
+    db.write(session::Delete { session: "s".into() }).unwrap();
+    fork(&db, "src", "s");
+    assert!(db.read(Get::new("s")).unwrap().base.is_some());
+    db.write(Restore::new("s", first)).unwrap();
+    assert_eq!(messages(&db, List::new("s")), [(1, "x".into(), json!("original"))]);
+    assert_eq!(db.read(Get::new("s")).unwrap().base, None, "it starts with nothing of src any more");
+    let get = |message: &str| db.read(super::Get { session: "s".into(), message: message.into() });
+    assert_eq!(get("m").unwrap_err().code(), Code::MessageNotFound);
+    let update = db.write(Update::new("s", "m", json!("wrong"))).unwrap_err();
+    assert_eq!(update.code(), Code::MessageNotFound);
+    let delete = db.write(Delete { session: "s".into(), message: "m".into() }).unwrap();
+    assert!(!delete.response.deleted);
+    append("s", "m", "its own");
+    assert_eq!((get("x").unwrap().sequence, get("m").unwrap().sequence), (1, 2));
+}
+
+#[test]
+fn a_session_that_gets_back_an_earlier_owner_gives_no_sequence_number_twice() {
+    let db = TestDb::new(6);
+    let append = |owner: &str, text: &str| {
+        let append = Append { owner: Some(owner.into()), ..Append::new("s", "user", json!(text)) };
+        db.write(append).unwrap()
+    };
+    let first = append("ann", "a").lsn;
+    db.write(session::Delete { session: "s".into() }).unwrap();
+    (0..3).for_each(|n| drop(append("bob", &n.to_string())));
+    let restored = db.write(Restore::new("s", first)).unwrap().response;
+    assert_eq!((restored.messages, restored.restored, restored.deleted), (1, 1, 2));
+    assert_eq!(append("ann", "b").response.sequence, 4);
+    let of = |owner: &str| {
+        let list = session::List { owner: Some(owner.into()), ..session::List::default() };
+        db.read(list).unwrap().items.len()
+    };
+    assert_eq!((of("ann"), of("bob"), db.rows(Table::SessionByOwner)), (1, 0, 1));
 }
