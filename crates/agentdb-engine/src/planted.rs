@@ -115,6 +115,8 @@ pub enum Bug {
     RetentionRenews,
     /// How far an import has come is written in another batch than what it imported.
     ImportMarkedApart,
+    /// How far a load has come is written in another batch than what it loaded.
+    LoadMarkedApart,
     /// An export leaves out messages.
     ExportSkipsMessages,
     /// Segments of a log that is held for an archive go before they were sent there.
@@ -132,7 +134,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 61] = [
+    pub const ALL: [Bug; 62] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -188,6 +190,7 @@ impl Bug {
         Bug::ChainNotRetained,
         Bug::RetentionRenews,
         Bug::ImportMarkedApart,
+        Bug::LoadMarkedApart,
         Bug::ExportSkipsMessages,
         Bug::TrimmedUnarchived,
         Bug::ArchiveSkipsGroups,

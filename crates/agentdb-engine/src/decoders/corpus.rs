@@ -217,6 +217,7 @@ fn write_the_corpus() {
                     Table::History => "version_row",
                     Table::Moment => "moments_row",
                     Table::Import => "import_row",
+                    Table::Load => "load_row",
                     Table::Retention => "retention_row",
                     Table::Policy => "policy_row",
                     Table::SessionTally => "session_tally_row",

@@ -46,6 +46,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("idempotency_row", rows::idempotency),
         ("import", text::import),
         ("import_row", rows::import),
+        ("load_row", rows::load),
         ("item_expiry_row", rows::item_expiry),
         ("item_index_row", rows::item_index),
         ("item_row", rows::item),
