@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, request: Value, path: &str) -> Result<()> {
             LoadSource::opened(name, arguments::open(path)?)?
         }
     };
+    keep_readers_quiet();
     let db = context.open(load.create)?;
     let (engine, namespace) = (db.engine(), context.namespace(&db)?);
     // Whatever the rows bring, the collection says whether texts of theirs are encoded.
@@ -54,4 +55,19 @@ pub(super) fn run(context: &Context, request: Value, path: &str) -> Result<()> {
 fn show(bar: &ProgressBar, Progress { rows, bytes }: Progress) {
     bar.set_prefix(rows.to_string());
     bar.set_position(bytes);
+}
+
+/// The libraries that read Arrow and Parquet panic at some damage. That is caught and told as an error; what they say of it need
+/// not be shown besides.
+fn keep_readers_quiet() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let shown = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let theirs = |file: &str| file.contains("/arrow-") || file.contains("/parquet-");
+            if !info.location().is_some_and(|location| theirs(location.file())) {
+                shown(info);
+            }
+        }));
+    });
 }

@@ -112,6 +112,24 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             while job.step()?.is_none() {}
             Ok(())
         }
+        "collection.load" => {
+            let load = checked::<modules::load::Load>(request)?;
+            let rows = ["a", "b"].map(|id| {
+                let mut row = modules::load::Row::default();
+                row.record = (!load.generate_ids).then(|| id.to_owned());
+                (row.vector, row.text) = (Some(vec![1.0, 0.5]), Some("a text".to_owned()));
+                Ok(row)
+            });
+            let mut job = engine.begin_load(
+                NamespaceId::DEFAULT,
+                &load,
+                "rows",
+                Box::new(rows.into_iter()),
+                options,
+            )?;
+            while job.step()?.is_none() {}
+            Ok(())
+        }
         "log.release" => {
             checked::<backup::Release>(request)?;
             engine.release_log().map(drop)
@@ -276,6 +294,20 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("retention.set", json!({"noun": "thread", "max_age_us": null})),
                 line("retention.list", json!({})),
                 json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "load",
+            vec![
+                line(
+                    "collection.load",
+                    json!({"collection": "docs", "create": true, "source": "rows", "metric": "dot"}),
+                ),
+                line(
+                    "collection.load",
+                    json!({"collection": "docs", "generate_ids": true, "anew": true, "existing": "skip"}),
+                ),
+                line("record.list", json!({"collection": "docs"})),
             ],
         ),
         (

@@ -179,6 +179,7 @@ fn drained(world: &World, engine: &Engine) {
     }
     engine.begin_compaction(&Compact { trim_log: true }).unwrap();
     crate::modules::transfer::leave_unfinished(engine);
+    crate::modules::load::leave_unfinished(engine, "far");
     // Moments for more than one chunk.
     for _ in 0..70 {
         play(

@@ -163,7 +163,9 @@ fn infer<'a>(cells: impl Iterator<Item = &'a [u8]>) -> ColumnType {
 fn keeps_digits(text: &str) -> bool {
     const DIGITS: usize = 17;
     let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
-    is_integer || text.bytes().filter(u8::is_ascii_digit).count() <= DIGITS
+    let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+    let significant = mantissa.trim_start_matches(['-', '0', '.']);
+    is_integer || significant.bytes().filter(u8::is_ascii_digit).count() <= DIGITS
 }
 
 /// The value of a cell.
@@ -204,7 +206,7 @@ mod tests {
         let of = |cells: &[&str]| infer(cells.iter().map(|cell| cell.as_bytes()));
         assert_eq!(of(&["true", "", "false"]), ColumnType::Boolean);
         assert_eq!(of(&["1", "-2", "9007199254740993", "18446744073709551615"]), ColumnType::Integer);
-        assert_eq!(of(&["1", "2.5", "1e3"]), ColumnType::Number);
+        assert_eq!(of(&["1", "2.5", "1e3", "-0.30000000000000004"]), ColumnType::Number);
         for text in [
             &["007"][..],
             &["1", "x"],

@@ -248,6 +248,20 @@ impl<'a> Loading<'a> {
     /// [`Code::LoadRow`], [`Code::LoadSource`], [`Code::LoadChanged`], [`Code::LoadMoved`], [`Code::RecordExists`]; those of
     /// `record.put`. They name the row; nothing of its segment is loaded.
     ///
+    /// ```
+    /// # use agentdb::LoadSource;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// let lines = |last: &str| format!("{{\"id\": \"a\", \"vector\": [0, 1]}}\n{{\"id\": \"b\", \"vector\": {last}}}\n");
+    /// let (wrong, right) = (lines("[1]"), lines("[1, 0]"));
+    /// let refused = docs.load(LoadSource::stream("docs.jsonl", wrong.as_bytes())).wait(&mut |_progress| {}).unwrap_err();
+    /// assert_eq!((refused.value("row"), refused.value("loaded")), (Some("2"), Some("0")));
+    /// assert_eq!(docs.load(LoadSource::stream("docs.jsonl", right.as_bytes())).wait(&mut |_progress| {})?.rows, 2);
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    ///
     /// [`Code::LoadRow`]: crate::Code::LoadRow
     /// [`Code::LoadSource`]: crate::Code::LoadSource
     /// [`Code::LoadChanged`]: crate::Code::LoadChanged

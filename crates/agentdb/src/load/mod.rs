@@ -22,6 +22,13 @@ use self::source::Opened;
 
 /// The rows of a source, and the name that a load of it is known by.
 ///
+/// ```
+/// use agentdb::{LoadSource, modules::load::Load, rows_of};
+/// let (name, mut rows) = rows_of(&Load::new("docs"), LoadSource::stream("docs.csv", &b"id\na\n"[..]))?;
+/// assert_eq!((&*name, rows.next_row()?.unwrap().record.as_deref()), ("docs.csv", Some("a")));
+/// # Ok::<(), agentdb::Error>(())
+/// ```
+///
 /// # Errors
 /// [`Code::LoadSource`](agentdb_types::Code::LoadSource); [`Code::LoadRow`](agentdb_types::Code::LoadRow) for one of the first
 /// rows of CSV, which are read to tell the types of its columns.

@@ -51,6 +51,17 @@ impl<'a> LoadSource<'a> {
     }
 
     /// A file that is open.
+    ///
+    /// # Errors
+    /// Those of asking for its length.
+    ///
+    /// ```
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # std::fs::write(dir.path().join("a"), "id\na\n").unwrap();
+    /// let file = agentdb_env::Env::real().files.open(&dir.path().join("a"), agentdb_env::OpenMode::Read)?;
+    /// assert_eq!(agentdb::LoadSource::opened("a.csv", file)?.name(), "a.csv");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
     #[doc(hidden)]
     pub fn opened(name: impl Into<String>, file: Arc<dyn File>) -> Result<Self> {
         let length = file.len()?;
@@ -68,11 +79,19 @@ impl<'a> LoadSource<'a> {
     }
 
     /// The name that a load of it is known by.
+    ///
+    /// ```
+    /// assert_eq!(agentdb::LoadSource::stream("docs", &b"id\na\n"[..]).name(), "docs");
+    /// ```
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// How many bytes it has, if that is known.
+    ///
+    /// ```
+    /// assert_eq!(agentdb::LoadSource::stream("docs", &b"id\na\n"[..]).total(), None);
+    /// ```
     pub fn total(&self) -> Option<u64> {
         match &self.bytes {
             Bytes::File(_, length) => Some(*length),

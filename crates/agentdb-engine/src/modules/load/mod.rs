@@ -27,6 +27,8 @@ pub(crate) use mark::Mark;
 pub(crate) use mark::expire;
 pub use request::{ColumnType, Convert, Counts, Format, IfExists, Load, Loaded};
 pub use row::{Row, Rows};
+#[cfg(test)]
+pub(crate) use tests::leave_unfinished;
 
 use crate::operation::{Operation, Shape};
 

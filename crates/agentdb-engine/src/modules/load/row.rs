@@ -22,6 +22,17 @@ pub trait Rows {
     fn bytes_read(&self) -> u64;
 }
 
+/// Rows that lie in memory, or come from elsewhere.
+impl<I: Iterator<Item = Result<Row>>> Rows for I {
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        self.next().transpose()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        0
+    }
+}
+
 /// A row: a record that is not stored yet.
 #[derive(Clone, Debug, Default)]
 pub struct Row {

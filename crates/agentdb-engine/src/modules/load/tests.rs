@@ -1,4 +1,4 @@
-//! Loads against records that are put one by one, stopped, begun again, changed and refused.
+//! Rows that are loaded against records that are put one by one; stopped, begun again, changed and refused.
 
 use std::sync::Arc;
 

@@ -37,9 +37,6 @@ fn read(name: &str, bytes: &[u8]) -> bool {
 
 #[test]
 fn damage_of_any_byte_is_no_panic() {
-    // What the libraries say of it is caught, and need not be shown.
-    let hook = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| {}));
     let files = [
         ("a.parquet", parquet(&sample(), Compression::SNAPPY)),
         ("a.parquet", parquet(&sample(), Compression::UNCOMPRESSED)),
@@ -48,19 +45,23 @@ fn damage_of_any_byte_is_no_panic() {
         ("a.jsonl", b"{\"id\":\"a\",\"vector\":[1,2,3],\"x\":{\"y\":null}}\n{\"id\":\"b\"}\n".to_vec()),
         ("a.csv", b"id,vector,x\na,\"[1,2,3]\",1\nb,,2\n".to_vec()),
     ];
-    let outcome = std::panic::catch_unwind(|| {
-        for (name, bytes) in &files {
-            assert!(read(name, bytes), "{name}");
-            for at in 0..bytes.len() {
-                for flip in [0x01, 0x80, 0xff] {
-                    let mut damaged = bytes.clone();
-                    damaged[at] ^= flip;
-                    read(name, &damaged);
-                }
-                assert!(!name.starts_with("a.p") || !read(name, &bytes[..at]), "{name} cut off at {at}");
-            }
+    // What the libraries say of it is caught, and need not be shown.
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        let theirs = |file: &str| file.contains("/arrow-") || file.contains("/parquet-");
+        if !info.location().is_some_and(|location| theirs(location.file())) {
+            shown(info);
         }
-    });
-    std::panic::set_hook(hook);
-    outcome.unwrap();
+    }));
+    for (name, bytes) in &files {
+        assert!(read(name, bytes), "{name}");
+        for at in 0..bytes.len() {
+            for flip in [0x01, 0x80, 0xff] {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= flip;
+                read(name, &damaged);
+            }
+            assert!(!name.starts_with("a.p") || !read(name, &bytes[..at]), "{name} cut off at {at}");
+        }
+    }
 }

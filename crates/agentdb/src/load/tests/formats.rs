@@ -64,7 +64,7 @@ fn batches() -> Vec<RecordBatch> {
 
 fn expected(n: i32) -> Value {
     json!({
-        "kind": ["a", "b"][n as usize % 2], "done": n % 2 == 0, "price": f64::from(n) * 0.1,
+        "kind": (["a", "b"][n as usize % 2]), "done": n % 2 == 0, "price": f64::from(n) * 0.1,
         "at": format!("1970-01-01T00:00:0{}{}Z", n / 1_000, match n % 1_000 {
             0 => String::new(),
             ms => format!(".{}", format!("{ms:03}").trim_end_matches('0')),

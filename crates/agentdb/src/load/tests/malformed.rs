@@ -347,9 +347,9 @@ fn a_load_that_is_cancelled_stays_where_it_was_and_goes_on() {
         .load(LoadSource::stream("a.jsonl", lines.as_bytes()))
         .wait(&mut |progress| {
             if progress.rows == 5_000 {
-                let job = db.jobs().list(crate::Page::default()).unwrap().items.pop().unwrap();
+                let job = db.jobs().list(crate::modules::job::List::default()).unwrap().items.pop().unwrap();
                 assert_eq!(job.kind, crate::modules::job::Kind::Load);
-                db.jobs().get(job.job).cancel().wait().unwrap();
+                db.jobs().cancel(job.job).wait().unwrap();
             }
         })
         .unwrap_err();
