@@ -306,7 +306,7 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
     }
     let edit = |at, remove| mutation::Edit { at, remove, insert: b"new".to_vec() };
     let changes = [
-        ("put", Change::Put(b"row".to_vec())),
+        ("put", Change::Put(b"row"[..].into())),
         ("delete", Change::Delete),
         ("add", Change::Add(-3)),
         ("splice", Change::Splice(vec![edit(3, 2), edit(100, 0)])),

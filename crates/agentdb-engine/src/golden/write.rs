@@ -281,7 +281,7 @@ fn newer_entry(world: &World) {
         subject: None,
         mutations: vec![Mutation {
             key: key.as_bytes().to_vec(),
-            body: Body::Clear(Change::Put(row)),
+            body: Body::Clear(Change::Put(row.into())),
             keeps: false,
         }],
         names: Default::default(),
