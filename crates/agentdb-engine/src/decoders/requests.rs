@@ -115,9 +115,12 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
         "collection.load" => {
             let load = checked::<modules::load::Load>(request)?;
             let rows = ["a", "b"].map(|id| {
-                let mut row = modules::load::Row::default();
-                row.record = (!load.generate_ids).then(|| id.to_owned());
-                (row.vector, row.text) = (Some(vec![1.0, 0.5]), Some("a text".to_owned()));
+                let row = modules::load::Row {
+                    record: (!load.generate_ids).then(|| id.to_owned()),
+                    vector: Some(vec![1.0, 0.5]),
+                    text: Some("a text".to_owned()),
+                    ..modules::load::Row::default()
+                };
                 Ok(row)
             });
             let mut job = engine.begin_load(

@@ -350,7 +350,8 @@ fn a_segment_that_replaces_too_much_is_split() {
 
 #[test]
 fn a_row_that_is_refused_is_named_and_the_segments_before_it_stay() {
-    let wrong: [(&str, Code, fn(&mut Row)); 12] = [
+    type Spoil = fn(&mut Row);
+    let wrong: [(&str, Code, Spoil); 12] = [
         ("dimension", Code::DimensionMismatch, |row| row.vector = Some(vec![1.0])),
         ("zero", Code::VectorZero, |row| row.vector = Some(vec![0.0; 3])),
         ("nan", Code::VectorNotFinite, |row| row.vector = Some(vec![f32::NAN; 3])),

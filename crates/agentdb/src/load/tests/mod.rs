@@ -1,4 +1,5 @@
 //! Files of every format, whole, malformed, damaged and cut off.
+#![allow(clippy::disallowed_methods)] // Tests make files of their own.
 
 mod damaged;
 mod formats;
