@@ -137,7 +137,7 @@ pub(crate) fn usage(operation: &Operation, command: &str) -> String {
         fields(operation).into_iter().filter(|field| field.required && field.kind != Kind::Boolean);
     let names: Vec<String> = required.map(|field| format!(" <{}>", field.value_name())).collect();
     let file = match (operation.about.name, operation.shape) {
-        ("namespace.export" | "namespace.import", _) => " [FILE]",
+        ("collection.load" | "namespace.export" | "namespace.import", _) => " [FILE]",
         (_, Shape::Upload) => " <FILE>",
         _ => "",
     };

@@ -107,6 +107,9 @@ fn operation(noun: &str, operation: &'static Operation) -> Command {
         _ if operation.about.name == "namespace.import" => {
             command.arg(lines("The lines; standard input if not given"))
         }
+        _ if operation.about.name == "collection.load" => {
+            command.arg(lines("The file: Arrow, Parquet, JSON lines or CSV; standard input if not given"))
+        }
         Shape::Upload => command
             .arg(Arg::new("file").value_name("FILE").required(true).help("The bytes; - for standard input")),
         Shape::Unary | Shape::Stream | Shape::Long => command,

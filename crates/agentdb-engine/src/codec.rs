@@ -15,7 +15,17 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// Takes what the two functions above wrote; `None` for anything else, over-long forms of an integer included.
+/// Bytes that an integer takes.
+pub(crate) fn varint_len(value: u64) -> usize {
+    ((64 - (value | 1).leading_zeros()) as usize).div_ceil(7)
+}
+
+/// Bytes that so many bytes take behind their length.
+pub(crate) fn bytes_len(len: usize) -> usize {
+    varint_len(len as u64) + len
+}
+
+/// Takes what the first two functions above wrote; `None` for anything else, over-long forms of an integer included.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 

@@ -145,7 +145,7 @@ impl Aside {
             let (key, change) = (fork_rows(fork.target), Change::Add(count.cast_signed()));
             let before = rows.get(key.as_bytes())?;
             let after = change.apply(before.as_ref().map(|row| &row.body[..]))?;
-            decided.rows.push((key.as_bytes().to_vec(), after.map(Arc::from)));
+            decided.rows.push((key.as_bytes().to_vec(), after));
             decided.mutations.push(plain(key, change));
         }
         decided.mutations.sort_by(|a, b| a.key.cmp(&b.key));
@@ -159,5 +159,5 @@ fn plain(key: Key, change: Change) -> Mutation {
 
 fn put(decided: &mut Decided, key: Key, body: Arc<[u8]>) {
     decided.rows.push((key.as_bytes().to_vec(), Some(body.clone())));
-    decided.mutations.push(plain(key, Change::Put(body.to_vec())));
+    decided.mutations.push(plain(key, Change::Put(body)));
 }

@@ -16,11 +16,12 @@
 //! that a mutation gives its row is the LSN of its entry.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Lsn, Result};
 
 use crate::Table;
-use crate::codec::{Reader, put_bytes, put_varint};
+use crate::codec::{Reader, bytes_len, put_bytes, put_varint, varint_len};
 use crate::common;
 
 const OPERATION: u64 = 1;
@@ -30,14 +31,12 @@ const NAMES: u64 = 4;
 const MUTATION: u64 = 8;
 const SEALED: u8 = 0x80;
 const KEEPS: u8 = 0x40;
-/// What a few lengths and numbers take, at most.
-const LENGTHS: usize = 32;
 
 /// A change of one row, decided: applying it needs the row before and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     /// The row becomes these bytes.
-    Put(Vec<u8>),
+    Put(Arc<[u8]>),
     /// The row goes.
     Delete,
     /// The row, an `i64` (absent is 0), grows by this.
@@ -79,9 +78,22 @@ impl Change {
         }
     }
 
+    /// Bytes that [`Change::encode_body`] appends.
+    fn body_len(&self) -> usize {
+        match self {
+            Change::Put(bytes) => bytes.len(),
+            Change::Delete => 0,
+            Change::Add(_) => 8,
+            Change::Splice(edits) => {
+                let edit = |e: &Edit| varint_len(e.at) + varint_len(e.remove) + bytes_len(e.insert.len());
+                edits.iter().map(edit).sum()
+            }
+        }
+    }
+
     pub(crate) fn decode_body(kind: u8, body: &[u8]) -> Option<Change> {
         match kind {
-            1 => Some(Change::Put(body.to_vec())),
+            1 => Some(Change::Put(body.into())),
             2 => body.is_empty().then_some(Change::Delete),
             3 => Some(Change::Add(i64::from_le_bytes(body.try_into().ok()?))),
             4 => {
@@ -98,7 +110,7 @@ impl Change {
     }
 
     /// The row after the change. `Ok(None)` is no row.
-    pub(crate) fn apply(&self, before: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn apply(&self, before: Option<&[u8]>) -> Result<Option<Arc<[u8]>>> {
         Ok(match self {
             Change::Put(bytes) => Some(bytes.clone()),
             Change::Delete => None,
@@ -107,15 +119,17 @@ impl Change {
                     Some(bytes) => i64::from_le_bytes(bytes.try_into().map_err(|_| unappliable())?),
                     None => 0,
                 };
-                Some(value.checked_add(*by).ok_or_else(unappliable)?.to_le_bytes().to_vec())
+                Some(Arc::new(value.checked_add(*by).ok_or_else(unappliable)?.to_le_bytes()))
             }
-            Change::Splice(edits) => Some(splice(before.unwrap_or_default(), edits).ok_or_else(unappliable)?),
+            Change::Splice(edits) => {
+                Some(splice(before.unwrap_or_default(), edits).ok_or_else(unappliable)?.into())
+            }
         })
     }
 
     /// The change from `before` to `after` that takes few bytes in the log: a splice where rows are long and differ
     /// little, else a put.
-    pub(crate) fn between(before: &[u8], after: Vec<u8>) -> Change {
+    pub(crate) fn between(before: &[u8], after: Arc<[u8]>) -> Change {
         // Below this size the bookkeeping costs what it saves.
         const WORTHWHILE: usize = 128;
         // Rows start with times and versions, which change with everything: they are compared apart from the rest.
@@ -292,20 +306,24 @@ impl Entry {
         while let Some(before) = unknown.next_if(|field| field.0 < MUTATION) {
             put_field(out, before);
         }
-        let most = self.mutations.iter().map(Mutation::size).max().unwrap_or_default();
-        let mut bytes = Vec::with_capacity(most);
         for mutation in &self.mutations {
-            bytes.clear();
-            mutation.encode(&mut bytes);
-            put_field(out, (MUTATION, true, &bytes));
+            put_varint(out, MUTATION << 1 | 1);
+            put_varint(out, mutation.encoded_len() as u64);
+            mutation.encode(out);
         }
         unknown.for_each(|field| put_field(out, field));
     }
 
-    /// Bytes that it takes, about.
-    fn size(&self) -> usize {
-        let texts = self.operation.len() + self.names.0.len() * 64 + LENGTHS;
-        texts + self.mutations.iter().map(Mutation::size).sum::<usize>()
+    /// Bytes that [`Entry::encode`] appends.
+    fn encoded_len(&self) -> usize {
+        let field = |number: u64, len: usize| varint_len(number << 1) + bytes_len(len);
+        let texts = [(PRINCIPAL, &self.principal), (SUBJECT, &self.subject)];
+        let texts = texts.into_iter().filter_map(|(number, text)| Some(field(number, text.as_ref()?.len())));
+        let operation = if self.operation.is_empty() { 0 } else { field(OPERATION, self.operation.len()) };
+        let names = if self.names.0.is_empty() { 0 } else { field(NAMES, self.names.encode().len()) };
+        let mutations = self.mutations.iter().map(|mutation| field(MUTATION, mutation.encoded_len()));
+        let unknown = self.unknown.iter().map(|(number, bytes)| field(*number, bytes.len()));
+        operation + names + texts.chain(mutations).chain(unknown).sum::<usize>()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Entry> {
@@ -385,14 +403,13 @@ impl Mutation {
         }
     }
 
-    /// Bytes that it takes as a field, about.
-    fn size(&self) -> usize {
+    /// Bytes that [`Mutation::encode`] appends.
+    fn encoded_len(&self) -> usize {
         let body = match &self.body {
-            Body::Clear(Change::Put(bytes)) | Body::Sealed(_, bytes) => bytes.len(),
-            Body::Clear(Change::Splice(edits)) => edits.iter().map(|edit| edit.insert.len() + LENGTHS).sum(),
-            Body::Clear(Change::Delete | Change::Add(_)) => 8,
+            Body::Clear(change) => change.body_len(),
+            Body::Sealed(_, bytes) => bytes.len(),
         };
-        LENGTHS + self.key.len() + body
+        bytes_len(self.key.len()) + 1 + body
     }
 
     fn decode(bytes: &[u8]) -> Result<Mutation> {
@@ -412,10 +429,12 @@ impl Mutation {
 
 /// Appends entries to a group's body; each takes one LSN.
 pub(crate) fn put_entry(group: &mut Vec<u8>, entry: &Entry) {
-    let mut bytes = Vec::with_capacity(entry.size());
-    entry.encode(&mut bytes);
-    group.reserve(bytes.len() + LENGTHS);
-    put_bytes(group, &bytes);
+    let len = entry.encoded_len();
+    group.reserve(bytes_len(len));
+    put_varint(group, len as u64);
+    let start = group.len();
+    entry.encode(group);
+    debug_assert_eq!(group.len() - start, len, "what was said before the entry");
 }
 
 /// The entries of a group's body, of which the first has this LSN.
@@ -450,7 +469,7 @@ mod tests {
     fn change() -> impl Strategy<Value = Change> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..40);
         prop_oneof![
-            bytes().prop_map(Change::Put),
+            bytes().prop_map(|bytes| Change::Put(bytes.into())),
             Just(Change::Delete),
             any::<i64>().prop_map(Change::Add),
             prop::collection::vec((any::<u64>(), any::<u64>(), bytes()), 0..3).prop_map(|edits| {
@@ -506,8 +525,8 @@ mod tests {
         ) {
             let before = [&head[..], &old, &tail].concat();
             let after = [&head[..], &new, &tail].concat();
-            let change = Change::between(&before, after.clone());
-            prop_assert_eq!(change.apply(Some(&before)).unwrap(), Some(after));
+            let change = Change::between(&before, after.clone().into());
+            prop_assert_eq!(change.apply(Some(&before)).unwrap(), Some(after.into()));
         }
 
         #[test]

@@ -123,6 +123,8 @@ pub enum Bug {
     UsedLayerSwept,
     /// How far an import has come is written in another batch than what it imported.
     ImportMarkedApart,
+    /// How far a load has come is written in another batch than what it loaded.
+    LoadMarkedApart,
     /// An export leaves out messages.
     ExportSkipsMessages,
     /// Segments of a log that is held for an archive go before they were sent there.
@@ -140,7 +142,7 @@ pub enum Bug {
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 65] = [
+    pub const ALL: [Bug; 66] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -200,6 +202,7 @@ impl Bug {
         Bug::SharedIdBelieved,
         Bug::UsedLayerSwept,
         Bug::ImportMarkedApart,
+        Bug::LoadMarkedApart,
         Bug::ExportSkipsMessages,
         Bug::TrimmedUnarchived,
         Bug::ArchiveSkipsGroups,

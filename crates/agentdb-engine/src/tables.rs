@@ -69,6 +69,8 @@ tables! {
     Record = 41 "record",
     /// Vectors: (collection number, slot) to the record's id and the vector.
     Vector = 42 "vector",
+    /// How far a load into a collection has come: (collection number, source).
+    Load = 43 "load",
     /// Threads: (thread).
     Thread = 48 "thread",
     /// Checkpoints: (thread number, namespace, checkpoint).

@@ -126,7 +126,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`Code::BatchTooLarge`].
     pub fn put(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.write(key, Some(body), Kind::Content)
+        self.write(key, Some(body.into()), Kind::Content)
     }
 
     /// Puts what a retry of the batch will be answered: content, which does not count as a row of the batch.
@@ -134,7 +134,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`Code::BatchTooLarge`] for its bytes.
     pub(crate) fn put_outcome(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.write(key, Some(body), Kind::Outcome)
+        self.write(key, Some(body.into()), Kind::Outcome)
     }
 
     /// Puts a row of the engine's own bookkeeping, which an erasure leaves in place. It does not count as a row of the batch.
@@ -142,7 +142,7 @@ impl<'a> Tx<'a> {
     /// # Errors
     /// [`Code::BatchTooLarge`].
     pub fn put_bookkeeping(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
-        self.write(key, Some(body), Kind::Bookkeeping)
+        self.write(key, Some(body.into()), Kind::Bookkeeping)
     }
 
     /// Deletes a row; no error if there is none.
@@ -174,13 +174,13 @@ impl<'a> Tx<'a> {
     pub fn add(&mut self, key: Key, by: i64) -> Result<i64> {
         let before = self.get(&key)?;
         let change = Change::Add(by);
-        let after = change.apply(before.as_ref().map(|r| &r.body[..]))?.unwrap_or_default();
-        let value = i64::from_le_bytes(after[..].try_into().unwrap_or_default());
+        let after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
+        let value = after.as_deref().and_then(|after| after.try_into().ok()).map_or(0, i64::from_le_bytes);
         let added = match self.writes.get(key.as_bytes()) {
             None => Some(by),
             Some(write) => write.added.and_then(|sum| sum.checked_add(by)),
         };
-        self.write(key.clone(), Some(after), Kind::Bookkeeping)?;
+        self.write(key.clone(), after, Kind::Bookkeeping)?;
         if let Some(write) = self.writes.get_mut(key.as_bytes()) {
             write.added = added;
         }
@@ -192,10 +192,9 @@ impl<'a> Tx<'a> {
         self.forgets = true;
     }
 
-    fn write(&mut self, key: Key, body: Option<Vec<u8>>, kind: Kind) -> Result<()> {
-        self.bytes += key.as_bytes().len() + body.as_ref().map_or(0, Vec::len);
-        self.wrote |= body.is_some();
-        let after = body.map(Arc::from);
+    fn write(&mut self, key: Key, after: Option<Arc<[u8]>>, kind: Kind) -> Result<()> {
+        self.bytes += key.as_bytes().len() + after.as_ref().map_or(0, |body| body.len());
+        self.wrote |= after.is_some();
         let content = kind != Kind::Bookkeeping;
         match self.writes.get_mut(key.as_bytes()) {
             Some(write) => {
@@ -255,8 +254,8 @@ impl<'a> Tx<'a> {
                 (None, None, _) => continue,
                 (_, None, _) => Change::Delete,
                 (_, Some(_), Some(by)) => Change::Add(by),
-                (Some(before), Some(after), None) => Change::between(&before.body, after.to_vec()),
-                (None, Some(after), None) => Change::Put(after.to_vec()),
+                (Some(before), Some(after), None) => Change::between(&before.body, after.clone()),
+                (None, Some(after), None) => Change::Put(after.clone()),
             };
             aside.change(&key, before.as_ref(), &mut decided)?;
             let subject = subject.filter(|_| write.content);

@@ -28,10 +28,12 @@ const ROW_VERSION: u8 = 1;
 
 impl VectorRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = vec![ROW_VERSION];
+        let texts = codec::bytes_len(self.record.len()) + codec::bytes_len(self.encoder.len());
+        let mut out = Vec::with_capacity(1 + texts + 4 * self.vector.len());
+        out.push(ROW_VERSION);
         codec::put_bytes(&mut out, self.record.as_bytes());
         codec::put_bytes(&mut out, self.encoder.as_bytes());
-        self.vector.iter().for_each(|x| out.extend_from_slice(&x.to_le_bytes()));
+        out.extend(self.vector.iter().flat_map(|x| x.to_le_bytes()));
         out
     }
 

@@ -5,7 +5,7 @@ use agentdb_engine::{Effect, Engine};
 use super::{Plan, Report, run};
 
 /// Operations that are played in another way than as a request, and counted by what they do.
-const APART: [&str; 23] = [
+const APART: [&str; 24] = [
     "backup.archive",
     "backup.create",
     "backup.delete",
@@ -14,6 +14,7 @@ const APART: [&str; 23] = [
     "backup.restore",
     "backup.verify",
     "blob.get",
+    "collection.load",
     "database.compact",
     "database.digest",
     "database.info",
@@ -148,6 +149,10 @@ fn every_seed_holds_and_everything_happens() {
         "imports begun again",
         "imports that went on",
         "imported lines",
+        "loads",
+        "loads begun again",
+        "loads that went on",
+        "loaded rows",
         "backups",
         "archives",
         "archives given up",

@@ -386,6 +386,18 @@ codes! {
         "the search gives record {record} the score {value}, which is no finite number of 32 bits"
         "A formula, a weight or a product of sparse vectors leaves the range of numbers for a record: the logarithm of a negative number, or a very large product."
         "Bound the formula, by `min` and `max` say, give smaller weights or components, or leave the record out by a filter.";
+    1170 LoadRow Invalid "load_row"
+        "row {row} of the load, column {column}: {reason}"
+        "A cell of a file that is loaded holds what a record cannot have, or is not what its column is: a null, empty or repeated id, a decimal, bytes, a number that is not finite, a time without a zone, a cell of another type."
+        "Put the row right, or say what is to become of such values (`convert`, `types` and `skip` of collection.load). Nothing of its segment was loaded; begun again, the load goes on behind the rows that were.";
+    1171 LoadSource Invalid "load_source"
+        "{source} cannot be loaded: {reason}"
+        "The file is empty, cut off, damaged or not of its format, or its columns are not those that the load names."
+        "Get the whole file again, or name its format and its columns. What was loaded before stays; begun again, the load goes on behind it.";
+    1172 LoadChanged Invalid "load_changed"
+        "the load {source} into collection {collection} has come to row {row}, and these rows are not the same: {reason}"
+        "A load that was begun before goes on with the same rows, mapped the same way. The file was changed before the row that the load has come to, or it is another one; or a load that is done was begun again with more rows or other ones."
+        "Go on with the file that the load was begun with. To load this one from its first row, give it another name (`source`), or begin `anew`: what was loaded stays until a row replaces it.";
 
     2001 NamespaceNotFound NotFound "namespace_not_found"
         "there is no namespace {name}: create it with namespace.create"
@@ -556,6 +568,14 @@ codes! {
         "the field {field} is a {actual} already, and cannot become a {expected}"
         "collection.alter was to give a field another type than it was declared to have, or than the first value had."
         "Keep the type, or write into a field of another name.";
+    3035 LoadMoved Conflict "load_moved"
+        "the load {source} into collection {collection} is at version {actual}, and this one expected {expected}: somebody else goes on with it, or the collection was emptied or deleted"
+        "The same load is done twice at the same time, and the other one was faster; or its collection was truncated, or deleted and created again, meanwhile."
+        "Leave it to the other one, or begin again: nothing was loaded twice.";
+    3036 RecordExists Conflict "record_exists"
+        "collection {collection} has a record {record} already"
+        "A load that is to refuse what is there came to the id of a record that the collection has."
+        "Let it `replace` such records, or `skip` their rows. The load goes on where it ended.";
 
     4001 QueueFull Busy "queue_full"
         "{actual} requests or bytes are waiting to be written, the limit is {limit}"

@@ -10,6 +10,9 @@ use crate::{Code, ErrorKind};
 const BATCH_POSITION: &str = "batch_position";
 const BATCH_OPERATION: &str = "batch_operation";
 const IMPORT_LINE: &str = "import_line";
+const ROW: &str = "row";
+const LINE: &str = "line";
+const LOADED: &str = "loaded";
 const PART: &str = "part";
 const VECTOR: &str = "vector";
 
@@ -56,6 +59,31 @@ impl Error {
     #[must_use]
     pub fn at_import_line(self, line: u64) -> Self {
         if self.value(IMPORT_LINE).is_some() { self } else { self.with(IMPORT_LINE, line) }
+    }
+
+    /// Says which row of a load was refused, counted from 1, and on which line of the file it begins, if files of its kind have
+    /// lines. The first who knows says it.
+    #[must_use]
+    pub fn at_row(self, row: u64, line: Option<u64>) -> Self {
+        if self.value(ROW).is_some() {
+            return self;
+        }
+        self.with(ROW, row).on_line(line)
+    }
+
+    /// Says on which line of a file it is, if files of its kind have lines.
+    #[must_use]
+    pub fn on_line(self, line: Option<u64>) -> Self {
+        match line {
+            Some(line) => self.with(LINE, line),
+            None => self,
+        }
+    }
+
+    /// Says how many rows a load had loaded when it was stopped.
+    #[must_use]
+    pub fn after_loaded(self, rows: u64) -> Self {
+        if self.value(LOADED).is_some() { self } else { self.with(LOADED, rows) }
     }
 
     /// Says in which part of a request it is, by the path of that part: the field that the error names, if it names one, is
@@ -135,6 +163,15 @@ impl Error {
         }
         if let (Some(position), Some(operation)) = (self.value(BATCH_POSITION), self.value(BATCH_OPERATION)) {
             let _ = write!(out, " (operation {position} of the batch, counted from 0: {operation})");
+        }
+        if let Some(loaded) = self.value(LOADED) {
+            let row = self.value(ROW).filter(|_| !self.0.code.template().contains("{row}"));
+            let row = row.map(|row| format!("row {row} of the load; ")).unwrap_or_default();
+            let line = self.value(LINE).map(|line| format!("line {line} of the file; ")).unwrap_or_default();
+            let _ = write!(
+                out,
+                " ({row}{line}{loaded} rows are loaded: begun again, the load goes on behind them)"
+            );
         }
         if let Some(line) = self.value(IMPORT_LINE).filter(|_| self.value("line").is_none()) {
             let _ = write!(out, " (line {line} of the import)");

@@ -69,6 +69,8 @@ pub const IMPORT_LINE_BYTES: usize = 128 << 20;
 pub const ARCHIVE_UNLISTED_BYTES: u64 = 16 << 20;
 /// Microseconds for which it is remembered how far an unfinished import has come: 7 days.
 pub const IMPORT_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
+/// Microseconds for which it is remembered how far a load has come: 7 days.
+pub const LOAD_KEPT_US: i64 = 7 * 24 * 3_600 * 1_000_000;
 /// Snapshots that are kept for the further pages of searches; beyond, the one goes that was not used for longest.
 pub const SEARCH_PINS: usize = 64;
 /// Microseconds for which the snapshot of a search's pages is kept after it was used last: one minute.

@@ -258,6 +258,27 @@ impl Collection {
         Ok(self.namespace.read(record::GetMany { collection, records, include_vector })?.items)
     }
 
+    /// Loads records from a file or a stream, Arrow, Parquet, JSON lines or CSV, in segments that are committed whole. Begun again
+    /// after it was stopped, it goes on where it ended.
+    ///
+    /// ```
+    /// # use agentdb::LoadSource;
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
+    /// # let path = dir.path().join("docs.csv");
+    /// # std::fs::write(&path, "id,text,stars,vector\na,first,3,\"[0.5, 1]\"\nb,second,4,\"[1, 0]\"\n").unwrap();
+    /// let docs = ns.collection("docs");
+    /// docs.create().dimension(2).wait()?;
+    /// let loaded = docs.load(LoadSource::file(&path)?).wait(&mut |progress| eprintln!("{} rows", progress.rows))?;
+    /// assert_eq!((loaded.rows, loaded.counts.created), (2, 2));
+    /// assert_eq!(docs.search(vec![1.0, 0.1])?[0].record, "b");
+    /// # Ok::<(), agentdb::Error>(())
+    /// ```
+    #[cfg(feature = "load")]
+    pub fn load<'a>(&self, source: crate::LoadSource<'a>) -> crate::Loading<'a> {
+        crate::Loading::new(self.namespace.clone(), self.collection.clone(), source)
+    }
+
     /// Deletes a record; it is no error if there is none.
     ///
     /// ```

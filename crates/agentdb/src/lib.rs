@@ -43,6 +43,8 @@ mod history;
 mod item_query;
 mod items;
 mod jobs;
+#[cfg(feature = "load")]
+mod load;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -74,6 +76,11 @@ pub use database::Database;
 pub use item_query::ItemQuery;
 pub use items::Items;
 pub use jobs::{Job, Jobs};
+#[cfg(feature = "load")]
+#[doc(hidden)]
+pub use load::rows_of;
+#[cfg(feature = "load")]
+pub use load::{LoadSource, Loading};
 pub use namespace::Namespace;
 pub use namespaces::Namespaces;
 pub use open_options::OpenOptions;

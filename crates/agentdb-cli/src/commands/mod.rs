@@ -6,6 +6,7 @@ mod batch;
 mod blob;
 mod inspect;
 mod job;
+mod load;
 mod log;
 mod operation;
 mod operations;

@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, noun: &str, matches: &ArgMatches) -> Result
         "blob.put" => super::blob::put(context, request, file(matches))?,
         "namespace.export" => super::transfer::export(context, request, file(matches))?,
         "namespace.import" => super::transfer::import(context, request, file(matches))?,
+        "collection.load" => super::load::run(context, request, file(matches))?,
         "blob.get" => super::blob::get(context, request)?,
         "change.watch" => super::watch::print(context, request)?,
         "log.read" => super::log::read(context, request)?,

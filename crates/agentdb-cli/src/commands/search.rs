@@ -32,6 +32,11 @@ pub(super) fn load_encoder_for(
     if text && namespace.read(Get { collection }).is_ok_and(|found| found.encoder.is_none()) {
         return Ok(());
     }
+    load_encoder(db)
+}
+
+/// Loads the local encoder, if its model is there.
+pub(super) fn load_encoder(db: &Database) -> Result<()> {
     match db.use_local_text_encoder(1) {
         Err(err) if err.code() == agentdb::Code::ModelNotFound => Ok(()),
         other => other,

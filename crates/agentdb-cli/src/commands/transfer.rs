@@ -36,7 +36,7 @@ fn write(
     journal: &mut Journal,
 ) -> Result<Option<Exported>> {
     let mut job = engine.begin_export(export)?;
-    let bar = (!out.is_terminal()).then(|| progress_bar("exporting", None));
+    let bar = (!out.is_terminal()).then(|| progress_bar("exporting", "lines", None));
     while let Some(piece) = job.next_piece()? {
         if !out.write(&piece)? {
             return Ok(None);
@@ -64,7 +64,7 @@ pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()
     let db = context.open(true)?;
     let engine = db.engine();
     let mut job = engine.begin_import(&import, source, context.options.clone())?;
-    let (bar, namespace) = (progress_bar("importing", total), db.namespace(&import.name)?.id());
+    let (bar, namespace) = (progress_bar("importing", "lines", total), db.namespace(&import.name)?.id());
     let imported = engine.journaled(Kind::Import, Some(namespace), &import, |journal| {
         loop {
             let imported = job.step()?;
@@ -81,12 +81,13 @@ pub(super) fn import(context: &Context, request: Value, path: &str) -> Result<()
 }
 
 /// Drawn on standard error, and only if that is a terminal.
-fn progress_bar(verb: &'static str, total: Option<u64>) -> ProgressBar {
+pub(super) fn progress_bar(verb: &'static str, counted: &str, total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{msg} {bar:30} {bytes} of {total_bytes}, {prefix} lines"),
-        None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes}, {prefix} lines"),
+        Some(total) => (ProgressBar::new(total), "{msg} {bar:30} {bytes} of {total_bytes}, {prefix}"),
+        None => (ProgressBar::new_spinner(), "{msg} {spinner} {bytes}, {prefix}"),
     };
-    if let Ok(style) = ProgressStyle::with_template(template) {
+    let template = format!("{template} {counted}");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
         bar.set_style(style);
     }
     bar.set_message(verb);

@@ -4,6 +4,7 @@
 mod commands;
 mod errors;
 mod kill;
+mod load;
 mod pages;
 mod searches;
 mod shell;

@@ -217,6 +217,7 @@ fn write_the_corpus() {
                     Table::History => "version_row",
                     Table::Moment => "moments_row",
                     Table::Import => "import_row",
+                    Table::Load => "load_row",
                     Table::Retention => "retention_row",
                     Table::Policy => "policy_row",
                     Table::SessionTally => "session_tally_row",
@@ -307,7 +308,7 @@ fn write_log(db: &crate::modules::testing::TestDb, put: &dyn Fn(&str, &str, &[u8
     }
     let edit = |at, remove| mutation::Edit { at, remove, insert: b"new".to_vec() };
     let changes = [
-        ("put", Change::Put(b"row".to_vec())),
+        ("put", Change::Put(b"row"[..].into())),
         ("delete", Change::Delete),
         ("add", Change::Add(-3)),
         ("splice", Change::Splice(vec![edit(3, 2), edit(100, 0)])),

@@ -53,6 +53,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("json", text::json),
         ("key", rows::key),
         ("key_file", log::key_file),
+        ("load_row", rows::load),
         ("manifest", crate::rows::decoders::manifest),
         ("message_layer_row", rows::message_layer),
         ("message_row", rows::message),

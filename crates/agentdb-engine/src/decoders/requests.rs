@@ -112,6 +112,27 @@ fn call(engine: &Engine, mut line: Value) -> Result<()> {
             while job.step()?.is_none() {}
             Ok(())
         }
+        "collection.load" => {
+            let load = checked::<modules::load::Load>(request)?;
+            let rows = ["a", "b"].map(|id| {
+                let row = modules::load::Row {
+                    record: (!load.generate_ids).then(|| id.to_owned()),
+                    vector: Some(vec![1.0, 0.5]),
+                    text: Some("a text".to_owned()),
+                    ..modules::load::Row::default()
+                };
+                Ok(row)
+            });
+            let mut job = engine.begin_load(
+                NamespaceId::DEFAULT,
+                &load,
+                "rows",
+                Box::new(rows.into_iter()),
+                options,
+            )?;
+            while job.step()?.is_none() {}
+            Ok(())
+        }
         "log.release" => {
             checked::<backup::Release>(request)?;
             engine.release_log().map(drop)
@@ -276,6 +297,20 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
                 line("retention.set", json!({"noun": "thread", "max_age_us": null})),
                 line("retention.list", json!({})),
                 json!({"op": "sweep"}),
+            ],
+        ),
+        (
+            "load",
+            vec![
+                line(
+                    "collection.load",
+                    json!({"collection": "docs", "create": true, "source": "rows", "metric": "dot"}),
+                ),
+                line(
+                    "collection.load",
+                    json!({"collection": "docs", "generate_ids": true, "anew": true, "existing": "skip"}),
+                ),
+                line("record.list", json!({"collection": "docs"})),
             ],
         ),
         (

@@ -77,6 +77,10 @@ pub(super) fn import(bytes: &[u8]) -> bool {
     of_json::<crate::modules::transfer::Mark>(bytes)
 }
 
+pub(super) fn load(bytes: &[u8]) -> bool {
+    of_json::<crate::modules::load::Mark>(bytes)
+}
+
 pub(super) fn version(bytes: &[u8]) -> bool {
     let Ok(version) = history::decode(&row(bytes)) else { return false };
     assert_eq!(history::encode(&version), bytes);

@@ -195,7 +195,7 @@ impl Core {
                     {
                         self.rows.keep(&mutation.key, lsn, &before);
                     }
-                    self.apply(&mutation.key, lsn, after.map(Into::into));
+                    self.apply(&mutation.key, lsn, after);
                 }
             }
             let end = Position { lsn: group.last_lsn(), chain: group.chain, time: group.time };

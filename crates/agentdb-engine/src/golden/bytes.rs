@@ -116,6 +116,7 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
         Table::Retention => of_json::<history::Retention>(row),
         Table::Policy => of_json::<crate::retain::Policy>(row),
         Table::Import => of_json::<crate::modules::transfer::Mark>(row),
+        Table::Load => of_json::<crate::modules::load::Mark>(row),
         Table::Moment => Some(history::Chunk::decode(Lsn(1), &row.body).ok()?.encode()),
         Table::Item | Table::ItemExpiry | Table::ItemIndex => item::recode(table, row).ok(),
         Table::Name => crate::numbers::name(&row.body).ok().map(String::into_bytes),

@@ -184,6 +184,7 @@ fn drained(world: &World, engine: &Engine) {
     }
     engine.begin_compaction(&Compact { trim_log: true }).unwrap();
     crate::modules::transfer::leave_unfinished(engine);
+    crate::modules::load::leave_unfinished(engine, "far");
     // Moments for more than one chunk.
     for _ in 0..70 {
         play(
@@ -285,7 +286,7 @@ fn newer_entry(world: &World) {
         subject: None,
         mutations: vec![Mutation {
             key: key.as_bytes().to_vec(),
-            body: Body::Clear(Change::Put(row)),
+            body: Body::Clear(Change::Put(row.into())),
             keeps: false,
         }],
         names: Default::default(),

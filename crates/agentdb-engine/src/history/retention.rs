@@ -68,6 +68,7 @@ impl HistoryNoun {
             | Table::BlobDue
             // Whoever imports into the source goes on there.
             | Table::Import
+            | Table::Load
             // The source may be a fork itself.
             | Table::Fork
             // Of the system namespace, or of a fork under way: neither can be forked.

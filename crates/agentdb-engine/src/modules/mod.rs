@@ -7,6 +7,7 @@ pub mod collection;
 pub mod database;
 pub mod item;
 pub mod job;
+pub mod load;
 pub mod namespace;
 pub mod record;
 pub mod retention;
@@ -41,6 +42,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(database::operations());
     operations.extend(item::operations());
     operations.extend(job::operations());
+    operations.extend(load::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
     operations.extend(retention::operations());
@@ -74,6 +76,7 @@ pub(crate) fn expire(tx: &mut Tx<'_>, key: &Key) -> Result<()> {
         Some(Table::Item) => item::expire(tx, key),
         Some(Table::Job) => job::expire(tx, key),
         Some(Table::Import) => transfer::expire(tx, key),
+        Some(Table::Load) => load::expire(tx, key),
         Some(Table::Idempotency) => crate::idempotency::expire(tx, key),
         _ => Err(Error::new(Code::RowsCorrupt)
             .with("reason", format_args!("an expiry of a table without expiries, at {}", tx.lsn()))),

@@ -105,6 +105,7 @@ impl Sim {
         self.leave_feeds();
         self.give_up_backup();
         self.leave_transfers();
+        self.leave_loads();
         let odds = if std::mem::take(&mut self.doubting) { 1 } else { 4 };
         let power_loss = self.world.is_off() || self.dice.chance(odds, 6);
         self.end(power_loss);
@@ -238,6 +239,7 @@ impl Sim {
         }
         self.give_up_backup();
         self.leave_transfers();
+        self.leave_loads();
         let engine = self.engine.take().ok_or("no engine is open")?;
         self.count_mutations(&engine);
         self.kept.clear();

@@ -69,6 +69,7 @@ fn translated(mut key: Vec<u8>, body: Vec<u8>, target: u64) -> Option<(Vec<u8>, 
                     | Table::BlobGarbage
                     | Table::BlobDue
                     | Table::Import
+                    | Table::Load
                     | Table::Retention
                     | Table::Fork
             )

@@ -4,6 +4,7 @@ mod backup;
 mod crash;
 mod fork;
 mod job;
+mod load;
 mod paging;
 mod read;
 mod task;
@@ -102,6 +103,7 @@ struct Sim {
     taken: backup::Taken,
     begun: job::Begun,
     transfers: transfer::Transfers,
+    loads: load::Loads,
     forks: fork::Forks,
     report: Report,
     trace: Vec<String>,
@@ -175,6 +177,7 @@ impl Sim {
             taken: backup::Taken::default(),
             begun: job::Begun::default(),
             transfers: transfer::Transfers::default(),
+            loads: load::Loads::default(),
             forks: fork::Forks::default(),
             report: Report::default(),
             trace: Vec::new(),
@@ -244,6 +247,7 @@ impl Sim {
             22 if self.dice.chance(1, 3) => self.jobs()?,
             22 => self.watch()?,
             23 => self.maintain(Task::Retain).map(drop)?,
+            26 if self.dice.chance(1, 3) => self.load()?,
             25 | 26 => self.transfer()?,
             _ => {
                 self.read()?;

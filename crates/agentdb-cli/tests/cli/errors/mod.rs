@@ -5,6 +5,7 @@ mod collections;
 mod damage;
 mod forks;
 mod jobs;
+mod loads;
 mod machine;
 mod mounts;
 mod newer;
@@ -165,6 +166,11 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::ImportChanged => transfers::import_changed(),
         Code::ImportExists => transfers::import_exists(),
         Code::ImportMoved => transfers::import_moved(),
+        Code::LoadRow => loads::load_row(),
+        Code::LoadSource => loads::load_source(),
+        Code::LoadChanged => loads::load_changed(),
+        Code::LoadMoved => loads::load_moved(),
+        Code::RecordExists => loads::record_exists(),
         Code::BackupKey => backups::backup_key(),
         Code::BackupPlace => backups::backup_place(),
         Code::RestoreNotEmpty => backups::restore_not_empty(),

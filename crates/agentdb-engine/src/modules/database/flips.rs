@@ -77,6 +77,7 @@ pub(crate) fn fill_again(db: &TestDb) {
     let job = db.engine().begin_compaction(&Default::default()).unwrap();
     db.write(crate::modules::job::Pause { job }).unwrap();
     crate::modules::transfer::leave_unfinished(db.engine());
+    crate::modules::load::leave_unfinished(db.engine(), "docs");
     for bytes in [&b"kept"[..], b"deleted"] {
         let (put, options) = (blob::Put::default(), WriteOptions::default());
         let stored = db.engine().put_blob(db.namespace, &mut &bytes[..], put, options).unwrap();

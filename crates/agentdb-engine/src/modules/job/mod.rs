@@ -96,7 +96,13 @@ pub(crate) fn complete(tx: &mut Tx<'_>, job: u64, units: u64, result: Value) -> 
 fn give_up(tx: &mut Tx<'_>, kind: Kind, job: u64) -> Result<()> {
     match kind {
         Kind::Fork => crate::modules::namespace::abandon_fork(tx, job),
-        Kind::Compact | Kind::Backup | Kind::Export | Kind::Import | Kind::Archive | Kind::Verify => Ok(()),
+        Kind::Compact
+        | Kind::Backup
+        | Kind::Export
+        | Kind::Import
+        | Kind::Load
+        | Kind::Archive
+        | Kind::Verify => Ok(()),
     }
 }
 

@@ -23,18 +23,28 @@ pub enum Kind {
     Archive,
     /// `database.verify`.
     Verify,
+    /// `collection.load`.
+    Load,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 7] =
-        [Kind::Compact, Kind::Backup, Kind::Export, Kind::Import, Kind::Fork, Kind::Archive, Kind::Verify];
+    pub const ALL: [Kind; 8] = [
+        Kind::Compact,
+        Kind::Backup,
+        Kind::Export,
+        Kind::Import,
+        Kind::Fork,
+        Kind::Archive,
+        Kind::Verify,
+        Kind::Load,
+    ];
 
     /// Whether the engine does it, and goes on with it after a restart.
     pub fn is_engines(self) -> bool {
         match self {
             Kind::Compact | Kind::Fork => true,
-            Kind::Backup | Kind::Export | Kind::Import | Kind::Archive | Kind::Verify => false,
+            Kind::Backup | Kind::Export | Kind::Import | Kind::Load | Kind::Archive | Kind::Verify => false,
         }
     }
 }

@@ -81,7 +81,7 @@ impl Work {
         match stored.kind {
             Kind::Compact => Compaction::begin(core, &stored.request).map(Work::Compaction),
             Kind::Fork => Forking::begin(core, job, &stored.request).map(Work::Forking),
-            Kind::Backup | Kind::Export | Kind::Import | Kind::Archive | Kind::Verify => {
+            Kind::Backup | Kind::Export | Kind::Import | Kind::Load | Kind::Archive | Kind::Verify => {
                 Err(Error::new(Code::RowsCorrupt).with("reason", "a caller's job as one of the engine's"))
             }
         }

@@ -12,6 +12,7 @@ mod facet;
 mod get;
 mod get_many;
 mod list;
+mod loading;
 #[cfg(test)]
 mod malformed_tests;
 mod patch;
@@ -36,6 +37,7 @@ pub use facet::{Facet, Faceted, ValueCount};
 pub use get::{Entry, Get};
 pub use get_many::{GetMany, Gotten};
 pub use list::{List, Listed};
+pub(crate) use loading::Loading;
 pub use patch::{Patch, Patched};
 pub use put::{Put, Stored};
 pub use search::{

@@ -114,7 +114,13 @@ fn new_slot(tx: &mut Tx<'_>, number: u64) -> Result<u64> {
     Ok(tx.add(collection::slots_counter(tx, number), 1)?.unsigned_abs())
 }
 
-fn store(tx: &mut Tx<'_>, number: u64, slot: u64, record: &str, (vector, encoder): Made) -> Result<()> {
+pub(super) fn store(
+    tx: &mut Tx<'_>,
+    number: u64,
+    slot: u64,
+    record: &str,
+    (vector, encoder): Made,
+) -> Result<()> {
     let row = VectorRow { record: record.to_owned(), encoder, vector };
     tx.put(vector_key(tx, number, slot), row.encode())
 }

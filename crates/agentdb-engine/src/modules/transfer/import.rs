@@ -262,7 +262,7 @@ impl ImportJob<'_> {
             return self.pass(mark).map(|()| None);
         }
         if self.engine.core.check_room().is_err() {
-            self.make_room()?;
+            make_room(&self.engine)?;
             return Ok(None);
         }
         loop {
@@ -315,15 +315,6 @@ impl ImportJob<'_> {
         }
         if self.reader.hash_through() != mark.hash {
             return Err(changed(mark.line, "they have another hash"));
-        }
-        Ok(())
-    }
-
-    /// Lets rows be moved to the disk while too many wait for it.
-    fn make_room(&self) -> Result<()> {
-        if !self.engine.step(Task::Drain)? && !self.engine.step(Task::Merge)? {
-            self.engine.step(Task::Sequence)?;
-            self.engine.step(Task::Sync)?;
         }
         Ok(())
     }
@@ -471,6 +462,15 @@ impl ImportJob<'_> {
         let (resumed_behind, counts) = (self.resumed_behind, std::mem::take(&mut self.counts));
         Ok(Imported { lsn, lines, bytes, resumed_behind, counts })
     }
+}
+
+/// Lets rows be moved to the disk while too many wait for it.
+pub(crate) fn make_room(engine: &Engine) -> Result<()> {
+    if !engine.step(Task::Drain)? && !engine.step(Task::Merge)? {
+        engine.step(Task::Sequence)?;
+        engine.step(Task::Sync)?;
+    }
+    Ok(())
 }
 
 fn truncated(line: u64) -> Error {

@@ -31,6 +31,7 @@ mod mark;
 mod tests;
 
 pub use export::{Export, ExportJob, Exported};
+pub(crate) use import::make_room;
 pub use import::{Existing, Import, ImportJob, Imported};
 pub use line::{Check, Counts, End, Header, Line, NounCounts};
 pub use lines::Progress;

@@ -170,6 +170,7 @@ impl<'a> Batch<'a> {
             | Table::Policy
             | Table::Moment
             | Table::Import
+            | Table::Load
             | Table::BlobGarbage
             | Table::BlobDue
             | Table::Vector
