@@ -101,17 +101,14 @@ fn is_in(messages: &message::Rows, sequence: u64, row: &Row) -> bool {
 }
 
 impl Restore {
-    /// The session as it is now, with the owner that it had; a new one if it is gone.
+    /// The session as it is now, under the owner that it had; a new one if it is gone.
     fn make_room(&self, tx: &mut Tx<'_>, then: &Session) -> Result<Session> {
-        match find(tx, &self.session)? {
-            Some(now) => {
-                if now.head.owner != then.head.owner {
-                    tx.delete(owner_key(tx, &now.head.owner, &self.session))?;
-                    tx.put_bookkeeping(owner_key(tx, &then.head.owner, &self.session), Vec::new())?;
-                }
-                return Ok(now);
+        if let Some(now) = find(tx, &self.session)? {
+            if now.head.owner != then.head.owner {
+                tx.delete(owner_key(tx, &now.head.owner, &self.session))?;
+                tx.put_bookkeeping(owner_key(tx, &then.head.owner, &self.session), Vec::new())?;
             }
-            None => {}
+            return Ok(now);
         }
         let head = &then.head;
         create(tx, &self.session, &head.owner, head.title.clone(), head.metadata.clone(), head.ttl_us)?;
