@@ -194,7 +194,7 @@ impl<'a> Loading<'a> {
     /// # let ns = agentdb::Database::open(dir.path())?.namespace("default")?;
     /// let lines = LoadSource::stream("docs.jsonl", &b"{\"id\": \"a\", \"vector\": [0.5, 1]}\n"[..]);
     /// ns.collection("docs").load(lines).create().wait(&mut |_progress| {})?;
-    /// assert_eq!(ns.collection("docs").info()?.unwrap().dimension, Some(2));
+    /// assert_eq!(ns.collection("docs").get_with_vector("a")?.unwrap().vector, Some(vec![0.5, 1.0]));
     /// # Ok::<(), agentdb::Error>(())
     /// ```
     pub fn create(self) -> Self {
