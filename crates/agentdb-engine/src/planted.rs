@@ -140,7 +140,8 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], for which it takes some 2,000.
+    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], for which it takes some 2,000, and which has a
+    /// test of its own.
     #[cfg(feature = "planted-bugs")]
     pub const ALL: [Bug; 65] = [
         Bug::AnswerBeforeSync,
