@@ -229,6 +229,14 @@ impl Names {
         self.0.get(&Names::key(table, numbers)).map(String::as_str)
     }
 
+    /// The name whose numbers are these and one more, and that number.
+    pub(crate) fn under(&self, table: Table, numbers: &[u64]) -> Option<(u64, &str)> {
+        let prefix = Names::key(table, numbers);
+        let (key, name) = self.0.range(prefix.clone()..).next()?;
+        let number = key.strip_prefix(&prefix[..])?.try_into().ok()?;
+        Some((u64::from_be_bytes(number), name))
+    }
+
     fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for (number, name) in &self.0 {

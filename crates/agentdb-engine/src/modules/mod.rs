@@ -7,6 +7,7 @@ pub mod collection;
 pub mod database;
 pub mod item;
 pub mod job;
+pub mod link;
 pub mod namespace;
 pub mod record;
 pub mod retention;
@@ -41,6 +42,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(database::operations());
     operations.extend(item::operations());
     operations.extend(job::operations());
+    operations.extend(link::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
     operations.extend(retention::operations());

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::mark::{Mark, Parent};
 use super::{Counts, Existing, Fate, Line};
-use crate::modules::{blob, checkpoint, collection, item, record, retention, session, state, tool_call};
+use crate::modules::{
+    blob, checkpoint, collection, item, link, record, retention, session, state, tool_call,
+};
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -134,6 +136,7 @@ impl Lines {
                 let number = of("collection", &line.collection, parent)?;
                 record::transfer::import(tx, line, number, existing)?
             }
+            Line::Link(line) => link::transfer::import(tx, line, existing)?,
             Line::ChannelValue(line) => {
                 checkpoint::transfer::import_value(tx, line, of("thread", &line.thread, parent)?)?
             }

@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::modules::blob::BlobReader;
 use crate::modules::session::message::Layers;
 use crate::modules::{
-    blob, checkpoint, collection, item, namespace, record, retention, session, state, tool_call,
+    blob, checkpoint, collection, item, link, namespace, record, retention, session, state, tool_call,
 };
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::planted::{self, Bug};
@@ -90,6 +90,7 @@ enum Of {
     Blobs,
     Collections,
     Records(String),
+    Links,
     Threads,
     ChannelValues(String),
     Checkpoints(String),
@@ -141,6 +142,7 @@ impl Engine {
             table(Of::Sessions, Table::Session),
             table(Of::Blobs, Table::Blob),
             table(Of::Collections, Table::Collection),
+            table(Of::Links, Table::Link),
             table(Of::Threads, Table::Thread),
             table(Of::Items, Table::Item),
             table(Of::ToolCalls, Table::ToolCall),
@@ -315,6 +317,7 @@ impl Of {
             Of::Records(collection) => {
                 record::transfer::export(snapshot, collection, key, row)?.map(Line::Record)
             }
+            Of::Links => link::transfer::export(snapshot, key, row)?.map(Line::Link),
             Of::Threads => {
                 let (line, number) = checkpoint::thread::transfer::export(key, row)?;
                 let thread = || line.thread.clone();
@@ -348,6 +351,7 @@ impl Line {
             Line::Blob(line) => line.version = None,
             Line::Collection(line) => line.version = None,
             Line::Record(line) => line.version = None,
+            Line::Link(line) => line.version = None,
             Line::Thread(line) => line.version = None,
             Line::Checkpoint(line) => line.version = None,
             Line::CheckpointWrite(line) => line.version = None,

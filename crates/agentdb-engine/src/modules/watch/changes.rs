@@ -130,6 +130,19 @@ impl<'a> Batch<'a> {
                 let (task, index) = (parts.text()?, crate::modules::checkpoint::index_of(parts.u64()?));
                 Thing::CheckpointWrite { thread, namespace, checkpoint, task, index }
             }
+            Table::Link => {
+                let (from, link_type, to) = crate::modules::link::ends(&key)?;
+                let (Some((collection, record)), Some((to_collection, to))) =
+                    (self.end(from)?, self.end(to)?)
+                else {
+                    return Ok(None);
+                };
+                Thing::Link { collection, record, link_type, to_collection, to }
+            }
+            Table::Node if deletes => {
+                let Some((collection, record)) = self.node(parts.u64()?)? else { return Ok(None) };
+                Thing::Links { collection, record }
+            }
             Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
             Table::Collection
             | Table::Counter
@@ -146,6 +159,9 @@ impl<'a> Batch<'a> {
             | Table::ItemIndex
             | Table::ToolCallByState
             | Table::ToolCallByTool
+            | Table::Node
+            | Table::NodeOfRecord
+            | Table::LinkBack
             | Table::History
             | Table::Retention
             | Table::Policy
@@ -183,6 +199,27 @@ impl<'a> Batch<'a> {
             // The sweeper takes what numbers left that are out of use.
             None if self.sweeps => Ok(None),
             None => Err(self.unnamed(format_args!("number {number}"))),
+        }
+    }
+
+    /// The collection and the id of the record at an end of a link; none if it is gone with the batch.
+    fn end(&self, node: u64) -> Result<Option<(String, String)>> {
+        if self.discarded.contains(&(Remains::Node as u64, node)) {
+            return Ok(None);
+        }
+        self.node(node)
+    }
+
+    /// What a node stands for, or stood for; none if its collection is gone.
+    fn node(&self, node: u64) -> Result<Option<(String, String)>> {
+        match self.entry.names.under(Table::Node, &[node]) {
+            Some((number, record)) => {
+                let collection = self.owner(Remains::Collection, number)?;
+                Ok(collection.map(|collection| (collection, record.to_owned())))
+            }
+            // The sweeper takes what nodes left that are gone.
+            None if self.sweeps => Ok(None),
+            None => Err(self.unnamed(format_args!("node {node}"))),
         }
     }
 
@@ -235,7 +272,9 @@ impl<'a> Batch<'a> {
             Remains::Session => Thing::Messages { session: name },
             Remains::Collection => Thing::Records { collection: name },
             Remains::Thread => Thing::Checkpoints { thread: name },
-            Remains::Namespace | Remains::Messages | Remains::Unseen => return Ok(None),
+            Remains::Namespace | Remains::Messages | Remains::Unseen | Remains::Node => {
+                return Ok(None);
+            }
         };
         Ok(Some((all, Kind::Deleted)))
     }
