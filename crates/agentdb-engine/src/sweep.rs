@@ -66,7 +66,7 @@ impl Remains {
             Remains::Messages => &[Table::Message, Table::MessageById, Table::MessageLayerUse],
             Remains::Session if planted::is(Bug::MessagesHalfSwept) => &[Table::Message, Table::SessionTally],
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionTally],
-            Remains::Collection => &[Table::Record, Table::Vector, Table::NodeOfRecord],
+            Remains::Collection => &[Table::Record, Table::Vector, Table::Node],
             Remains::Thread => &[Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite],
             Remains::Node => &[Table::Link, Table::LinkBack],
         }

@@ -95,14 +95,12 @@ tables! {
     ToolCallByState = 65 "tool_call_by_state",
     /// Tool calls by tool: (tool, owner, key).
     ToolCallByTool = 66 "tool_call_by_tool",
-    /// Nodes, the ends of links: (node) to the number of the collection and the record.
+    /// Nodes, the ends of links, of records that have one: (collection number, record) to the node.
     Node = 67 "node",
-    /// The nodes of records that ever had a link: (collection number, record) to the node.
-    NodeOfRecord = 68 "node_of_record",
-    /// Links: (node that it goes from, type, node that it goes to).
-    Link = 69 "link",
-    /// The same from the other end: (node that it goes to, type, node that it goes from).
-    LinkBack = 70 "link_back",
+    /// Links: (node that it goes from, type, number of the collection, record, and node that it goes to).
+    Link = 68 "link",
+    /// The same from the other end: (node that it goes to, type, number of the collection, record, and node that it goes from).
+    LinkBack = 69 "link_back",
     /// Versions that ended: (table, components of the row's own key, LSN that ended it).
     History = 72 "history",
     /// How long versions are kept: (noun).

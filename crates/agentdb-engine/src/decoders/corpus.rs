@@ -228,7 +228,7 @@ fn write_the_corpus() {
                     Table::Collection => "collection_row",
                     Table::Record => "record_row",
                     Table::Vector => "vector_row",
-                    Table::Node => "node_row",
+                    Table::Garbage if !row.body.is_empty() => "node_note",
                     Table::Link => "link_row",
                     Table::Thread => "thread_row",
                     Table::Checkpoint => "checkpoint_row",

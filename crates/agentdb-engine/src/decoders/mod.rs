@@ -59,7 +59,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("message_row", rows::message),
         ("moments_row", rows::moments),
         ("namespace_row", rows::namespace),
-        ("node_row", rows::node),
+        ("node_note", rows::node_note),
         ("packed_block", crate::rows::decoders::packed),
         ("policy_row", rows::policy),
         ("record_row", rows::record),

@@ -65,8 +65,8 @@ pub(super) fn message_layer(bytes: &[u8]) -> bool {
     true
 }
 
-pub(super) fn node(bytes: &[u8]) -> bool {
-    let Ok(place) = links::Place::decode(bytes) else { return false };
+pub(super) fn node_note(bytes: &[u8]) -> bool {
+    let Ok(place) = links::Place::decode(1, bytes) else { return false };
     assert_eq!(place.encode(), bytes);
     true
 }

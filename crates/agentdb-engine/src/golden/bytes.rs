@@ -100,20 +100,19 @@ fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     }
     let number = || Some(u64::from_le_bytes(row.body[..].try_into().ok()?).to_le_bytes().to_vec());
     match table {
-        Table::Counter
-        | Table::MessageById
-        | Table::BlobDue
-        | Table::ChannelContentCount
-        | Table::NodeOfRecord => number(),
-        Table::Garbage
-        | Table::Expiry
+        Table::Counter | Table::MessageById | Table::BlobDue | Table::ChannelContentCount | Table::Node => {
+            number()
+        }
+        Table::Expiry
         | Table::SessionByOwner
         | Table::BlobGarbage
         | Table::CheckpointByRun
         | Table::ToolCallByState
         | Table::ToolCallByTool
         | Table::LinkBack => Some(Vec::new()),
-        Table::Node => Some(link::Place::decode(&row.body).ok()?.encode()),
+        // Only the note of a node says more than its key.
+        Table::Garbage if row.body.is_empty() => Some(Vec::new()),
+        Table::Garbage => Some(link::Place::decode(1, &row.body).ok()?.encode()),
         Table::Link => of_json::<link::LinkRow>(row),
         Table::Thread
         | Table::Checkpoint

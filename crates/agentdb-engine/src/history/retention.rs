@@ -58,7 +58,6 @@ impl HistoryNoun {
             | Table::ToolCallByState
             | Table::ToolCallByTool
             | Table::Node
-            | Table::NodeOfRecord
             | Table::Link
             | Table::LinkBack
             | Table::Policy => Some(HistoryNoun::Namespace),

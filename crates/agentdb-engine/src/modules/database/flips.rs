@@ -72,6 +72,11 @@ pub(crate) fn fill_again(db: &TestDb) {
     let other = record::Put { record: Some("other".into()), ..record::Put::new("docs") };
     db.write(other).unwrap();
     db.write(link::Put::new("docs", "r", "cites", "other")).unwrap();
+    let gone = record::Put { record: Some("gone".into()), ..record::Put::new("docs") };
+    db.write(gone).unwrap();
+    db.write(link::Put::new("docs", "r", "cites", "gone")).unwrap();
+    let gone = record::Delete { collection: "docs".into(), record: "gone".into(), expected_version: None };
+    db.write(gone).unwrap();
     put_thread(db);
     db.write(session::Fork { to: Some("fork".into()), ..session::Fork::new("s") }).unwrap();
     db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();

@@ -1,11 +1,11 @@
-//! The links of a node, in the order in which they are told: those that go out before those that come in, then by type, then
-//! in the order in which the records at the other ends got their first link.
+//! The links of a node, in the order in which they are told: those that go out before those that come in, then by type, then by
+//! the collection of the record at the other end, the oldest first, and by its id.
 
 use agentdb_types::{Code, Error, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{LinkRow, corrupt, ends, key};
+use super::{Ends, LinkRow, Place, corrupt, key};
 use crate::key::Key;
 use crate::read::{Page, Read};
 use crate::{Row, Table, cursor, row_json};
@@ -46,39 +46,34 @@ impl Side {
 pub(super) struct Adjacent {
     pub(super) side: Side,
     pub(super) link_type: String,
-    /// The node at the other end.
-    pub(super) other: u64,
-    node: u64,
+    /// The other end.
+    pub(super) other: Place,
     /// The row of the link, if it goes out.
     row: Option<Row>,
+    /// The components of its key behind the node.
+    rest: Vec<u8>,
 }
 
 impl Adjacent {
-    /// The link's version and row.
-    pub(super) fn load(&self, rows: &dyn Read) -> Result<(Lsn, LinkRow)> {
-        let row = match (&self.row, self.side) {
-            (Some(row), Side::Out) => row.clone(),
-            _ => rows
-                .get(&key(rows, self.other, &self.link_type, self.node))?
+    /// The link's version and row, if it is one of this record.
+    pub(super) fn load(&self, rows: &dyn Read, of: &Place) -> Result<(Lsn, LinkRow)> {
+        let row = match &self.row {
+            Some(row) => row.clone(),
+            None => rows
+                .get(&key(rows, self.other.node, &self.link_type, of))?
                 .ok_or_else(|| corrupt("a link is known at one of its ends only"))?,
         };
         Ok((row.lsn, row_json::decode(&row)?))
     }
 
-    fn position(&self) -> Position {
+    /// The cursor of a page that ends with this link of a node.
+    pub(super) fn cursor(&self, rows: &dyn Read, node: u64) -> String {
         let side = match self.side {
             Side::Out => 0,
             Side::In => 1,
         };
-        let rest = Key::default().text(&self.link_type).u64(self.other);
-        Position { side, rest: rest.into_bytes() }
-    }
-
-    /// The cursor of a page that ends with this link.
-    pub(super) fn cursor(&self, rows: &dyn Read) -> String {
-        let prefix = list_prefix(rows, self.node);
-        let Position { side, rest } = self.position();
-        cursor::encode(&prefix, &prefix.clone().raw(&[side]).raw(&rest))
+        let prefix = list_prefix(rows, node);
+        cursor::encode(&prefix, &prefix.clone().raw(&[side]).raw(&self.rest))
     }
 }
 
@@ -142,9 +137,10 @@ impl Selection<'_> {
             for prefix in whole.into_iter().chain(of_types) {
                 let from = start.clone().map_or(prefix.clone(), |start| start.max(prefix.clone()));
                 rows.scan(&from, prefix.after_prefix().as_ref(), Page::Forward, &mut |key, row| {
-                    let (node, link_type, other) = ends(&key)?;
+                    let Ends { link_type, other, .. } = Ends::of(&key)?;
+                    let rest = key.as_bytes()[all.as_bytes().len()..].to_vec();
                     let row = (side == Side::Out).then_some(row);
-                    goes_on = visit(Adjacent { side, link_type, other, node, row })?;
+                    goes_on = visit(Adjacent { side, link_type, other, row, rest })?;
                     Ok(goes_on)
                 })?;
                 if !goes_on {

@@ -4,7 +4,7 @@ use agentdb_types::{Code, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::end::Named;
+use super::end::{Named, tell};
 use super::{back_key, check_type, key};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
@@ -54,19 +54,19 @@ impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
         check_type(&self.link_type)?;
         let from = Named::from(&self.collection, &self.record);
-        let to = Named::to(self.to_collection.as_ref().unwrap_or(&self.collection), &self.to);
-        let (Some((from, from_node)), Some((to, to_node))) = (from.linked(tx)?, to.linked(tx)?) else {
+        let to_collection = self.to_collection.as_ref().unwrap_or(&self.collection);
+        let to = Named::to(to_collection, &self.to);
+        let (Some(from), Some(to)) = (from.linked(tx)?, to.linked(tx)?) else {
             return Ok(Deleted { deleted: false });
         };
-        let key = key(tx, from_node, &self.link_type, to_node);
+        let key = key(tx, from.node, &self.link_type, &to);
         if tx.get(&key)?.is_none() {
             return Ok(Deleted { deleted: false });
         }
-        from.tell(tx, from_node)?;
-        to.tell(tx, to_node)?;
+        tell(tx, (&self.collection, &from), (to_collection, &to));
         tx.delete(key)?;
         if !planted::is(Bug::LinkDeletedOneWay) {
-            tx.delete_bookkeeping(back_key(tx, from_node, &self.link_type, to_node))?;
+            tx.delete_bookkeeping(back_key(tx, &from, &self.link_type, to.node))?;
         }
         Ok(Deleted { deleted: true })
     }

@@ -27,7 +27,7 @@ pub(super) struct Named<'a> {
 /// A record that is there.
 pub(super) struct Found<'a> {
     named: Named<'a>,
-    pub(super) head: collection::Head,
+    number: u64,
     pub(super) key: Key,
 }
 
@@ -40,12 +40,11 @@ impl<'a> Named<'a> {
         Named { collection, record, field: "to" }
     }
 
-    /// The collection, and the key that the record has there, if it is there.
-    fn locate(&self, rows: &dyn Read) -> Result<(collection::Head, Key)> {
+    /// The number of the collection, and the key that the record has there, if it is there.
+    fn locate(&self, rows: &dyn Read) -> Result<(u64, Key)> {
         Id::check(self.field, self.record)?;
-        let head = collection::find(rows, self.collection)?;
-        let key = record::key(rows, head.number, self.record)?;
-        Ok((head, key))
+        let number = collection::find(rows, self.collection)?.number;
+        Ok((number, record::key(rows, number, self.record)?))
     }
 
     /// The record.
@@ -54,9 +53,9 @@ impl<'a> Named<'a> {
     /// [`Code::CollectionNotFound`](agentdb_types::Code::CollectionNotFound),
     /// [`Code::RecordNotFound`](agentdb_types::Code::RecordNotFound).
     pub(super) fn find(self, rows: &dyn Read) -> Result<Found<'a>> {
-        let (head, key) = self.locate(rows)?;
+        let (number, key) = self.locate(rows)?;
         match record::find(rows, &key)? {
-            Some(_) => Ok(Found { named: self, head, key }),
+            Some(_) => Ok(Found { named: self, number, key }),
             None => Err(record::not_found(self.collection, self.record)),
         }
     }
@@ -71,32 +70,37 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// The record and its node, if it is there and has one.
+    /// Where the record and its node are, if it is there and has one.
     ///
     /// # Errors
     /// [`Code::CollectionNotFound`](agentdb_types::Code::CollectionNotFound).
-    pub(super) fn linked(self, rows: &dyn Read) -> Result<Option<(Found<'a>, u64)>> {
-        let (head, key) = self.locate(rows)?;
-        let node = match record::find(rows, &key)? {
-            Some(_) => node::of(rows, &key)?,
-            None => None,
-        };
-        Ok(node.map(|node| (Found { named: self, head, key }, node)))
+    pub(super) fn linked(self, rows: &dyn Read) -> Result<Option<Place>> {
+        let (_, key) = self.locate(rows)?;
+        match record::find(rows, &key)? {
+            Some(_) => node::of(rows, &key)?.map(|node| Place::of(&key, node)).transpose(),
+            None => Ok(None),
+        }
     }
 }
 
 impl Found<'_> {
-    /// Tells in the log what the node of the record stands for.
-    pub(super) fn tell(&self, tx: &mut Tx<'_>, node: u64) -> Result<()> {
-        numbers::tell(tx, Remains::Collection, self.head.number, self.named.collection);
-        node::tell(tx, node, &self.key)
+    pub(super) fn place(&self, node: u64) -> Place {
+        Place { collection: self.number, record: self.named.record.to_owned(), node }
     }
+}
+
+/// Tells in the log what the numbers in the key of a link stand for: the node at its start, and both collections.
+pub(super) fn tell(tx: &mut Tx<'_>, from: (&str, &Place), to: (&str, &Place)) {
+    for (collection, place) in [from, to] {
+        numbers::tell(tx, Remains::Collection, place.collection, collection);
+    }
+    let Place { collection, record, node } = from.1;
+    tx.name(Table::Node, &[*node, *collection], record);
 }
 
 /// The record of a node.
 pub(super) struct End {
     pub(super) collection: Rc<str>,
-    pub(super) record: String,
     pub(super) payload: Value,
     known: Rc<Known>,
 }
@@ -116,31 +120,37 @@ impl End {
 }
 
 /// Finds records of nodes.
-pub(super) struct Ends<'a> {
+pub(super) struct Records<'a> {
     rows: &'a dyn Read,
     filters: Vec<Option<&'a Value>>,
     /// By number; none if the number is out of use.
     collections: BTreeMap<u64, Option<Rc<Known>>>,
 }
 
-impl<'a> Ends<'a> {
+impl<'a> Records<'a> {
     /// With filters, which must be well-formed whatever is met.
     pub(super) fn new(rows: &'a dyn Read, filters: &[Option<&'a Value>]) -> Result<Self> {
         for filter in filters.iter().flatten() {
             Filter::parse_typed(filter, &Fields::default())?;
         }
-        Ok(Ends { rows, filters: filters.to_vec(), collections: BTreeMap::new() })
+        Ok(Records { rows, filters: filters.to_vec(), collections: BTreeMap::new() })
     }
 
-    /// The record of a node, if it is there.
-    pub(super) fn at(&mut self, node: u64) -> Result<Option<End>> {
-        let Some(Place { collection, record }) = node::place(self.rows, node)? else { return Ok(None) };
-        let Some(known) = self.collection(collection)? else { return Ok(None) };
-        let Some((_, found)) = record::find(self.rows, &record::key(self.rows, collection, &record)?)? else {
+    /// The record of a node, if it is there and has it still.
+    pub(super) fn at(&mut self, place: &Place) -> Result<Option<End>> {
+        let Some(known) = self.collection(place.collection)? else { return Ok(None) };
+        let key = record::key(self.rows, place.collection, &place.record)?;
+        if node::of(self.rows, &key)? != Some(place.node) {
             return Ok(None);
-        };
+        }
+        let Some((_, found)) = record::find(self.rows, &key)? else { return Ok(None) };
         let payload = Value::Object(found.into_payload());
-        Ok(Some(End { collection: known.name.clone(), record, payload, known }))
+        Ok(Some(End { collection: known.name.clone(), payload, known }))
+    }
+
+    /// The name of a collection, if its number is in use.
+    pub(super) fn name(&mut self, number: u64) -> Result<Option<Rc<str>>> {
+        Ok(self.collection(number)?.map(|known| known.name.clone()))
     }
 
     fn collection(&mut self, number: u64) -> Result<Option<Rc<Known>>> {

@@ -60,7 +60,7 @@ impl ReadRequest for Get {
         let from = Named::from(&self.collection, &self.record);
         let to = Named::to(self.to_collection.as_ref().unwrap_or(&self.collection), &self.to);
         let found = match (from.linked(snapshot)?, to.linked(snapshot)?) {
-            (Some((_, from)), Some((_, to))) => snapshot.get(&key(snapshot, from, &self.link_type, to))?,
+            (Some(from), Some(to)) => snapshot.get(&key(snapshot, from.node, &self.link_type, &to))?,
             _ => None,
         };
         let Some(row) = found else {

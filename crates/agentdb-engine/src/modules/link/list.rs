@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::adjacent::{Direction, Position, Selection, Side};
-use super::end::{Ends, Named};
+use super::end::{Named, Records};
 use super::{check_types, node};
 use crate::Snapshot;
 use crate::modules::check_page;
@@ -60,7 +60,8 @@ pub struct ListedLink {
 /// The answer to [`List`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Listed {
-    /// The links: those that go out before those that come in, then by type in byte order, then in an order that stays as it is.
+    /// The links: those that go out before those that come in, then by type, then by the collection at the other end, the oldest
+    /// first, and by the record there; types and ids in byte order.
     pub items: Vec<ListedLink>,
     /// Where the next page starts; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,27 +101,27 @@ impl ReadRequest for List {
         check_page(limit)?;
         let selection = Selection { direction: self.direction, types: check_types(&self.types)? };
         let record = Named::from(&self.collection, &self.record).find(snapshot)?;
-        let mut ends = Ends::new(snapshot, &[self.filter.as_ref()])?;
+        let mut ends = Records::new(snapshot, &[self.filter.as_ref()])?;
         let node = node::of(snapshot, &record.key)?;
         // No node is 0, so that a cursor of another list is refused here, too.
         let after = self.cursor.as_deref().map(|text| Position::decode(snapshot, node.unwrap_or(0), text));
         let after = after.transpose()?;
         let mut listed = Listed { items: Vec::new(), cursor: None };
-        let Some(node) = node else { return Ok(listed) };
+        let Some(place) = node.map(|node| record.place(node)) else { return Ok(listed) };
         let mut last = None;
-        selection.scan(snapshot, node, after.as_ref(), &mut |link| {
-            let Some(end) = ends.at(link.other)?.filter(|end| end.matches(0)) else { return Ok(true) };
+        selection.scan(snapshot, place.node, after.as_ref(), &mut |link| {
+            let Some(end) = ends.at(&link.other)?.filter(|end| end.matches(0)) else { return Ok(true) };
             if listed.items.len() == limit {
                 listed.cursor.clone_from(&last);
                 return Ok(false);
             }
-            let (version, row) = link.load(snapshot)?;
-            last = (listed.items.len() + 1 == limit).then(|| link.cursor(snapshot));
+            let (version, row) = link.load(snapshot, &place)?;
+            last = (listed.items.len() + 1 == limit).then(|| link.cursor(snapshot, place.node));
             listed.items.push(ListedLink {
                 direction: link.side,
                 link_type: link.link_type,
                 collection: end.collection.to_string(),
-                record: end.record,
+                record: link.other.record,
                 payload: row.payload,
                 version,
                 created: row.created,

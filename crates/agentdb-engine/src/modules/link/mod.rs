@@ -10,15 +10,17 @@
 //! deleted still have their nodes until they are swept, and are not there all the same. The record's own row knows
 //! nothing of this: linking it does not change its version.
 //!
-//! Rows, format version 1. Node (node): the number of its collection, eight bytes, little-endian, and the record's id.
-//! NodeOfRecord (collection number, record): the node, eight bytes, little-endian. Link (from, type, to): version byte and JSON
-//! ([`LinkRow`]). LinkBack (to, type, from): empty.
+//! Rows, format version 1. Node (collection number, record): the node, eight bytes, little-endian. Link (node, type, and of the
+//! record that it goes to collection number, record and node): version byte and JSON ([`LinkRow`]). LinkBack, the same keys with
+//! the ends exchanged: empty. Garbage (kind, node): the number of the collection, eight bytes, little-endian, and the record's id.
 
 mod adjacent;
 mod delete;
 mod end;
 mod get;
 mod list;
+#[cfg(test)]
+mod malformed_tests;
 mod node;
 mod put;
 #[cfg(test)]
@@ -30,9 +32,7 @@ pub use adjacent::{Direction, Side};
 pub use delete::{Delete, Deleted};
 pub use get::{Entry, Get};
 pub use list::{List, Listed, ListedLink};
-#[cfg(any(test, feature = "decoders"))]
-pub(crate) use node::Place;
-pub(crate) use node::{forget, leave};
+pub(crate) use node::{Place, forget, leave};
 pub use put::{Put, Stored};
 pub use transfer::LinkLine;
 pub use traverse::{Hit, Step, Traverse, Traversed};
@@ -64,18 +64,29 @@ pub(crate) struct LinkRow {
     payload: Map<String, Value>,
 }
 
-fn key(rows: &dyn Read, from: u64, link_type: &str, to: u64) -> Key {
-    rows.key(Table::Link).u64(from).text(link_type).u64(to)
+fn key(rows: &dyn Read, from: u64, link_type: &str, to: &Place) -> Key {
+    rows.key(Table::Link).u64(from).text(link_type).u64(to.collection).text(&to.record).u64(to.node)
 }
 
-fn back_key(rows: &dyn Read, from: u64, link_type: &str, to: u64) -> Key {
-    rows.key(Table::LinkBack).u64(to).text(link_type).u64(from)
+fn back_key(rows: &dyn Read, from: &Place, link_type: &str, to: u64) -> Key {
+    rows.key(Table::LinkBack).u64(to).text(link_type).u64(from.collection).text(&from.record).u64(from.node)
 }
 
-/// What a key of either table has behind the node that it starts with: the type, and the other node.
-pub(crate) fn ends(key: &Key) -> Result<(u64, String, u64)> {
-    let mut parts = key.components();
-    Ok((parts.u64()?, parts.text()?, parts.u64()?))
+/// What a key of a link tells, whichever end it starts with.
+pub(crate) struct Ends {
+    pub(crate) node: u64,
+    pub(crate) link_type: String,
+    /// The record at the other end.
+    pub(crate) other: Place,
+}
+
+impl Ends {
+    pub(crate) fn of(key: &Key) -> Result<Self> {
+        let mut parts = key.components();
+        let (node, link_type, collection) = (parts.u64()?, parts.text()?, parts.u64()?);
+        let other = Place { collection, record: parts.text()?, node: parts.u64()? };
+        Ok(Ends { node, link_type, other })
+    }
 }
 
 fn check_type(link_type: &str) -> Result<()> {

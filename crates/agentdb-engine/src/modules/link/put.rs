@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::end::Named;
+use super::end::{Named, tell};
 use super::{LinkRow, back_key, check_type, key, node};
 use crate::modules::{encode_value, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
@@ -81,17 +81,16 @@ impl WriteRequest for Put {
         check_type(&self.link_type)?;
         encode_value("payload", &Value::Object(self.payload.clone()))?;
         let from = Named::from(&self.collection, &self.record);
-        let to = Named::to(self.to_collection.as_ref().unwrap_or(&self.collection), &self.to);
+        let to_collection = self.to_collection.as_ref().unwrap_or(&self.collection);
+        let to = Named::to(to_collection, &self.to);
         let (from, to) = (from.find(tx)?, to.find(tx)?);
-        let ends = (node::allot(tx, &from.key)?, node::allot(tx, &to.key)?);
-        for (end, node) in [(&from, ends.0), (&to, ends.1)] {
-            end.tell(tx, node)?;
-        }
-        let key = key(tx, ends.0, &self.link_type, ends.1);
+        let (from, to) = (from.place(node::allot(tx, &from.key)?), to.place(node::allot(tx, &to.key)?));
+        tell(tx, (&self.collection, &from), (to_collection, &to));
+        let key = key(tx, from.node, &self.link_type, &to);
         let before: Option<LinkRow> = tx.get(&key)?.map(|row| row_json::decode(&row)).transpose()?;
         let created = before.is_none();
         if created {
-            tx.put_bookkeeping(back_key(tx, ends.0, &self.link_type, ends.1), Vec::new())?;
+            tx.put_bookkeeping(back_key(tx, &from, &self.link_type, to.node), Vec::new())?;
         }
         let row = LinkRow {
             created: before.map_or(tx.now(), |before| before.created),

@@ -5,14 +5,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::end::{Ends, Named};
-use super::{LinkRow, back_key, check_type, ends, key, node};
+use super::end::{Named, Records, tell};
+use super::{Ends, LinkRow, Place, back_key, check_type, key, node};
 use crate::key::Key;
 use crate::modules::encode_value;
 use crate::modules::transfer::{Existing, Fate};
-use crate::read::Read;
+use crate::read::{Page, Read};
 use crate::tx::Tx;
-use crate::{Row, row_json};
+use crate::{Row, Table, row_json};
 
 /// A link. It stands behind the records that it links.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,18 +39,51 @@ pub struct LinkLine {
     pub version: Option<Lsn>,
 }
 
-/// The line of a row, unless one of the records is gone.
-pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<Option<LinkLine>> {
-    let (from, link_type, to) = ends(key)?;
-    let mut ends = Ends::new(rows, &[])?;
-    let (Some(from), Some(to)) = (ends.at(from)?, ends.at(to)?) else { return Ok(None) };
+/// The record of a row of [`Table::Node`] in this collection, and the starts of the keys of its links, in the order of types and
+/// of the names of the collections that they lead to: within each, keys are in the order of records.
+pub(crate) fn groups(rows: &dyn Read, key: &Key, row: &Row) -> Result<(String, Vec<Key>)> {
+    let place = Place::of(key, node::number(row)?)?;
+    let mut collections = Records::new(rows, &[])?;
+    let mut found = Vec::new();
+    if collections.at(&place)?.is_none() {
+        return Ok((place.record, Vec::new()));
+    }
+    let all = rows.key(Table::Link).u64(place.node);
+    let (mut next, end) = (Some(all.clone()), all.after_prefix());
+    while let Some(from) = next.take() {
+        let mut first = None;
+        rows.scan(&from, end.as_ref(), Page::Forward, &mut |key, _| {
+            first = Some(key);
+            Ok(false)
+        })?;
+        let Some(first) = first else { break };
+        let Ends { link_type, other, .. } = Ends::of(&first)?;
+        let group = all.clone().text(&link_type).u64(other.collection);
+        next = group.after_prefix();
+        if let Some(name) = collections.name(other.collection)? {
+            found.push((link_type, name, group));
+        }
+    }
+    found.sort_by(|(a, b, _), (c, d, _)| (a, b).cmp(&(c, d)));
+    Ok((place.record, found.into_iter().map(|(_, _, group)| group).collect()))
+}
+
+/// The line of a link from this record of this collection, unless it leads to one that is gone.
+pub(crate) fn export(
+    rows: &dyn Read,
+    (collection, record): (&str, &str),
+    key: &Key,
+    row: &Row,
+) -> Result<Option<LinkLine>> {
+    let Ends { link_type, other, .. } = Ends::of(key)?;
+    let Some(to) = Records::new(rows, &[])?.at(&other)? else { return Ok(None) };
     let LinkRow { created, payload } = row_json::decode(row)?;
     Ok(Some(LinkLine {
-        collection: from.collection.to_string(),
-        record: from.record,
+        collection: collection.to_owned(),
+        record: record.to_owned(),
         link_type,
         to_collection: to.collection.to_string(),
-        to: to.record,
+        to: other.record,
         payload,
         created,
         version: Some(row.lsn),
@@ -64,9 +97,8 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &LinkLine, existing: Existing) -> Re
     let from = Named::from(&line.collection, &line.record).find_if_there(tx)?;
     let to = Named::to(&line.to_collection, &line.to).find_if_there(tx)?;
     let (Some(from), Some(to)) = (from, to) else { return Ok(Fate::Skipped) };
-    let nodes = (node::of(tx, &from.key)?, node::of(tx, &to.key)?);
-    let there = match nodes {
-        (Some(from), Some(to)) => tx.get(&key(tx, from, &line.link_type, to))?.is_some(),
+    let there = match (node::of(tx, &from.key)?, node::of(tx, &to.key)?) {
+        (Some(node), Some(other)) => tx.get(&key(tx, node, &line.link_type, &to.place(other)))?.is_some(),
         _ => false,
     };
     let fate = existing.fate(there, || {
@@ -78,11 +110,10 @@ pub(crate) fn import(tx: &mut Tx<'_>, line: &LinkLine, existing: Existing) -> Re
     if !fate.stores() {
         return Ok(fate);
     }
-    let nodes = (node::allot(tx, &from.key)?, node::allot(tx, &to.key)?);
-    from.tell(tx, nodes.0)?;
-    to.tell(tx, nodes.1)?;
-    tx.put_bookkeeping(back_key(tx, nodes.0, &line.link_type, nodes.1), Vec::new())?;
+    let (from, to) = (from.place(node::allot(tx, &from.key)?), to.place(node::allot(tx, &to.key)?));
+    tell(tx, (&line.collection, &from), (&line.to_collection, &to));
+    tx.put_bookkeeping(back_key(tx, &from, &line.link_type, to.node), Vec::new())?;
     let row = LinkRow { created: line.created, payload: line.payload.clone() };
-    tx.put(key(tx, nodes.0, &line.link_type, nodes.1), row_json::encode(&row)?)?;
+    tx.put(key(tx, from.node, &line.link_type, &to), row_json::encode(&row)?)?;
     Ok(fate)
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::adjacent::{Adjacent, Direction, Selection, Side};
-use super::end::{End, Ends, Named};
-use super::{check_types, node};
+use super::end::{End, Named, Records};
+use super::{Place, check_types, node};
 use crate::Snapshot;
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 
@@ -136,7 +136,7 @@ impl ReadRequest for Traverse {
     fn read(&self, snapshot: &Snapshot) -> Result<Traversed> {
         let (depth, limit) = self.check()?;
         let selection = Selection { direction: self.direction, types: check_types(&self.types)? };
-        let ends = Ends::new(snapshot, &[self.filter.as_ref(), self.through.as_ref()])?;
+        let ends = Records::new(snapshot, &[self.filter.as_ref(), self.through.as_ref()])?;
         let mut walk = Walk {
             ends,
             limit,
@@ -152,13 +152,13 @@ impl ReadRequest for Traverse {
             if let Some(node) = node::of(snapshot, &start.key)?
                 && walk.known.insert(node)
             {
-                level.push(walk.visit(self.collection.as_str().into(), record.clone(), node, None));
+                level.push(walk.visit(self.collection.as_str().into(), start.place(node), None));
             }
         }
         for depth in 1..=depth {
             let mut next = Vec::new();
             for at in level {
-                let node = walk.visited[at].node;
+                let node = walk.visited[at].place.node;
                 selection.scan(snapshot, node, None, &mut |link| walk.follow(at, depth, link, &mut next))?;
                 if walk.traversed.more {
                     return Ok(walk.traversed);
@@ -172,7 +172,7 @@ impl ReadRequest for Traverse {
 
 /// A traversal under way.
 struct Walk<'a> {
-    ends: Ends<'a>,
+    ends: Records<'a>,
     limit: usize,
     visited: Vec<Visited>,
     known: HashSet<u64>,
@@ -184,21 +184,14 @@ struct Walk<'a> {
 /// A record that may be on a path.
 struct Visited {
     collection: Rc<str>,
-    record: String,
-    node: u64,
+    place: Place,
     /// The one before, and the link that led from there.
     before: Option<(usize, Side, String)>,
 }
 
 impl Walk<'_> {
-    fn visit(
-        &mut self,
-        collection: Rc<str>,
-        record: String,
-        node: u64,
-        before: Option<(usize, Side, String)>,
-    ) -> usize {
-        self.visited.push(Visited { collection, record, node, before });
+    fn visit(&mut self, collection: Rc<str>, place: Place, before: Option<(usize, Side, String)>) -> usize {
+        self.visited.push(Visited { collection, place, before });
         self.visited.len() - 1
     }
 
@@ -209,7 +202,7 @@ impl Walk<'_> {
             self.traversed.more = true;
             return Ok(false);
         }
-        if !self.known.insert(link.other) {
+        if !self.known.insert(link.other.node) {
             return Ok(true);
         }
         self.looked_at.0 += 1;
@@ -217,7 +210,7 @@ impl Walk<'_> {
             self.traversed.more = true;
             return Ok(false);
         }
-        let Some(end) = self.ends.at(link.other)? else { return Ok(true) };
+        let Some(end) = self.ends.at(&link.other)? else { return Ok(true) };
         let (told, through) = (end.matches(TOLD), end.matches(THROUGH));
         if told && self.traversed.items.len() == self.limit {
             self.traversed.more = true;
@@ -225,7 +218,7 @@ impl Walk<'_> {
         }
         if told || through {
             let before = Some((at, link.side, link.link_type));
-            let here = self.visit(end.collection.clone(), end.record.clone(), link.other, before);
+            let here = self.visit(end.collection.clone(), link.other, before);
             if told {
                 self.tell(here, depth, end);
             }
@@ -243,14 +236,14 @@ impl Walk<'_> {
             at = &self.visited[*before];
             path.push(Step {
                 collection: at.collection.to_string(),
-                record: at.record.clone(),
+                record: at.place.record.clone(),
                 direction: *direction,
                 link_type: link_type.clone(),
             });
         }
         path.reverse();
         let Value::Object(payload) = end.payload else { return };
-        let (collection, record) = (end.collection.to_string(), end.record);
+        let (collection, record) = (end.collection.to_string(), self.visited[here].place.record.clone());
         self.traversed.items.push(Hit { collection, record, depth, path, payload });
     }
 }

@@ -90,7 +90,9 @@ enum Of {
     Blobs,
     Collections,
     Records(String),
-    Links,
+    LinkedCollections,
+    LinkedRecords(String),
+    Links(String, String),
     Threads,
     ChannelValues(String),
     Checkpoints(String),
@@ -142,7 +144,7 @@ impl Engine {
             table(Of::Sessions, Table::Session),
             table(Of::Blobs, Table::Blob),
             table(Of::Collections, Table::Collection),
-            table(Of::Links, Table::Link),
+            table(Of::LinkedCollections, Table::Collection),
             table(Of::Threads, Table::Thread),
             table(Of::Items, Table::Item),
             table(Of::ToolCalls, Table::ToolCall),
@@ -317,7 +319,20 @@ impl Of {
             Of::Records(collection) => {
                 record::transfer::export(snapshot, collection, key, row)?.map(Line::Record)
             }
-            Of::Links => link::transfer::export(snapshot, key, row)?.map(Line::Link),
+            Of::LinkedCollections => {
+                let (name, number) = collection::numbered(key, row)?;
+                follow(Of::LinkedRecords(name), Table::Node, number);
+                None
+            }
+            Of::LinkedRecords(collection) => {
+                let (record, groups) = link::transfer::groups(snapshot, key, row)?;
+                let of = Of::Links(collection.clone(), record);
+                following.extend(groups.into_iter().map(|group| Remaining::rows(of.clone(), group)));
+                None
+            }
+            Of::Links(collection, record) => {
+                link::transfer::export(snapshot, (collection, record), key, row)?.map(Line::Link)
+            }
             Of::Threads => {
                 let (line, number) = checkpoint::thread::transfer::export(key, row)?;
                 let thread = || line.thread.clone();

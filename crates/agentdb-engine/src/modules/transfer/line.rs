@@ -205,7 +205,7 @@ impl Line {
         match self {
             Line::Item(item) => 1 + item.vectors.len(),
             Line::Record(_) | Line::ChannelValue(_) => 2,
-            Line::Link(_) => 6,
+            Line::Link(_) => 4,
             Line::Checkpoint(checkpoint) => 1 + checkpoint.values.len() + checkpoint.encoded.len(),
             Line::Session(_) | Line::Collection(_) | Line::Thread(_) => 4,
             _ => 1,

@@ -6,7 +6,7 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 use super::{Change as Told, Kind, Thing};
 use crate::key::{Key, NamespaceId};
-use crate::modules::session;
+use crate::modules::{link, session};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
 use crate::sweep::{self, Remains};
@@ -131,17 +131,23 @@ impl<'a> Batch<'a> {
                 Thing::CheckpointWrite { thread, namespace, checkpoint, task, index }
             }
             Table::Link => {
-                let (from, link_type, to) = crate::modules::link::ends(&key)?;
-                let (Some((collection, record)), Some((to_collection, to))) =
-                    (self.end(from)?, self.end(to)?)
-                else {
+                let link::Ends { node, link_type, other } = link::Ends::of(&key)?;
+                let (Some((from, record)), false) = (self.node(node)?, self.is_left(other.node)) else {
                     return Ok(None);
                 };
-                Thing::Link { collection, record, link_type, to_collection, to }
+                let (Some(collection), Some(to_collection)) = (
+                    self.owner(Remains::Collection, from)?,
+                    self.owner(Remains::Collection, other.collection)?,
+                ) else {
+                    return Ok(None);
+                };
+                Thing::Link { collection, record, link_type, to_collection, to: other.record }
             }
             Table::Node if deletes => {
-                let Some((collection, record)) = self.node(parts.u64()?)? else { return Ok(None) };
-                Thing::Links { collection, record }
+                let Some(collection) = self.owner(Remains::Collection, parts.u64()?)? else {
+                    return Ok(None);
+                };
+                Thing::Links { collection, record: parts.text()? }
             }
             Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
             Table::Collection
@@ -160,7 +166,6 @@ impl<'a> Batch<'a> {
             | Table::ToolCallByState
             | Table::ToolCallByTool
             | Table::Node
-            | Table::NodeOfRecord
             | Table::LinkBack
             | Table::History
             | Table::Retention
@@ -202,21 +207,18 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The collection and the id of the record at an end of a link; none if it is gone with the batch.
-    fn end(&self, node: u64) -> Result<Option<(String, String)>> {
-        if self.discarded.contains(&(Remains::Node as u64, node)) {
-            return Ok(None);
-        }
-        self.node(node)
+    /// Whether the batch takes this node from its record.
+    fn is_left(&self, node: u64) -> bool {
+        self.discarded.contains(&(Remains::Node as u64, node))
     }
 
-    /// What a node stands for, or stood for; none if its collection is gone.
-    fn node(&self, node: u64) -> Result<Option<(String, String)>> {
+    /// The number of the collection and the id of the record that a node stands for; none if it does not any more.
+    fn node(&self, node: u64) -> Result<Option<(u64, String)>> {
+        if self.is_left(node) {
+            return Ok(None);
+        }
         match self.entry.names.under(Table::Node, &[node]) {
-            Some((number, record)) => {
-                let collection = self.owner(Remains::Collection, number)?;
-                Ok(collection.map(|collection| (collection, record.to_owned())))
-            }
+            Some((number, record)) => Ok(Some((number, record.to_owned()))),
             // The sweeper takes what nodes left that are gone.
             None if self.sweeps => Ok(None),
             None => Err(self.unnamed(format_args!("node {node}"))),
