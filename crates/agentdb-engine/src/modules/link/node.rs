@@ -66,9 +66,14 @@ pub(crate) fn leave(tx: &mut Tx<'_>, record: &Key) -> Result<()> {
     if planted::is(Bug::LinksOfTheDead) {
         return Ok(());
     }
-    let Some(node) = of(tx, record)? else { return Ok(()) };
+    let Some(row) = tx.get(&record.in_table(Table::Node))? else { return Ok(()) };
+    let place = Place::of(record, number(&row)?)?;
+    if row.lsn != tx.lsn() {
+        // What the same batch linked was never there, for all that a feed can tell.
+        tx.name(Table::Garbage, &[Remains::Node as u64, place.node, place.collection], &place.record);
+    }
     tx.delete_bookkeeping(record.in_table(Table::Node))?;
-    discard(tx, &Place::of(record, node)?)
+    discard(tx, &place)
 }
 
 fn note_key(rows: &dyn Read, node: u64) -> Key {

@@ -143,11 +143,15 @@ impl<'a> Batch<'a> {
                 };
                 Thing::Link { collection, record, link_type, to_collection, to: other.record }
             }
-            Table::Node if deletes => {
-                let Some(collection) = self.owner(Remains::Collection, parts.u64()?)? else {
+            // The note of links that were there, and go with their record.
+            Table::Garbage if !deletes => {
+                let (kind, number) = (parts.u64()?, parts.u64()?);
+                let Some((of, record)) = self.entry.names.under(Table::Garbage, &[kind, number]) else {
                     return Ok(None);
                 };
-                Thing::Links { collection, record: parts.text()? }
+                let Some(collection) = self.owner(Remains::Collection, of)? else { return Ok(None) };
+                deletes = true;
+                Thing::Links { collection, record: record.to_owned() }
             }
             Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
             Table::Collection
