@@ -43,6 +43,7 @@ mod history;
 mod item_query;
 mod items;
 mod jobs;
+mod links;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -74,6 +75,7 @@ pub use database::Database;
 pub use item_query::ItemQuery;
 pub use items::Items;
 pub use jobs::{Job, Jobs};
+pub use links::{LinkEnd, Links, Traversal};
 pub use namespace::Namespace;
 pub use namespaces::Namespaces;
 pub use open_options::OpenOptions;
@@ -110,6 +112,11 @@ struct ToolCallsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/watch.md")]
 struct WatchPage;
+
+/// The examples of the page on links, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/links.md")]
+struct LinksPage;
 
 /// The examples of the page on exports, run.
 #[cfg(doctest)]

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::Command;
 
 /// Pages whose shell blocks are whole.
-const PAGES: [&str; 8] = [
+const PAGES: [&str; 9] = [
     "collections.md",
     "export.md",
     "items.md",
     "jobs.md",
+    "links.md",
     "retention.md",
     "search.md",
     "time-travel.md",
