@@ -1,8 +1,6 @@
 //! Links between records: putting, listing and following them.
 
-use agentdb_engine::modules::link::{
-    Delete, Direction, Entry, Get, List, Listed, Put, Traverse, Traversed,
-};
+use agentdb_engine::modules::link::{Delete, Direction, Entry, Get, List, Listed, Put, Traverse, Traversed};
 use agentdb_types::{Code, Result};
 use serde_json::Value;
 

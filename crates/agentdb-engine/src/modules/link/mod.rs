@@ -21,6 +21,8 @@ mod get;
 mod list;
 #[cfg(test)]
 mod malformed_tests;
+#[cfg(test)]
+mod model_tests;
 mod node;
 mod put;
 #[cfg(test)]

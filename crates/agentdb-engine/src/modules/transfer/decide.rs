@@ -98,7 +98,8 @@ impl Lines {
     fn check_there(&self, tx: &mut Tx<'_>) -> Result<()> {
         let asking = Lines { existing: Existing::Skip, ..self.without_lines() };
         for NumberedLine { number, line } in self.lines.iter().filter(|line| !line.line.belongs()) {
-            if asking.import(tx, *number, line, &mut None)?.stores() {
+            let fate = asking.import(tx, *number, line, &mut None);
+            if fate.map_err(|err| err.at_import_line(*number))?.stores() {
                 let what = format_args!("what precedes line {number}, which is not there any more itself,");
                 return Err(Error::new(Code::ImportExists).with("what", what).at_import_line(*number));
             }
