@@ -16,7 +16,7 @@ impl Remains {
     /// The table of what has the number; none for namespaces, whose numbers are in every key.
     pub(crate) fn table(self) -> Option<Table> {
         match self {
-            Remains::Namespace | Remains::Messages | Remains::Unseen => None,
+            Remains::Namespace | Remains::Messages | Remains::Unseen | Remains::Node => None,
             Remains::Session => Some(Table::Session),
             Remains::Collection => Some(Table::Collection),
             Remains::Thread => Some(Table::Thread),
@@ -62,6 +62,11 @@ pub(crate) fn tell_if_used(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Resul
         tell(tx, kind, number, &name(&row.body)?);
     }
     Ok(())
+}
+
+/// The name that a number has; none if it is out of use.
+pub(crate) fn name_of(rows: &dyn Read, kind: Remains, number: u64) -> Result<Option<String>> {
+    rows.get(&key(rows, kind, number))?.map(|row| name(&row.body)).transpose()
 }
 
 /// The name in a row.

@@ -137,12 +137,18 @@ pub enum Bug {
     ForkOfThePresent,
     /// Writers put aside for a fork what was copied, and nothing of what was not.
     ForkPutsAsideBehind,
+    /// A record that is created under the id of one that is gone has its links.
+    LinksOfTheDead,
+    /// The sweeper leaves links of deleted records at their other ends.
+    LinksHalfSwept,
+    /// A link that is deleted is still found from the record that it went to.
+    LinkDeletedOneWay,
 }
 
 impl Bug {
     /// Every mistake.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 66] = [
+    pub const ALL: [Bug; 69] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -209,6 +215,9 @@ impl Bug {
         Bug::ForkSeesWrites,
         Bug::ForkOfThePresent,
         Bug::ForkPutsAsideBehind,
+        Bug::LinksOfTheDead,
+        Bug::LinksHalfSwept,
+        Bug::LinkDeletedOneWay,
     ];
 }
 

@@ -45,6 +45,7 @@ mod items;
 mod jobs;
 #[cfg(feature = "load")]
 mod load;
+mod links;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -81,6 +82,7 @@ pub use jobs::{Job, Jobs};
 pub use load::rows_of;
 #[cfg(feature = "load")]
 pub use load::{LoadSource, Loading};
+pub use links::{LinkEnd, Links, Traversal};
 pub use namespace::Namespace;
 pub use namespaces::Namespaces;
 pub use open_options::OpenOptions;
@@ -117,6 +119,11 @@ struct ToolCallsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/watch.md")]
 struct WatchPage;
+
+/// The examples of the page on links, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/links.md")]
+struct LinksPage;
 
 /// The examples of the page on exports, run.
 #[cfg(doctest)]

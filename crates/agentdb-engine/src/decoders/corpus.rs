@@ -229,6 +229,8 @@ fn write_the_corpus() {
                     Table::Collection => "collection_row",
                     Table::Record => "record_row",
                     Table::Vector => "vector_row",
+                    Table::Garbage if !row.body.is_empty() => "node_note",
+                    Table::Link => "link_row",
                     Table::Thread => "thread_row",
                     Table::Checkpoint => "checkpoint_row",
                     Table::CheckpointWrite => "checkpoint_write_row",

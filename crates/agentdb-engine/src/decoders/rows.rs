@@ -10,8 +10,8 @@ use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
 use crate::modules::{
-    checkpoint as checkpoints, collection, item as items, job as jobs, namespace, record, session, state,
-    tool_call as calls,
+    checkpoint as checkpoints, collection, item as items, job as jobs, link as links, namespace, record,
+    session, state, tool_call as calls,
 };
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
@@ -63,6 +63,16 @@ pub(super) fn message_layer(bytes: &[u8]) -> bool {
     let Ok(below) = session::message::layers::decode(bytes) else { return false };
     assert_eq!(session::message::layers::encode(&below), bytes);
     true
+}
+
+pub(super) fn node_note(bytes: &[u8]) -> bool {
+    let Ok(place) = links::Place::decode(1, bytes) else { return false };
+    assert_eq!(place.encode(), bytes);
+    true
+}
+
+pub(super) fn link(bytes: &[u8]) -> bool {
+    of_json::<links::LinkRow>(bytes)
 }
 
 pub(super) fn retention(bytes: &[u8]) -> bool {

@@ -8,6 +8,7 @@ pub mod database;
 pub mod item;
 pub mod job;
 pub mod load;
+pub mod link;
 pub mod namespace;
 pub mod record;
 pub mod retention;
@@ -43,6 +44,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(item::operations());
     operations.extend(job::operations());
     operations.extend(load::operations());
+    operations.extend(link::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
     operations.extend(retention::operations());

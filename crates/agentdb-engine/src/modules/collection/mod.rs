@@ -42,7 +42,7 @@ use crate::key::Key;
 use crate::modules::namespace::check_name;
 use crate::operation::Operation;
 use crate::read::Read;
-use crate::{Table, row_json};
+use crate::{Row, Table, row_json};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -101,6 +101,11 @@ pub(crate) fn find(rows: &dyn Read, name: &str) -> Result<Head> {
         Some(row) => row_json::decode(&row),
         None => Err(Error::new(Code::CollectionNotFound).with("collection", name)),
     }
+}
+
+/// The name and the number in a row.
+pub(crate) fn numbered(key: &Key, row: &Row) -> Result<(String, u64)> {
+    Ok((key.components().text()?, row_json::decode::<Head>(row)?.number))
 }
 
 /// The counter of a collection's records, expired ones included until they are swept.

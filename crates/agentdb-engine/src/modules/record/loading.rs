@@ -3,7 +3,7 @@
 use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp};
 
 use super::vector::{Given, check_named, store};
-use super::{Place, Record, decode, key, remove, sparse};
+use super::{Place, Record, decode, key, replace, sparse};
 use crate::modules::collection::{self, Head, schema};
 use crate::modules::load::{Counts, IfExists, Row};
 use crate::read::Read;
@@ -77,7 +77,7 @@ impl<'a> Loading<'a> {
         let sparse = sparse::of(&self.head, self.collection, &row.sparse)?;
         self.changed |= schema::learn(&mut self.head.fields, self.head.undeclared, &row.payload)?;
         if stored.is_some() {
-            remove(tx, number, key.clone())?;
+            replace(tx, number, key.clone())?;
         }
         let slot = match vector {
             Some(vector) => {

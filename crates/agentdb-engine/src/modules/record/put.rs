@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
-use super::{Record, check_version, find, key, learn, remove, schedule, sparse};
+use super::{Record, check_version, find, key, learn, replace, schedule, sparse};
 use crate::encoder::Encoded;
 use crate::modules::collection;
 use crate::modules::{check_inline, encode_value, weigh_fields};
@@ -144,7 +144,7 @@ impl WriteRequest for Put {
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
         let number = head.number;
         numbers::tell(tx, Remains::Collection, number, &self.collection);
-        remove(tx, number, key.clone())?;
+        replace(tx, number, key.clone())?;
         let slot = vector.map(|v| store_vector(tx, number, id.as_str(), v)).transpose()?;
         let named = store_named(tx, &head, id.as_str(), named())?;
         if let Some(expires) = expires {

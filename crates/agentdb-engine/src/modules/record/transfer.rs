@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, store_named, store_vector};
-use super::{Entry, Record, decode, find, key, learn, remove, schedule, sparse};
+use super::{Entry, Record, decode, find, key, learn, replace, schedule, sparse};
 use crate::key::Key;
 use crate::modules::transfer::{Existing, Fate};
 use crate::modules::{check_inline, collection, encode_value};
@@ -106,7 +106,7 @@ pub(crate) fn import(
     }
     learn(tx, &line.collection, &mut head, &line.payload)?;
     numbers::tell(tx, Remains::Collection, number, &line.collection);
-    remove(tx, number, key.clone())?;
+    replace(tx, number, key.clone())?;
     let slot = vector.map(|vector| store_vector(tx, number, &line.record, vector)).transpose()?;
     let named = store_named(tx, &head, &line.record, named())?;
     if let Some(expires) = line.expires {

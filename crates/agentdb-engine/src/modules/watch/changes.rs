@@ -6,6 +6,7 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 use super::{Change as Told, Kind, Thing};
 use crate::key::{Key, NamespaceId};
+use crate::modules::link;
 use crate::modules::session::{self, Base};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
@@ -149,6 +150,29 @@ impl<'a> Batch<'a> {
                 let (task, index) = (parts.text()?, crate::modules::checkpoint::index_of(parts.u64()?));
                 Thing::CheckpointWrite { thread, namespace, checkpoint, task, index }
             }
+            Table::Link => {
+                let link::Ends { node, link_type, other } = link::Ends::of(&key)?;
+                let (Some((from, record)), false) = (self.node(node)?, self.is_left(other.node)) else {
+                    return Ok(None);
+                };
+                let (Some(collection), Some(to_collection)) = (
+                    self.owner(Remains::Collection, from)?,
+                    self.owner(Remains::Collection, other.collection)?,
+                ) else {
+                    return Ok(None);
+                };
+                Thing::Link { collection, record, link_type, to_collection, to: other.record }
+            }
+            // The note of links that were there, and go with their record.
+            Table::Garbage if !deletes => {
+                let (kind, number) = (parts.u64()?, parts.u64()?);
+                let Some((of, record)) = self.entry.names.under(Table::Garbage, &[kind, number]) else {
+                    return Ok(None);
+                };
+                let Some(collection) = self.owner(Remains::Collection, of)? else { return Ok(None) };
+                deletes = true;
+                Thing::Links { collection, record: record.to_owned() }
+            }
             Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
             Table::Collection
             | Table::Counter
@@ -165,6 +189,8 @@ impl<'a> Batch<'a> {
             | Table::ItemIndex
             | Table::ToolCallByState
             | Table::ToolCallByTool
+            | Table::Node
+            | Table::LinkBack
             | Table::History
             | Table::Retention
             | Table::Policy
@@ -203,6 +229,24 @@ impl<'a> Batch<'a> {
             // The sweeper takes what numbers left that are out of use.
             None if self.sweeps => Ok(None),
             None => Err(self.unnamed(format_args!("number {number}"))),
+        }
+    }
+
+    /// Whether the batch takes this node from its record.
+    fn is_left(&self, node: u64) -> bool {
+        self.discarded.contains(&(Remains::Node as u64, node))
+    }
+
+    /// The number of the collection and the id of the record that a node stands for; none if it does not any more.
+    fn node(&self, node: u64) -> Result<Option<(u64, String)>> {
+        if self.is_left(node) {
+            return Ok(None);
+        }
+        match self.entry.names.under(Table::Node, &[node]) {
+            Some((number, record)) => Ok(Some((number, record.to_owned()))),
+            // The sweeper takes what nodes left that are gone.
+            None if self.sweeps => Ok(None),
+            None => Err(self.unnamed(format_args!("node {node}"))),
         }
     }
 
@@ -255,7 +299,9 @@ impl<'a> Batch<'a> {
             Remains::Session => Thing::Messages { session: name },
             Remains::Collection => Thing::Records { collection: name },
             Remains::Thread => Thing::Checkpoints { thread: name },
-            Remains::Namespace | Remains::Messages | Remains::Unseen => return Ok(None),
+            Remains::Namespace | Remains::Messages | Remains::Unseen | Remains::Node => {
+                return Ok(None);
+            }
         };
         Ok(Some((all, Kind::Deleted)))
     }

@@ -12,7 +12,7 @@ use crate::modules::{collection, namespace, operation, state};
 use crate::operation::Call;
 use crate::{Ack, Batch, Engine, NamespaceId, Options, Task, WriteOptions};
 
-fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
+pub(super) fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
     let mut batch = Batch::new();
     for (name, request) in requests {
         assert!(matches!(operation(name).unwrap().call, Call::Write(_)));
@@ -21,11 +21,11 @@ fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
     db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap().lsn
 }
 
-fn write(db: &TestDb, name: &str, request: Value) -> Lsn {
+pub(super) fn write(db: &TestDb, name: &str, request: Value) -> Lsn {
     batch(db, &[(name, request)])
 }
 
-fn all(feed: &mut Feed) -> Vec<Event> {
+pub(super) fn all(feed: &mut Feed) -> Vec<Event> {
     std::iter::from_fn(|| feed.try_next().unwrap()).collect()
 }
 
@@ -39,7 +39,7 @@ fn words(events: &[Event]) -> Vec<Vec<String>> {
     events.iter().map(|event| event.changes.iter().map(word).collect()).collect()
 }
 
-fn watched(db: &TestDb, watch: &Watch) -> Vec<Vec<String>> {
+pub(super) fn watched(db: &TestDb, watch: &Watch) -> Vec<Vec<String>> {
     words(&all(&mut db.engine().watch(db.namespace, watch).unwrap()))
 }
 
