@@ -146,16 +146,16 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// Every mistake.
+    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], for which it takes some 2,000, and which has a
+    /// test of its own.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 69] = [
+    pub const ALL: [Bug; 68] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
         Bug::AppliedTwice,
         Bug::RefusalLeavesSomething,
         Bug::StaleDecision,
-        Bug::ViewBeyondLog,
         Bug::TtlIgnored,
         Bug::RetryDoneTwice,
         Bug::DeleteForgotten,

@@ -336,3 +336,45 @@ fn planted_bugs_are_found() {
         assert!(run(seed, Plan::default()).is_ok(), "seed {seed} fails without {bug:?}");
     }
 }
+
+/// What one seed in some 2,000 does by chance: rows are drained that the log has not synced, and power is lost.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_view_beyond_the_log_is_found_when_power_is_lost() {
+    use std::path::Path;
+
+    use agentdb_engine::modules::state;
+    use agentdb_engine::planted::{Bug, plant};
+    use agentdb_engine::{Ack, NamespaceId, Options, Task, WriteOptions};
+    use agentdb_env::sim::{Random, World};
+    use agentdb_types::Code;
+    use serde_json::json;
+
+    let opened = |bug: Option<Bug>, seed: u64| {
+        plant(bug);
+        let world = World::new(seed);
+        let open = || {
+            Engine::open(&world.env(), Path::new("/db"), Options { background: false, ..Options::default() })
+        };
+        let engine = open().expect("a new database");
+        let written = WriteOptions { ack: Ack::Written, ..WriteOptions::default() };
+        for n in 0..50 {
+            let put = state::Put::new("ann", format!("k{n}"), json!(n));
+            engine
+                .write(NamespaceId::DEFAULT, put, written.clone())
+                .and_then(|put| put.wait())
+                .expect("a put");
+        }
+        engine.step(Task::Freeze).expect("freezing");
+        while engine.step(Task::Drain).expect("draining") {}
+        world.crash(&mut Random::new(seed));
+        drop(engine);
+        let opened = open().map(drop).map_err(|err| err.code());
+        plant(None);
+        opened
+    };
+    assert!((0..20).all(|seed| opened(None, seed).is_ok()));
+    let found =
+        (0..20).filter(|seed| opened(Some(Bug::ViewBeyondLog), *seed) == Err(Code::ViewAhead)).count();
+    assert!(found > 0, "nothing is found");
+}
