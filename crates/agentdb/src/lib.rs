@@ -43,9 +43,9 @@ mod history;
 mod item_query;
 mod items;
 mod jobs;
+mod links;
 #[cfg(feature = "load")]
 mod load;
-mod links;
 mod namespace;
 mod namespaces;
 mod open_options;
@@ -77,12 +77,12 @@ pub use database::Database;
 pub use item_query::ItemQuery;
 pub use items::Items;
 pub use jobs::{Job, Jobs};
+pub use links::{LinkEnd, Links, Traversal};
 #[cfg(feature = "load")]
 #[doc(hidden)]
 pub use load::rows_of;
 #[cfg(feature = "load")]
 pub use load::{LoadSource, Loading};
-pub use links::{LinkEnd, Links, Traversal};
 pub use namespace::Namespace;
 pub use namespaces::Namespaces;
 pub use open_options::OpenOptions;

@@ -7,8 +7,8 @@ pub mod collection;
 pub mod database;
 pub mod item;
 pub mod job;
-pub mod load;
 pub mod link;
+pub mod load;
 pub mod namespace;
 pub mod record;
 pub mod retention;
@@ -25,7 +25,7 @@ pub mod watch;
 use std::sync::LazyLock;
 
 use agentdb_types::{Code, Error, Result, json, limits};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
@@ -99,6 +99,16 @@ pub(crate) fn check_inline(field: &'static str, bytes: usize) -> Result<()> {
 /// A JSON value as bytes of a row, within the limits of depth and size.
 pub(crate) fn encode_value(field: &'static str, value: &Value) -> Result<Vec<u8>> {
     json::check_depth(field, value)?;
+    encode_inline(field, value)
+}
+
+/// A JSON object as bytes of a row, within the limits of depth and size.
+pub(crate) fn encode_fields(field: &'static str, fields: &Map<String, Value>) -> Result<Vec<u8>> {
+    json::check_depth_of(field, fields)?;
+    encode_inline(field, fields)
+}
+
+fn encode_inline(field: &'static str, value: &impl Serialize) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec(value)
         .map_err(|e| Error::new(Code::InvalidJson).with("field", field).with("reason", e))?;
     check_inline(field, bytes.len())?;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::end::{Named, tell};
 use super::{LinkRow, back_key, check_type, key, node};
-use crate::modules::{encode_value, weigh_fields};
+use crate::modules::{encode_fields, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::row_json;
@@ -79,7 +79,7 @@ impl Request for Put {
 impl WriteRequest for Put {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Stored> {
         check_type(&self.link_type)?;
-        encode_value("payload", &Value::Object(self.payload.clone()))?;
+        encode_fields("payload", &self.payload)?;
         let from = Named::from(&self.collection, &self.record);
         let to_collection = self.to_collection.as_ref().unwrap_or(&self.collection);
         let to = Named::to(to_collection, &self.to);

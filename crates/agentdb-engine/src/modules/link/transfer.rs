@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::end::{Named, Records, tell};
 use super::{Ends, LinkRow, Place, back_key, check_type, key, node};
 use crate::key::Key;
-use crate::modules::encode_value;
+use crate::modules::encode_fields;
 use crate::modules::transfer::{Existing, Fate};
 use crate::read::{Page, Read};
 use crate::tx::Tx;
@@ -93,7 +93,7 @@ pub(crate) fn export(
 /// Stores the link of a line, if its records are there.
 pub(crate) fn import(tx: &mut Tx<'_>, line: &LinkLine, existing: Existing) -> Result<Fate> {
     check_type(&line.link_type)?;
-    encode_value("payload", &Value::Object(line.payload.clone()))?;
+    encode_fields("payload", &line.payload)?;
     let from = Named::from(&line.collection, &line.record).find_if_there(tx)?;
     let to = Named::to(&line.to_collection, &line.to).find_if_there(tx)?;
     let (Some(from), Some(to)) = (from, to) else { return Ok(Fate::Skipped) };

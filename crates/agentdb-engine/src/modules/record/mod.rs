@@ -4,6 +4,7 @@
 //! that lists and counts need not read it. Every put of a vector takes a new slot.
 
 mod aggregate;
+mod content;
 mod count;
 mod delete;
 mod delete_where;
@@ -29,6 +30,7 @@ pub use crate::filter::index::{Bucket, FieldStats};
 pub use crate::filter::index::{How, Plan, PlanTerm};
 pub use agentdb_text::{Explanation, Share as WordShare};
 pub use aggregate::{Aggregate, Aggregated};
+pub(crate) use content::content;
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
 pub use delete_where::{DeleteWhere, DeletedWhere};
@@ -47,6 +49,7 @@ pub use search::{
 pub use transfer::RecordLine;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp};
 use roaring::RoaringBitmap;
@@ -192,10 +195,10 @@ fn check_version(record: &str, found: Option<&(Lsn, Record)>, expected: Option<L
 }
 
 /// Notes when a record has to be swept, and that searches of its collection must look at times.
-fn schedule(tx: &mut Tx<'_>, collection: &str, head: Head, key: &Key, expires: Timestamp) -> Result<()> {
+fn schedule(tx: &mut Tx<'_>, collection: &str, head: &Head, key: &Key, expires: Timestamp) -> Result<()> {
     sweep::schedule(tx, expires, key)?;
     if !head.expiring {
-        let head = Head { expiring: true, ..head };
+        let head = Head { expiring: true, ..head.clone() };
         tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(&head)?)?;
     }
     Ok(())
@@ -241,8 +244,10 @@ fn matching<R>(
 }
 
 /// Learns the types of the fields that a payload is the first to have, and refuses what contradicts.
-fn learn(tx: &mut Tx<'_>, collection: &str, head: &mut Head, payload: &Map<String, Value>) -> Result<()> {
-    if schema::learn(&mut head.fields, head.undeclared, payload)? {
+fn learn(tx: &mut Tx<'_>, collection: &str, head: &mut Rc<Head>, payload: &Map<String, Value>) -> Result<()> {
+    if let Some(fields) = schema::learn(&head.fields, head.undeclared, payload)? {
+        let head = Rc::make_mut(head);
+        head.fields = fields;
         tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(head)?)?;
     }
     Ok(())
