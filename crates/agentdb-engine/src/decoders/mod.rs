@@ -51,6 +51,7 @@ pub fn all() -> &'static [(&'static str, Decoder)] {
         ("item_row", rows::item),
         ("job_row", rows::job),
         ("json", text::json),
+        ("kept_words", rows::kept_words),
         ("key", rows::key),
         ("key_file", log::key_file),
         ("link_row", rows::link),

@@ -13,6 +13,8 @@ use crate::modules::{
     checkpoint as checkpoints, collection, item as items, job as jobs, link as links, namespace, record,
     session, state, tool_call as calls,
 };
+use crate::record_index::KeptList;
+use crate::rows::decoders::repaired;
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
 
@@ -183,6 +185,17 @@ pub(super) fn vector(bytes: &[u8]) -> bool {
     let Ok(row) = VectorRow::decode(bytes) else { return false };
     assert_eq!(row.encode(), bytes);
     true
+}
+
+/// A list of kept words, as read and with its checksum set right.
+pub(super) fn kept_words(bytes: &[u8]) -> bool {
+    let decodes = |bytes: &[u8]| {
+        let Some(list) = KeptList::decode(bytes) else { return false };
+        assert_eq!(list.encode(), bytes);
+        true
+    };
+    let raw = decodes(bytes);
+    decodes(&repaired(bytes)) || raw
 }
 
 pub(super) fn set_hash(bytes: &[u8]) -> bool {

@@ -122,7 +122,7 @@ impl<'a> Batch<'a> {
                 // Of a message that lies further down, too.
                 deletes |= matches!(&mutation.body, Body::Clear(Change::Put(body)) if body.is_empty());
                 let Some(session) = self.owner(Remains::Session, number)? else { return Ok(None) };
-                let message = self.message(number, sequence, deletes)?;
+                let Some(message) = self.message(number, sequence, deletes)? else { return Ok(None) };
                 Thing::Message { session, message, sequence }
             }
             Table::Blob => Thing::Blob { blob: parts.text()? },
@@ -251,13 +251,15 @@ impl<'a> Batch<'a> {
     }
 
     /// The id of a message: in the key of another row if it was appended, or took the place of one that the batch deletes; else
-    /// told beside the batch.
-    fn message(&self, number: u64, sequence: u64, deletes: bool) -> Result<String> {
+    /// told beside the batch; none if nobody saw it any more.
+    fn message(&self, number: u64, sequence: u64, deletes: bool) -> Result<Option<String>> {
         if !deletes && let Some(message) = self.message_put(number, sequence)? {
-            return Ok(message);
+            return Ok(Some(message));
         }
         match self.entry.names.get(Table::Message, &[number, sequence]) {
-            Some(message) => Ok(message.to_owned()),
+            Some(message) => Ok(Some(message.to_owned())),
+            // The sweeper deletes what others left, of a layer that may have the number of a session which it lets expire.
+            None if self.sweeps => Ok(None),
             None => Err(self.unnamed(format_args!("message {sequence} of number {number}"))),
         }
     }

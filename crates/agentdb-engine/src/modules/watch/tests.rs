@@ -202,6 +202,25 @@ fn what_expires_is_told_once_when_it_is_swept() {
     );
 }
 
+/// A session moved on from the layer that has its number, and expires in the batch that takes what was left there.
+#[test]
+fn messages_that_nobody_saw_go_in_silence_beside_their_session() {
+    let db = TestDb::new(1);
+    let message = |content: &str| json!({"session": "a", "owner": "ann", "role": "user", "content": content, "message": content});
+    write(&db, "session.create", json!({"session": "a", "owner": "ann", "ttl_us": 5_000_000}));
+    write(&db, "message.append", message("m1"));
+    write(&db, "session.fork", json!({"session": "a", "to": "b"}));
+    write(&db, "message.update", json!({"session": "a", "message": "m1", "content": "of a alone"}));
+    write(&db, "session.delete", json!({"session": "b"}));
+    db.world.advance_us(6_000_000);
+    let mut feed = db.engine().watch(db.namespace, &Watch::default()).unwrap();
+    db.run(Task::Sweep);
+    db.run(Task::Sync);
+    let told = words(&all(&mut feed));
+    assert_eq!(told.last().unwrap(), &["expired session a"], "{told:#?}");
+    assert_eq!(db.rows(crate::Table::Message), 0);
+}
+
 #[test]
 fn filters_let_through_what_is_watched_and_what_takes_it_away() {
     let db = TestDb::new(4);
