@@ -41,8 +41,9 @@ pub trait Store: Send + Sync {
     }
 }
 
-/// Arguments, each with a value.
-const ARGUMENTS: [&str; 7] = ["--dir", "--out", "--only", "--rows", "--seconds", "--half-seconds", "--fill"];
+/// Arguments, each with a value. `--peers`, names or `none`, limits those of retrieval: give another `--out` with it.
+const ARGUMENTS: [&str; 8] =
+    ["--dir", "--out", "--only", "--rows", "--seconds", "--half-seconds", "--fill", "--peers"];
 
 fn main() -> Result<()> {
     if let Some(unknown) = std::env::args().skip(1).step_by(2).find(|a| !ARGUMENTS.contains(&a.as_str())) {
@@ -63,6 +64,8 @@ fn main() -> Result<()> {
     };
     let rows = number("--rows", 1_000_000)?;
     let out = PathBuf::from(argument("--out").unwrap_or_else(|| "bench/results".to_owned()));
+    let peers: Option<Vec<String>> =
+        argument("--peers").map(|names| names.split(',').map(str::to_owned).collect());
     for name in
         argument("--only").unwrap_or_else(|| "puts,half,load,row-store,checkpoint".to_owned()).split(',')
     {
@@ -77,7 +80,9 @@ fn main() -> Result<()> {
             }
             "row-store" => cases::row_store::run(&dir, rows, &mut results)?,
             "checkpoint" => cases::checkpoint::run(&dir, &mut results)?,
-            "retrieval" => cases::retrieval::run(&dir, rows.min(100_000), &mut results)?,
+            "retrieval" => {
+                cases::retrieval::run(&dir, rows.min(100_000), peers.as_deref(), &mut results)?;
+            }
             "cranfield" => cases::cranfield::run(&dir, &mut results)?,
             other => bail!(
                 "there is no case {other}: puts, half, load, row-store, checkpoint, retrieval, cranfield"

@@ -15,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   agentdb message append s1 user '\"hello\"'
   agentdb collection create docs --dimension 3
   agentdb record put docs --record a --vector '[1, 0, 0]' --text 'first'
+  agentdb link put docs a cites b
   agentdb search docs --vector '[1, 0, 0]'
   agentdb blob put photo.png --media-type image/png
   agentdb backup create s3://bucket/agents
@@ -172,7 +173,7 @@ fn own() -> Vec<Command> {
             .arg(Arg::new("from").long("from").value_name("LSN").value_parser(clap::value_parser!(u64))
                 .help("From this LSN on: the one behind the last that was seen; else from the earliest that the log holds"))
             .arg(Arg::new("noun").long("noun").value_name("NOUN").action(ArgAction::Append)
-                .help("Only this noun; may be repeated: state, session, message, blob, collection, record, thread, checkpoint, checkpoint_write"))
+                .help("Only this noun; may be repeated: state, session, message, blob, item, tool_call, collection, record, link, thread, checkpoint, checkpoint_write"))
             .arg(Arg::new("key").long("key").value_name("PART").action(ArgAction::Append)
                 .help("Only what has this first component of its key (owner, session, collection, thread); repeated: the next one"))
             .arg(Arg::new("prefix").long("prefix").value_name("TEXT").help("Only what has a next component of its key that starts so"))

@@ -243,6 +243,13 @@ impl Names {
         self.0.get(&Names::key(table, numbers)).map(String::as_str)
     }
 
+    /// The name whose numbers are these and one more, and that number.
+    pub(crate) fn under(&self, table: Table, numbers: &[u64]) -> Option<(u64, &str)> {
+        let (rest, name) = self.first_of(table, numbers)?;
+        let [number] = rest[..] else { return None };
+        Some((number, name))
+    }
+
     /// The first name whose integers start with some, and those that follow them.
     pub(crate) fn first_of(&self, table: Table, numbers: &[u64]) -> Option<(Vec<u64>, &str)> {
         let prefix = Names::key(table, numbers);

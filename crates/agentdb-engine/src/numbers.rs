@@ -7,8 +7,9 @@
 use agentdb_types::{Code, Error, Result};
 
 use crate::Table;
-use crate::key::Key;
+use crate::key::{Key, NamespaceId};
 use crate::read::Read;
+use crate::rows::Reader;
 use crate::sweep::Remains;
 use crate::tx::Tx;
 
@@ -16,7 +17,7 @@ impl Remains {
     /// The table of what has the number; none for namespaces, whose numbers are in every key.
     pub(crate) fn table(self) -> Option<Table> {
         match self {
-            Remains::Namespace | Remains::Messages | Remains::Unseen => None,
+            Remains::Namespace | Remains::Messages | Remains::Unseen | Remains::Node => None,
             Remains::Session => Some(Table::Session),
             Remains::Collection => Some(Table::Collection),
             Remains::Thread => Some(Table::Thread),
@@ -62,6 +63,17 @@ pub(crate) fn tell_if_used(tx: &mut Tx<'_>, kind: Remains, number: u64) -> Resul
         tell(tx, kind, number, &name(&row.body)?);
     }
     Ok(())
+}
+
+/// The name that a number has; none if it is out of use.
+pub(crate) fn name_of(rows: &dyn Read, kind: Remains, number: u64) -> Result<Option<String>> {
+    rows.get(&key(rows, kind, number))?.map(|row| name(&row.body)).transpose()
+}
+
+/// Whether a number of a namespace is in use.
+pub(crate) fn is_used(rows: &Reader, namespace: NamespaceId, kind: Remains, number: u64) -> Result<bool> {
+    let key = Key::new(namespace, Table::Name).u64(kind as u64).u64(number);
+    Ok(rows.get(key.as_bytes())?.is_some())
 }
 
 /// The name in a row.

@@ -137,13 +137,23 @@ pub enum Bug {
     ForkOfThePresent,
     /// Writers put aside for a fork what was copied, and nothing of what was not.
     ForkPutsAsideBehind,
+    /// A record that is created under the id of one that is gone has its links.
+    LinksOfTheDead,
+    /// The sweeper leaves links of deleted records at their other ends.
+    LinksHalfSwept,
+    /// A link that is deleted is still found from the record that it went to.
+    LinkDeletedOneWay,
+    /// Words that were kept on the disk are a record's whatever version it has.
+    KeptWordsBelieved,
+    /// Words are kept on the disk of records that a loss of power may take away, and whose versions then are others'.
+    WordsKeptBeforeTheLog,
 }
 
 impl Bug {
-    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], for which it takes some 2,000, and which has a
-    /// test of its own.
+    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`] and [`Bug::WordsKeptBeforeTheLog`], for which it
+    /// takes more, and which have tests of their own.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 65] = [
+    pub const ALL: [Bug; 69] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -209,6 +219,10 @@ impl Bug {
         Bug::ForkSeesWrites,
         Bug::ForkOfThePresent,
         Bug::ForkPutsAsideBehind,
+        Bug::LinksOfTheDead,
+        Bug::LinksHalfSwept,
+        Bug::LinkDeletedOneWay,
+        Bug::KeptWordsBelieved,
     ];
 }
 

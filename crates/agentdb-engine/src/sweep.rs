@@ -44,12 +44,14 @@ pub(crate) enum Remains {
     Messages = 5,
     /// What nobody sees of a layer of messages that others lie on; behind its number, the one place to look at, if not everywhere.
     Unseen = 6,
+    /// Links of a record that is gone.
+    Node = 7,
 }
 
 impl Remains {
     pub(crate) fn from_number(number: u64) -> Result<Self> {
-        use Remains::{Collection, Messages, Namespace, Session, Thread, Unseen};
-        [Namespace, Session, Collection, Thread, Messages, Unseen]
+        use Remains::{Collection, Messages, Namespace, Node, Session, Thread, Unseen};
+        [Namespace, Session, Collection, Thread, Messages, Unseen, Node]
             .into_iter()
             .find(|kind| *kind as u64 == number)
             .ok_or_else(|| {
@@ -64,8 +66,9 @@ impl Remains {
             Remains::Messages => &[Table::Message, Table::MessageById, Table::MessageLayerUse],
             Remains::Session if planted::is(Bug::MessagesHalfSwept) => &[Table::Message, Table::SessionTally],
             Remains::Session => &[Table::Message, Table::MessageById, Table::SessionTally],
-            Remains::Collection => &[Table::Record, Table::Vector],
+            Remains::Collection => &[Table::Record, Table::Vector, Table::Node],
             Remains::Thread => &[Table::Checkpoint, Table::ChannelVersion, Table::CheckpointWrite],
+            Remains::Node => &[Table::Link, Table::LinkBack],
         }
     }
 }
@@ -379,6 +382,7 @@ impl WriteRequest for Sweep {
             let key = Key::from_bytes(key.clone());
             if !self.whole {
                 modules::checkpoint::forget(tx, &key)?;
+                modules::link::forget(tx, &key)?;
             }
             tx.delete(key)?;
         }

@@ -29,7 +29,7 @@ tables! {
     Counter = 1 "counter",
     /// Namespaces, in the system namespace: (name) to its head.
     Namespace = 2 "namespace",
-    /// Numbers of deleted namespaces, sessions, collections and threads whose rows are still to be swept.
+    /// Numbers of deleted namespaces, sessions, collections, threads and nodes whose rows are still to be swept.
     Garbage = 3 "garbage",
     /// Outcomes of writes with an idempotency key: (key).
     Idempotency = 4 "idempotency",
@@ -97,6 +97,12 @@ tables! {
     ToolCallByState = 65 "tool_call_by_state",
     /// Tool calls by tool: (tool, owner, key).
     ToolCallByTool = 66 "tool_call_by_tool",
+    /// Nodes, the ends of links, of records that have one: (collection number, record) to the node.
+    Node = 67 "node",
+    /// Links: (node that it goes from, type, number of the collection, record, and node that it goes to).
+    Link = 68 "link",
+    /// The same from the other end: (node that it goes to, type, number of the collection, record, and node that it goes from).
+    LinkBack = 69 "link_back",
     /// Versions that ended: (table, components of the row's own key, LSN that ended it).
     History = 72 "history",
     /// How long versions are kept: (noun).

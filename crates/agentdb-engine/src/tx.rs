@@ -1,8 +1,10 @@
 //! A transaction: the context in which the sequencer decides one batch. It reads the latest state, in-flight batches
 //! and its own changes included, and collects changes; a refusal drops them all.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp, limits};
@@ -42,6 +44,8 @@ pub struct Tx<'a> {
     forgets: bool,
     /// The row that was looked at last: what a decision reads, it mostly writes next.
     looked_at: RefCell<Option<(Key, Option<Row>)>>,
+    /// What was decoded last, unless it was written since.
+    decoded: RefCell<Option<(Key, Rc<dyn Any>)>>,
 }
 
 #[derive(Clone)]
@@ -102,6 +106,7 @@ impl<'a> Tx<'a> {
             wrote: false,
             forgets: false,
             looked_at: RefCell::default(),
+            decoded: RefCell::default(),
         }
     }
 
@@ -119,6 +124,28 @@ impl<'a> Tx<'a> {
 
     pub(crate) fn recent(&self) -> &RecentContents {
         self.host.recent()
+    }
+
+    /// What `decode` makes of a row; `None` if there is none. Asked for once more, it is not made again, until the batch writes
+    /// the row or asks for another one.
+    ///
+    /// # Errors
+    /// Those of [`Read::get`] and of `decode`.
+    pub(crate) fn decoded<T: 'static>(
+        &self,
+        key: &Key,
+        decode: impl FnOnce(&Row) -> Result<T>,
+    ) -> Result<Option<Rc<T>>> {
+        if let Some((known, decoded)) = &*self.decoded.borrow()
+            && known == key
+            && let Ok(decoded) = decoded.clone().downcast()
+        {
+            return Ok(Some(decoded));
+        }
+        let Some(row) = self.get(key)? else { return Ok(None) };
+        let decoded = Rc::new(decode(&row)?);
+        self.decoded.replace(Some((key.clone(), decoded.clone())));
+        Ok(Some(decoded))
     }
 
     /// Puts a row that holds content: sealed in the log if the write names a subject.
@@ -167,22 +194,43 @@ impl<'a> Tx<'a> {
         self.names.insert(table, numbers, name);
     }
 
+    /// Puts a row with content under a key that no row ever had, because a number in it was just allotted: nobody looks for one.
+    ///
+    /// # Errors
+    /// [`Code::BatchTooLarge`].
+    pub(crate) fn put_new(&mut self, key: Key, body: Vec<u8>) -> Result<()> {
+        debug_assert!(
+            self.rows.get(key.as_bytes()).is_ok_and(|row| row.is_none()),
+            "the number was used before"
+        );
+        self.looked_at.replace(Some((key.clone(), None)));
+        self.put(key, body)
+    }
+
     /// Adds to a counter, which starts at zero, and returns its value.
     ///
     /// # Errors
     /// [`Code::BatchTooLarge`]; [`Code::RowsCorrupt`] if the row is no counter.
     pub fn add(&mut self, key: Key, by: i64) -> Result<i64> {
-        let before = self.get(&key)?;
-        let change = Change::Add(by);
-        let after = change.apply(before.as_ref().map(|r| &r.body[..]))?;
-        let value = after.as_deref().and_then(|after| after.try_into().ok()).map_or(0, i64::from_le_bytes);
-        let added = match self.writes.get(key.as_bytes()) {
-            None => Some(by),
-            Some(write) => write.added.and_then(|sum| sum.checked_add(by)),
+        let value = |after: &Option<Arc<[u8]>>| {
+            let bytes = after.as_deref().and_then(|after| after.try_into().ok());
+            bytes.map_or(0, i64::from_le_bytes)
         };
+        // Mostly it was added to before, and bytes of the batch are counted once.
+        if let Some(write) = self.writes.get_mut(key.as_bytes())
+            && let Some(sum) = write.added
+        {
+            write.after = Change::Add(by).apply(write.after.as_deref())?;
+            write.added = sum.checked_add(by);
+            return Ok(value(&write.after));
+        }
+        let written = self.writes.contains_key(key.as_bytes());
+        let before = self.get(&key)?;
+        let after = Change::Add(by).apply(before.as_ref().map(|row| &row.body[..]))?;
+        let value = value(&after);
         self.write(key.clone(), after, Kind::Bookkeeping)?;
-        if let Some(write) = self.writes.get_mut(key.as_bytes()) {
-            write.added = added;
+        if !written && let Some(write) = self.writes.get_mut(key.as_bytes()) {
+            write.added = Some(by);
         }
         Ok(value)
     }
@@ -196,6 +244,9 @@ impl<'a> Tx<'a> {
         self.bytes += key.as_bytes().len() + after.as_ref().map_or(0, |body| body.len());
         self.wrote |= after.is_some();
         let content = kind != Kind::Bookkeeping;
+        if self.decoded.get_mut().as_ref().is_some_and(|(decoded, _)| *decoded == key) {
+            self.decoded.take();
+        }
         match self.writes.get_mut(key.as_bytes()) {
             Some(write) => {
                 write.after = after;
@@ -207,7 +258,7 @@ impl<'a> Tx<'a> {
                 let before = looked_at.map(|(_, row)| row);
                 let write = Write { before, after, added: None, content };
                 self.counted += usize::from(kind == Kind::Content);
-                self.writes.insert(key.as_bytes().to_vec(), write);
+                self.writes.insert(key.into_bytes(), write);
             }
         }
         let over = |actual: usize, unit: &str, limit: usize| {

@@ -27,13 +27,23 @@ pub(crate) struct VectorRow {
 const ROW_VERSION: u8 = 1;
 
 impl VectorRow {
+    #[cfg(any(test, feature = "decoders"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let texts = codec::bytes_len(self.record.len()) + codec::bytes_len(self.encoder.len());
-        let mut out = Vec::with_capacity(1 + texts + 4 * self.vector.len());
+        VectorRow::encoded(&self.record, &self.encoder, &self.vector)
+    }
+
+    /// The row of these.
+    pub(crate) fn encoded(record: &str, encoder: &str, vector: &[f32]) -> Vec<u8> {
+        let texts = codec::bytes_len(record.len()) + codec::bytes_len(encoder.len());
+        let mut out = Vec::with_capacity(1 + texts + 4 * vector.len());
         out.push(ROW_VERSION);
-        codec::put_bytes(&mut out, self.record.as_bytes());
-        codec::put_bytes(&mut out, self.encoder.as_bytes());
-        out.extend(self.vector.iter().flat_map(|x| x.to_le_bytes()));
+        codec::put_bytes(&mut out, record.as_bytes());
+        codec::put_bytes(&mut out, encoder.as_bytes());
+        let start = out.len();
+        out.resize(start + 4 * vector.len(), 0);
+        for (bytes, x) in out[start..].as_chunks_mut().0.iter_mut().zip(vector) {
+            *bytes = x.to_le_bytes();
+        }
         out
     }
 

@@ -93,6 +93,7 @@ fn every_seed_holds_and_everything_happens() {
         "retained no longer: message",
         "retained no longer: item",
         "retained no longer: record",
+        "retained no longer: links",
         "retained no longer: tool_call",
         "retained no longer: thread",
         "retained no longer: checkpoint",
@@ -126,6 +127,7 @@ fn every_seed_holds_and_everything_happens() {
         "watch put blob",
         "watch put collection",
         "watch put record",
+        "watch put link",
         "watch put thread",
         "watch put checkpoint",
         "watch put checkpoint_write",
@@ -136,12 +138,15 @@ fn every_seed_holds_and_everything_happens() {
         "watch deleted blob",
         "watch deleted collection",
         "watch deleted record",
+        "watch deleted link",
+        "watch deleted links",
         "watch deleted thread",
         "watch deleted checkpoint",
         "watch deleted checkpoint_write",
         "watch expired state",
         "watch expired session",
         "watch expired record",
+        "watch expired links",
         "swept and told",
         "settled",
         "exports",
@@ -244,6 +249,7 @@ fn every_seed_holds_and_everything_happens() {
         "worked Stamp",
         "worked Freeze",
         "worked Drain",
+        "worked Index",
         "worked Merge",
         "worked Decide",
         "worked Sweep",
@@ -372,4 +378,59 @@ fn planted_view_beyond_the_log_is_found_when_power_is_lost() {
     let found =
         (0..20).filter(|seed| opened(Some(Bug::ViewBeyondLog), *seed) == Err(Code::ViewAhead)).count();
     assert!(found > 0, "nothing is found");
+}
+
+/// Words are kept of records that the log has not synced, power is lost, and other records get their versions.
+#[cfg(feature = "planted-bugs")]
+#[test]
+fn planted_words_kept_before_the_log_are_found_when_power_is_lost() {
+    use std::path::Path;
+
+    use agentdb_engine::modules::{collection, record};
+    use agentdb_engine::planted::{Bug, plant};
+    use agentdb_engine::{Ack, NamespaceId, Options, Task, WriteOptions};
+    use agentdb_env::sim::{Random, World};
+
+    let found = |bug: Option<Bug>, seed: u64| {
+        plant(bug);
+        let world = World::new(seed);
+        let open = || {
+            let options = Options { background: false, compact_entries: 4, ..Options::default() };
+            Engine::open(&world.env(), Path::new("/db"), options).expect("it opens")
+        };
+        let put = |engine: &Engine, id: u64, text: &str, ack: Ack| {
+            let (record, text) = (Some(format!("r{id}")), Some(text.to_owned()));
+            let put = record::Put { record, text, ..record::Put::new("docs") };
+            let put =
+                engine.write(NamespaceId::DEFAULT, put, WriteOptions { ack, ..WriteOptions::default() });
+            put.and_then(|put| put.wait()).expect("a put");
+        };
+        let found = |engine: &Engine, words: &str| {
+            let snapshot = engine.snapshot(NamespaceId::DEFAULT).expect("a snapshot");
+            let search =
+                record::Search { words: Some(words.into()), limit: Some(100), ..record::Search::new("docs") };
+            engine.read(&snapshot, search).expect("a search").hits.len()
+        };
+        let engine = open();
+        let create =
+            engine.write(NamespaceId::DEFAULT, collection::Create::new("docs"), WriteOptions::default());
+        create.and_then(|create| create.wait()).expect("a collection");
+        (0..20).for_each(|id| put(&engine, id, "old", Ack::Written));
+        assert_eq!(found(&engine, "old"), 20);
+        while engine.step(Task::Index).expect("indexing") {}
+        world.crash(&mut Random::new(seed));
+        drop(engine);
+        let engine = open();
+        let left = {
+            let snapshot = engine.snapshot(NamespaceId::DEFAULT).expect("a snapshot");
+            let count = record::Count { collection: "docs".into(), filter: None };
+            engine.read(&snapshot, count).expect("a count").count
+        };
+        (left..20).for_each(|id| put(&engine, id, "new", Ack::Durable));
+        let found = (found(&engine, "old") as u64, found(&engine, "new") as u64);
+        plant(None);
+        found == (left, 20 - left)
+    };
+    assert!((0..20).all(|seed| found(None, seed)));
+    assert!((0..20).any(|seed| !found(Some(Bug::WordsKeptBeforeTheLog), seed)), "nothing is found");
 }

@@ -78,16 +78,7 @@ impl TextIndex {
     /// # Errors
     /// [`Code::InvalidValue`] if there is not one text for each field, or the texts have 4 GiB or more together.
     pub fn insert(&self, slot: Slot, lsn: Lsn, texts: &[Option<&str>]) -> Result<()> {
-        let invalid =
-            |reason: String| Error::new(Code::InvalidValue).with("field", "texts").with("reason", reason);
-        if texts.len() != self.fields.len() {
-            let reason = format!("{} texts for {} fields", texts.len(), self.fields.len());
-            return Err(invalid(reason));
-        }
-        let bytes: usize = texts.iter().flatten().map(|t| t.len()).sum();
-        if bytes > policy::ENTRY_BYTES {
-            return Err(invalid(format!("{bytes} bytes, the limit is {}", policy::ENTRY_BYTES)));
-        }
+        self.check_texts(texts)?;
         let texts: Vec<(Analyzer, Option<&str>)> =
             self.fields.iter().map(|f| f.analyzer).zip(texts.iter().copied()).collect();
         let segment = merge::single(slot, lsn, &texts);
@@ -107,6 +98,21 @@ impl TextIndex {
         }
         self.publish(State { parts, watermark: state.watermark });
         Ok(())
+    }
+
+    /// Refuses texts that no entry can have; returns how many bytes they are.
+    pub(crate) fn check_texts(&self, texts: &[Option<&str>]) -> Result<usize> {
+        let invalid =
+            |reason: String| Error::new(Code::InvalidValue).with("field", "texts").with("reason", reason);
+        if texts.len() != self.fields.len() {
+            let reason = format!("{} texts for {} fields", texts.len(), self.fields.len());
+            return Err(invalid(reason));
+        }
+        let bytes: usize = texts.iter().flatten().map(|t| t.len()).sum();
+        if bytes > policy::ENTRY_BYTES {
+            return Err(invalid(format!("{bytes} bytes, the limit is {}", policy::ENTRY_BYTES)));
+        }
+        Ok(bytes)
     }
 
     /// Marks the entry of a slot as dead from `lsn` on. Returns whether there was a living one; there being none is no
@@ -299,7 +305,7 @@ impl Merged {
     }
 }
 
-fn kill(parts: &mut [Part], (id, doc): (u64, u32), lsn: Lsn) {
+pub(crate) fn kill(parts: &mut [Part], (id, doc): (u64, u32), lsn: Lsn) {
     if let Some(part) = parts.iter_mut().find(|p| p.id == id) {
         *part = part.kill(doc, lsn);
     }

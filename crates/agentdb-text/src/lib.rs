@@ -38,6 +38,7 @@ mod eval;
 mod expand;
 mod explain;
 mod field;
+mod fill;
 mod highlight;
 mod impact;
 mod index;
@@ -56,6 +57,7 @@ pub use analyzer::{Analyzer, Token};
 pub use bm25::{B, K1};
 pub use explain::{Explanation, Share};
 pub use field::{Field, WEIGHT_MAX};
+pub use fill::Filling;
 pub use highlight::{FRAGMENTS, Fragment, Highlight};
 pub use index::{FIELDS, Slot, TextIndex};
 pub use query::{

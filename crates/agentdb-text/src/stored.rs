@@ -34,6 +34,11 @@ impl TextIndex {
         self.state().parts.iter().map(|p| SegmentId(p.id)).collect()
     }
 
+    /// The slots of the entries that live, by the latest change; in no order.
+    pub fn living(&self) -> Vec<Slot> {
+        self.writer().places.keys().copied().collect()
+    }
+
     /// The bytes of a segment, with the slot and the birth of each entry in it; none if it was merged meanwhile. The
     /// same changes in the same order give the same bytes.
     pub fn bundle(&self, id: SegmentId) -> Option<Vec<u8>> {

@@ -475,6 +475,10 @@ codes! {
         "the records of collection {collection} have no vectors named {name}"
         "A vector was given, dropped or searched for under a name that the collection does not have."
         "collection.get lists the names; collection.alter adds one.";
+    2025 LinkNotFound NotFound "link_not_found"
+        "no link of type {type} goes from record {record} of collection {collection} to record {to} of collection {to_collection}"
+        "The link was never put, was deleted, or one of its records was deleted or has expired."
+        "Put it with link.put, or list the record's links with link.list.";
 
     3001 NamespaceExists Conflict "namespace_exists"
         "there is a namespace {name} already"

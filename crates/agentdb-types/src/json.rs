@@ -45,15 +45,29 @@ pub fn parse_around(field: &str, text: &[u8], envelope: usize) -> Result<Value> 
 /// # Errors
 /// [`Code::DepthExceeded`].
 pub fn check_depth(field: &str, value: &Value) -> Result<()> {
-    fn within(value: &Value, left: usize) -> bool {
-        match value {
-            _ if left == 0 => false,
-            Value::Array(a) => a.iter().all(|v| within(v, left - 1)),
-            Value::Object(o) => o.values().all(|v| within(v, left - 1)),
-            _ => true,
-        }
+    check_within(field, fits(value, limits::JSON_DEPTH))
+}
+
+/// The same of an object.
+///
+/// # Errors
+/// [`Code::DepthExceeded`].
+pub fn check_depth_of(field: &str, object: &Map<String, Value>) -> Result<()> {
+    check_within(field, object.values().all(|value| fits(value, limits::JSON_DEPTH - 1)))
+}
+
+/// Whether a value is at most so deep.
+fn fits(value: &Value, depth: usize) -> bool {
+    match value {
+        _ if depth == 0 => false,
+        Value::Array(items) => items.iter().all(|item| fits(item, depth - 1)),
+        Value::Object(fields) => fields.values().all(|field| fits(field, depth - 1)),
+        _ => true,
     }
-    if within(value, limits::JSON_DEPTH) { Ok(()) } else { Err(too_deep(field, limits::JSON_DEPTH + 1)) }
+}
+
+fn check_within(field: &str, fits: bool) -> Result<()> {
+    if fits { Ok(()) } else { Err(too_deep(field, limits::JSON_DEPTH + 1)) }
 }
 
 fn too_deep(field: &str, actual: usize) -> Error {

@@ -83,5 +83,17 @@ pub const HIGHLIGHT_TAG_BYTES: usize = 64;
 pub const RERANK_CANDIDATES: usize = 10_000;
 /// Records from which a search chooses hits that are not all alike.
 pub const DIVERSITY_CANDIDATES: usize = 1_000;
+/// Records from which one traversal starts.
+pub const TRAVERSAL_STARTS: usize = 100;
+/// Types of links that one request names.
+pub const LINK_TYPES: usize = 100;
+/// Links of a path that a traversal follows.
+pub const TRAVERSAL_DEPTH: usize = 10;
+/// Records that one traversal tells.
+pub const TRAVERSAL_HITS: usize = 1_000;
+/// Records that one traversal looks at.
+pub const TRAVERSAL_RECORDS: usize = 10_000;
+/// Links that one traversal looks at.
+pub const TRAVERSAL_LINKS: usize = 100_000;
 /// Parts of a formula: numbers, fields, and what is computed of them.
 pub const FORMULA_PARTS: usize = 256;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use agentdb_types::Lsn;
 
+use crate::kernel;
 use crate::rows::Rows;
 use crate::{Dimension, Slot};
 
@@ -95,6 +96,12 @@ impl Chunk {
         assert!(first + count <= self.len(), "rows {first}+{count} of {}", self.len());
         // SAFETY: the rows are below `published`, loaded with acquire: they were written before, and are never again.
         unsafe { self.rows.block(first, count) }
+    }
+
+    /// Has the CPU fetch what a look at an entry and its score will read.
+    pub(crate) fn prefetch(&self, row: usize) {
+        kernel::prefetch(std::slice::from_ref(&self.entries[row]));
+        kernel::prefetch(self.block(row, 1));
     }
 
     /// The scales of `count` entries from `first`, as the bits of `f32`.

@@ -1,12 +1,12 @@
 //! The exact index: every search scans every row, one writer appends, readers never wait for it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use agentdb_types::{Lsn, Result};
 
 use crate::chunk::{Append, Chunk};
+use crate::places::{Place, Places};
 use crate::query::{BLOCK, Query};
 use crate::top::Top;
 use crate::{Dimension, Hit, Kernel, Metric};
@@ -18,6 +18,8 @@ pub type Slot = u64;
 const CHUNK_ROWS: (usize, usize) = (16, 1024);
 /// Bytes of vectors in a chunk, at most (unless the fewest rows already need more).
 const CHUNK_BYTES: usize = 4 << 20;
+/// How many entries the prefetch of single ones runs ahead.
+const AHEAD: usize = 4;
 
 /// The exact index of one collection: vectors under slots, with the LSNs at which each was born and died.
 ///
@@ -38,10 +40,10 @@ pub struct FlatIndex {
 /// All chunks but the last are full.
 type Chunks = Arc<[Arc<Chunk>]>;
 
-/// The writer's state: where the living entry of each slot is, as (chunk, row), and the number of entries stored.
+/// The writer's state: where the living entry of each slot is, and the number of entries stored.
 #[derive(Default)]
 struct Writer {
-    places: HashMap<Slot, (usize, usize)>,
+    places: Places,
     rows: usize,
 }
 
@@ -90,7 +92,7 @@ impl FlatIndex {
     /// is no error, so that changes can be applied again.
     pub fn delete(&self, slot: Slot, lsn: Lsn) -> bool {
         let mut writer = self.writer();
-        match writer.places.remove(&slot) {
+        match writer.places.remove(slot) {
             Some(place) => {
                 self.kill(place, lsn);
                 true
@@ -138,10 +140,10 @@ impl FlatIndex {
         writer.rows -= dropped;
         writer.places.clear();
         for (at, chunk) in chunks.iter().enumerate() {
-            let living = (0..chunk.len()).filter(|row| chunk.died(*row).is_none());
-            writer.places.extend(living.map(|row| (chunk.slot(row), (at, row))));
+            for row in (0..chunk.len()).filter(|row| chunk.died(*row).is_none()) {
+                writer.places.insert(chunk.slot(row), Place::new(at, row));
+            }
         }
-        writer.places.shrink_to_fit();
         self.publish(chunks.into());
         dropped
     }
@@ -199,13 +201,16 @@ impl FlatIndex {
         let query = Query::new(self.kernel, self.dimension, self.metric, query, norm);
         let mut top = Top::new(self.metric, k);
         let writer = self.writer();
-        let places: Option<Vec<(usize, usize)>> =
-            slots.iter().map(|slot| writer.places.get(slot).copied()).collect();
-        let Some(places) = places else { return Ok(None) };
+        let Some(places) = writer.places.get_all(slots) else { return Ok(None) };
         let chunks = self.chunks();
         drop(writer);
-        for (chunk, row) in places {
-            let chunk = &chunks[chunk];
+        let entry = |place: &Place| (&chunks[place.chunk as usize], place.row as usize);
+        for (n, place) in places.iter().enumerate() {
+            // They lie anywhere: what the next ones need is on its way meanwhile.
+            if let Some((chunk, row)) = places.get(n + AHEAD).map(entry) {
+                chunk.prefetch(row);
+            }
+            let (chunk, row) = entry(place);
             if chunk.visible(row, at) {
                 top.offer(Hit { slot: chunk.slot(row), score: query.score(chunk, row) });
             }
@@ -218,13 +223,14 @@ impl FlatIndex {
     pub fn get(&self, slot: Slot, at: Lsn) -> Option<Vec<f32>> {
         let writer = self.writer();
         let chunks = self.chunks();
-        let place = writer.places.get(&slot).copied();
+        let place = writer.places.get(slot);
         drop(writer);
         let vector = |chunk: &Chunk, row: usize| chunk.block(row, 1)[..self.dimension.get()].to_vec();
-        if let Some((chunk, row)) = place
-            && chunks[chunk].visible(row, at)
+        if let Some(Place { chunk, row }) = place
+            && let (chunk, row) = (&chunks[chunk as usize], row as usize)
+            && chunk.visible(row, at)
         {
-            return Some(vector(&chunks[chunk], row));
+            return Some(vector(chunk, row));
         }
         chunks.iter().find_map(|chunk| {
             let row = (0..chunk.len()).find(|row| chunk.slot(*row) == slot && chunk.visible(*row, at))?;
@@ -249,16 +255,16 @@ impl FlatIndex {
 
     /// The memory that the index holds, in bytes: room for vectors to come included.
     pub fn memory_bytes(&self) -> usize {
-        let places = self.writer().places.capacity() * (size_of::<(Slot, (usize, usize))>() + 1);
+        let places = self.writer().places.bytes();
         size_of::<Self>() + places + self.chunks().iter().map(|c| c.bytes()).sum::<usize>()
     }
 
     /// Appends to the last chunk, or to a new one that is twice as large.
-    fn append(&self, writer: &mut Writer, chunks: Chunks, entry: Append<'_>) -> (usize, usize) {
+    fn append(&self, writer: &mut Writer, chunks: Chunks, entry: Append<'_>) -> Place {
         // SAFETY: the caller holds the writer's lock: nobody else appends.
         if let Some(row) = chunks.last().and_then(|last| unsafe { last.append(entry) }) {
             writer.rows += 1;
-            return (chunks.len() - 1, row);
+            return Place::new(chunks.len() - 1, row);
         }
         let full = self.chunk_rows_max();
         let capacity = writer.rows.next_power_of_two().clamp(CHUNK_ROWS.0, full);
@@ -267,11 +273,11 @@ impl FlatIndex {
         unsafe { chunk.append(entry) };
         self.publish(chunks.iter().cloned().chain([Arc::new(chunk)]).collect());
         writer.rows += 1;
-        (chunks.len(), 0)
+        Place::new(chunks.len(), 0)
     }
 
-    fn kill(&self, (chunk, row): (usize, usize), lsn: Lsn) {
-        self.chunks()[chunk].kill(row, lsn);
+    fn kill(&self, place: Place, lsn: Lsn) {
+        self.chunks()[place.chunk as usize].kill(place.row as usize, lsn);
     }
 
     fn chunk_rows_max(&self) -> usize {

@@ -28,6 +28,7 @@ mod dimension;
 mod flat;
 mod kernel;
 mod metric;
+mod places;
 mod query;
 mod rows;
 mod top;

@@ -52,6 +52,14 @@ impl Collection {
         Collection { namespace, collection }
     }
 
+    pub(crate) fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.collection
+    }
+
     /// Creates the collection. Its records have vectors if the write is told a [dimension](Write::dimension) or an
     /// [encoder](Write::encoder).
     ///

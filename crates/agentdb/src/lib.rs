@@ -43,6 +43,7 @@ mod history;
 mod item_query;
 mod items;
 mod jobs;
+mod links;
 #[cfg(feature = "load")]
 mod load;
 mod namespace;
@@ -76,6 +77,7 @@ pub use database::Database;
 pub use item_query::ItemQuery;
 pub use items::Items;
 pub use jobs::{Job, Jobs};
+pub use links::{LinkEnd, Links, Traversal};
 #[cfg(feature = "load")]
 #[doc(hidden)]
 pub use load::rows_of;
@@ -117,6 +119,11 @@ struct ToolCallsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/watch.md")]
 struct WatchPage;
+
+/// The examples of the page on links, run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/links.md")]
+struct LinksPage;
 
 /// The examples of the page on exports, run.
 #[cfg(doctest)]

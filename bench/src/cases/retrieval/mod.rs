@@ -26,17 +26,22 @@ const CHROMA_QUERIES: u64 = 60;
 /// Those whose vectors are compared exactly must find what ours finds, but for scores that are equal in all but the last digits.
 const EXACT: [&str; 2] = ["lancedb", "qdrant-edge"];
 
-pub fn run(dir: &Path, rows: u64, results: &mut Results) -> Result<()> {
+/// With these peers, or all of them.
+pub fn run(dir: &Path, rows: u64, peers: Option<&[String]>, results: &mut Results) -> Result<()> {
     std::fs::create_dir_all(dir)?;
     let data = Rc::new(Data::made(rows));
     let files = dir.join("data");
     data.write(&files)?;
-    let mut systems: Vec<Box<dyn System>> = vec![
-        Box::new(ours::Ours::open(dir, &data)?),
-        Box::new(tantivy::Tantivy::open(dir, &data)?),
-        Box::new(fts::Fts::open(dir, &data)?),
-    ];
-    for (name, queries) in [("lancedb", QUERIES), ("qdrant-edge", QUERIES), ("chroma", CHROMA_QUERIES)] {
+    let wanted = |name: &str| peers.is_none_or(|peers| peers.iter().any(|peer| peer == name));
+    let mut systems: Vec<Box<dyn System>> = vec![Box::new(ours::Ours::open(dir, &data)?)];
+    if wanted("tantivy") {
+        systems.push(Box::new(tantivy::Tantivy::open(dir, &data)?));
+    }
+    if wanted("sqlite_fts5") {
+        systems.push(Box::new(fts::Fts::open(dir, &data)?));
+    }
+    let others = [("lancedb", QUERIES), ("qdrant-edge", QUERIES), ("chroma", CHROMA_QUERIES)];
+    for (name, queries) in others.into_iter().filter(|(name, _)| wanted(name)) {
         systems.push(Box::new(peer::Peer::start(name, queries, dir, &files)?));
     }
     ingest(&mut systems, rows as usize, results)?;

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::Command;
 
 /// Pages whose shell blocks are whole.
-const PAGES: [&str; 9] = [
+const PAGES: [&str; 10] = [
     "collections.md",
     "export.md",
     "items.md",
     "jobs.md",
     "load.md",
+    "links.md",
     "retention.md",
     "search.md",
     "time-travel.md",

@@ -17,12 +17,12 @@ use super::{Decoder, all};
 use crate::digest::SetHash;
 use crate::modules::backup::{Backups, DirectoryStore};
 use crate::modules::database::flips::{of_every_table, with_a_fork};
-use crate::modules::state;
 use crate::modules::testing::{DIR, TestDb};
+use crate::modules::{collection, record, state};
 use crate::mutation::{self, Change, put_entry};
 use crate::read::{Page, Read};
 use crate::rows::decoders::blocks;
-use crate::{Key, NamespaceId, Table};
+use crate::{Key, NamespaceId, Table, Task};
 
 const THREADS: u64 = 2;
 const SECONDS: u64 = 60;
@@ -229,6 +229,8 @@ fn write_the_corpus() {
                     Table::Collection => "collection_row",
                     Table::Record => "record_row",
                     Table::Vector => "vector_row",
+                    Table::Garbage if !row.body.is_empty() => "node_note",
+                    Table::Link => "link_row",
                     Table::Thread => "thread_row",
                     Table::Checkpoint => "checkpoint_row",
                     Table::CheckpointWrite => "checkpoint_write_row",
@@ -257,6 +259,21 @@ fn write_the_corpus() {
     write_log(&db, &put);
     write_text(&db, &put);
     write_backups(&put);
+    write_kept_words(&put);
+}
+
+/// The list of words that are kept of a collection.
+fn write_kept_words(put: &dyn Fn(&str, &str, &[u8])) {
+    let db = TestDb::new(5);
+    db.write(collection::Create::new("docs")).unwrap();
+    for id in 0..1_100 {
+        let (record, text) = (Some(format!("r{id}")), (id % 3 > 0).then(|| "a text".to_owned()));
+        db.write(record::Put { record, text, ..record::Put::new("docs") }).unwrap();
+    }
+    db.read(record::Search { words: Some("text".into()), ..record::Search::new("docs") }).unwrap();
+    db.run(Task::Index);
+    let list = db.world.list_all().into_iter().find(|path| path.extension().is_some_and(|e| e == "list"));
+    put("kept_words", "docs", &db.world.read_file(&list.unwrap()).unwrap());
 }
 
 /// The objects of a store of backups, and the file that holds the log for it.

@@ -527,6 +527,43 @@ pub(super) fn examples() -> Vec<(&'static str, Vec<Value>)> {
             ],
         ),
         (
+            "link",
+            vec![
+                line("collection.create", json!({"collection": "docs"})),
+                line("collection.create", json!({"collection": "tags"})),
+                line("record.put", json!({"collection": "docs", "record": "a", "payload": {"k": 1}})),
+                line("record.put", json!({"collection": "docs", "record": "b", "ttl_us": 8_000_000})),
+                line("record.put", json!({"collection": "tags", "record": "t", "payload": {"k": 2}})),
+                line(
+                    "link.put",
+                    json!({"collection": "docs", "record": "a", "type": "cites", "to": "b", "payload": {"p": 1}}),
+                ),
+                line(
+                    "link.put",
+                    json!({"collection": "docs", "record": "b", "type": "has", "to": "t", "to_collection": "tags"}),
+                ),
+                line("link.get", json!({"collection": "docs", "record": "a", "type": "cites", "to": "b"})),
+                line(
+                    "link.list",
+                    json!({"collection": "docs", "record": "b", "direction": "both", "types": ["has", "cites"], "filter": {"k": {"$gte": 1}}, "limit": 1}),
+                ),
+                line(
+                    "link.traverse",
+                    json!({"collection": "docs", "records": ["a"], "direction": "out", "types": ["has", "cites"], "depth": 3, "filter": {"k": 2}, "through": {"k": {"$exists": false}}, "limit": 2}),
+                ),
+                json!({"op": "drain"}),
+                line("namespace.export", json!({"name": "default"})),
+                line("change.watch", json!({"nouns": ["link"], "values": true})),
+                json!({"op": "sweep"}),
+                line(
+                    "link.delete",
+                    json!({"collection": "docs", "record": "b", "type": "has", "to": "t", "to_collection": "tags"}),
+                ),
+                line("collection.delete", json!({"collection": "tags"})),
+                json!({"op": "sweep"}),
+            ],
+        ),
+        (
             "database",
             vec![
                 line("namespace.create", json!({"name": "team", "description": "d"})),

@@ -10,9 +10,11 @@ use crate::idempotency::Remembered;
 use crate::key::Key;
 use crate::modules::blob::row::BlobRow;
 use crate::modules::{
-    checkpoint as checkpoints, collection, item as items, job as jobs, namespace, record, session, state,
-    tool_call as calls,
+    checkpoint as checkpoints, collection, item as items, job as jobs, link as links, namespace, record,
+    session, state, tool_call as calls,
 };
+use crate::record_index::KeptList;
+use crate::rows::decoders::repaired;
 use crate::vectors::VectorRow;
 use crate::{Row, Table, row_json};
 
@@ -63,6 +65,16 @@ pub(super) fn message_layer(bytes: &[u8]) -> bool {
     let Ok(below) = session::message::layers::decode(bytes) else { return false };
     assert_eq!(session::message::layers::encode(&below), bytes);
     true
+}
+
+pub(super) fn node_note(bytes: &[u8]) -> bool {
+    let Ok(place) = links::Place::decode(1, bytes) else { return false };
+    assert_eq!(place.encode(), bytes);
+    true
+}
+
+pub(super) fn link(bytes: &[u8]) -> bool {
+    of_json::<links::LinkRow>(bytes)
 }
 
 pub(super) fn retention(bytes: &[u8]) -> bool {
@@ -173,6 +185,17 @@ pub(super) fn vector(bytes: &[u8]) -> bool {
     let Ok(row) = VectorRow::decode(bytes) else { return false };
     assert_eq!(row.encode(), bytes);
     true
+}
+
+/// A list of kept words, as read and with its checksum set right.
+pub(super) fn kept_words(bytes: &[u8]) -> bool {
+    let decodes = |bytes: &[u8]| {
+        let Some(list) = KeptList::decode(bytes) else { return false };
+        assert_eq!(list.encode(), bytes);
+        true
+    };
+    let raw = decodes(bytes);
+    decodes(&repaired(bytes)) || raw
 }
 
 pub(super) fn set_hash(bytes: &[u8]) -> bool {

@@ -314,10 +314,7 @@ impl Core {
             Task::Trim => self.check_failed().and_then(|()| history::step(self)),
             Task::Work => self.check_failed().and_then(|()| job::step(self)),
             Task::Retain => self.check_failed().and_then(|()| retain::step(self)),
-            Task::Index => {
-                let (visible, least) = (self.rows.visible(), self.options.compact_entries);
-                self.check_failed().and_then(|()| self.records.step(visible, least))
-            }
+            Task::Index => self.check_failed().and_then(|()| self.records.step(self)),
             Task::Collect => self.check_failed().and_then(|()| blob::step(self)),
             Task::Compact => self
                 .check_failed()

@@ -92,21 +92,28 @@ fn every_run_and_every_row_encodes_to_its_bytes_and_every_table_is_there() {
 /// A row decoded as its table's rows are, and encoded again.
 fn recode(table: Table, row: &Row) -> Option<Vec<u8>> {
     use crate::modules::{
-        blob::row::BlobRow, checkpoint, collection, item, job, namespace, record, session, state, tool_call,
+        blob::row::BlobRow, checkpoint, collection, item, job, link, namespace, record, session, state,
+        tool_call,
     };
     fn of_json<T: serde::Serialize + serde::de::DeserializeOwned>(row: &Row) -> Option<Vec<u8>> {
         row_json::encode(&row_json::decode::<T>(row).ok()?).ok()
     }
     let number = || Some(u64::from_le_bytes(row.body[..].try_into().ok()?).to_le_bytes().to_vec());
     match table {
-        Table::Counter | Table::MessageById | Table::BlobDue | Table::ChannelContentCount => number(),
-        Table::Garbage
-        | Table::Expiry
+        Table::Counter | Table::MessageById | Table::BlobDue | Table::ChannelContentCount | Table::Node => {
+            number()
+        }
+        Table::Expiry
         | Table::SessionByOwner
         | Table::BlobGarbage
         | Table::CheckpointByRun
         | Table::ToolCallByState
-        | Table::ToolCallByTool => Some(Vec::new()),
+        | Table::ToolCallByTool
+        | Table::LinkBack => Some(Vec::new()),
+        // Only the note of a node says more than its key.
+        Table::Garbage if row.body.is_empty() => Some(Vec::new()),
+        Table::Garbage => Some(link::Place::decode(1, &row.body).ok()?.encode()),
+        Table::Link => of_json::<link::LinkRow>(row),
         Table::Thread
         | Table::Checkpoint
         | Table::CheckpointWrite

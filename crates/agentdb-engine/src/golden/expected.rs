@@ -163,6 +163,17 @@ pub(super) fn reads(engine: &Engine) -> Value {
         ("record.facet", json!({"collection": "rich", "field": "kind"})),
         ("record.distinct", json!({"collection": "rich", "field": "kind"})),
         ("record.aggregate", json!({"collection": "rich", "field": "at", "interval": 3_600_000_000_i64})),
+        (
+            "link.get",
+            json!({"collection": "rich", "record": "n1", "type": "cites", "to_collection": "dot", "to": "r1"}),
+        ),
+        ("link.get", json!({"collection": "rich", "record": "n3", "type": "follows", "to": "n2"})),
+        ("link.list", json!({"collection": "rich", "record": "n1", "direction": "both", "limit": 1})),
+        ("link.list", json!({"collection": "dot", "record": "r1", "direction": "in", "types": ["cites"]})),
+        (
+            "link.traverse",
+            json!({"collection": "rich", "records": ["n2"], "depth": 3, "filter": {"kind": "note"}}),
+        ),
         ("blob.list", json!({})),
         ("blob.stat", json!({"blob": address(b"kept")})),
         ("blob.stat", json!({"blob": address(b"deleted")})),

@@ -137,6 +137,11 @@ fn drained(world: &World, engine: &Engine) {
         item.put {"path": ["users", "*"], "key": "k", "value": {"title": "deleted"}, "vectors": {"title": [1, 1]}}
         item.delete {"path": ["users", "*"], "key": "k"}
         item.touch {"items": [{"path": ["users", "ann", "notes"], "key": "n1"}]}
+        link.put {"collection": "named", "record": "n1", "type": "cites", "to_collection": "dot", "to": "r1", "payload": {"page": 3}}
+        link.put {"collection": "named", "record": "n2", "type": "follows", "to": "n1"}
+        link.put {"collection": "named", "record": "n3", "type": "follows", "to": "n2"}
+        link.put {"collection": "named", "record": "n1", "type": "follows", "to": "n1"}
+        link.delete {"collection": "named", "record": "n1", "type": "follows", "to": "n1"}
     "#,
     );
     play(

@@ -57,6 +57,9 @@ impl HistoryNoun {
             | Table::ToolCall
             | Table::ToolCallByState
             | Table::ToolCallByTool
+            | Table::Node
+            | Table::Link
+            | Table::LinkBack
             | Table::Policy => Some(HistoryNoun::Namespace),
             // A fork has none of what follows, but for how long histories are kept. Histories begin anew.
             Table::History

@@ -7,6 +7,7 @@ pub mod collection;
 pub mod database;
 pub mod item;
 pub mod job;
+pub mod link;
 pub mod load;
 pub mod namespace;
 pub mod record;
@@ -24,7 +25,7 @@ pub mod watch;
 use std::sync::LazyLock;
 
 use agentdb_types::{Code, Error, Result, json, limits};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
@@ -43,6 +44,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| {
     operations.extend(item::operations());
     operations.extend(job::operations());
     operations.extend(load::operations());
+    operations.extend(link::operations());
     operations.extend(namespace::operations());
     operations.extend(record::operations());
     operations.extend(retention::operations());
@@ -97,6 +99,16 @@ pub(crate) fn check_inline(field: &'static str, bytes: usize) -> Result<()> {
 /// A JSON value as bytes of a row, within the limits of depth and size.
 pub(crate) fn encode_value(field: &'static str, value: &Value) -> Result<Vec<u8>> {
     json::check_depth(field, value)?;
+    encode_inline(field, value)
+}
+
+/// A JSON object as bytes of a row, within the limits of depth and size.
+pub(crate) fn encode_fields(field: &'static str, fields: &Map<String, Value>) -> Result<Vec<u8>> {
+    json::check_depth_of(field, fields)?;
+    encode_inline(field, fields)
+}
+
+fn encode_inline(field: &'static str, value: &impl Serialize) -> Result<Vec<u8>> {
     let bytes = serde_json::to_vec(value)
         .map_err(|e| Error::new(Code::InvalidJson).with("field", field).with("reason", e))?;
     check_inline(field, bytes.len())?;

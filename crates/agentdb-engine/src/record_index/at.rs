@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use agentdb_text::TextIndex;
-use agentdb_types::Result;
+use agentdb_types::{Lsn, Result};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
@@ -180,6 +180,12 @@ impl<'a> At<'a> {
     /// The ordinal of a record; none of a record that the index does not know.
     pub(crate) fn ordinal(&self, record: &str) -> Option<u32> {
         self.state.ordinal_of(record)
+    }
+
+    /// The version of a record that is there; none of one that was changed since, or that the index does not know.
+    pub(crate) fn version(&self, record: &str) -> Option<Lsn> {
+        let ordinal = self.state.ordinal_of(record).filter(|ordinal| !self.changed.contains(*ordinal))?;
+        Some(self.state.version(ordinal))
     }
 
     /// The ids of records.

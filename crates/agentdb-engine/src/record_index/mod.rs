@@ -5,9 +5,14 @@
 //! the background. An index shows its newest state. A reader of an earlier LSN asks which records changed since, and looks
 //! at those in the rows: mostly none. Below the index's *floor* too many changes are forgotten, and an index is made
 //! of the rows for the one read.
+//!
+//! What takes longest to make, the words of texts, is [`kept`] on the disk for the next opening.
 
 mod at;
 mod ids;
+mod kept;
+#[cfg(test)]
+mod kept_tests;
 mod postings;
 mod slots;
 mod state;
@@ -15,7 +20,7 @@ mod state;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockWriteGuard, TryLockError};
 
 use agentdb_text::TextIndex;
@@ -23,6 +28,9 @@ use agentdb_types::{Lsn, Result};
 use roaring::RoaringBitmap;
 
 pub(crate) use at::{At, BySparse, Found, How};
+#[cfg(any(test, feature = "decoders"))]
+pub(crate) use kept::List as KeptList;
+use kept::{Kept, Place};
 use state::{Change, State};
 
 use crate::engine::Core;
@@ -31,8 +39,9 @@ use crate::filter::index::PayloadIndex;
 use crate::key::Key;
 use crate::modules::collection::Head;
 use crate::read::Read;
+use crate::sweep::Remains;
 use crate::vectors::CollectionId;
-use crate::{NamespaceId, Snapshot, Table};
+use crate::{NamespaceId, Snapshot, Table, numbers};
 
 /// Changes that may wait for an index: who hands over one more takes some of them in.
 const WAITING: usize = 16_384;
@@ -45,6 +54,8 @@ pub(crate) struct RecordIndexes {
     /// In an order of its own, so that the one that is worked on first does not depend on chance.
     indexes: Mutex<BTreeMap<CollectionId, Arc<RecordIndex>>>,
     count: AtomicUsize,
+    /// Whether words may be kept of collections that are no more.
+    tidied: AtomicBool,
 }
 
 /// The index of one collection.
@@ -53,6 +64,8 @@ pub(crate) struct RecordIndex {
     since: Lsn,
     with_text: bool,
     waiting: Mutex<Vec<Change>>,
+    /// Which files hold its words; locked by whoever fills the index, and in the background.
+    kept: Mutex<Kept>,
     /// `None` until it is filled, which is done by whoever registered it, holding the lock.
     state: RwLock<Option<State>>,
 }
@@ -94,17 +107,29 @@ impl RecordIndexes {
         with_text: bool,
         answer: &mut dyn FnMut(&At<'_>) -> Result<R>,
     ) -> Result<R> {
-        if !snapshot.shows_past() {
-            let index = self.index(snapshot, head, with_text)?;
-            index.take_in(usize::MAX, snapshot.lsn())?;
-            let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
-            let fits = |state: &&State| state.floor <= snapshot.lsn() && state.since == head.indexed_since;
-            if let Some(state) = state.as_ref().filter(fits) {
-                return answer(&At::new(state, snapshot, head.number));
-            }
+        if let Some(answered) = self.read_if_it_reaches_back(snapshot, head, with_text, answer)? {
+            return Ok(answered);
         }
         let state = State::of(snapshot, head, with_text)?;
         answer(&At::made(&state, snapshot, head.number))
+    }
+
+    /// The same; nothing if an index would have to be made of the rows of a snapshot of the past.
+    pub(crate) fn read_if_it_reaches_back<R>(
+        &self,
+        snapshot: &Snapshot,
+        head: &Head,
+        with_text: bool,
+        answer: &mut dyn FnMut(&At<'_>) -> Result<R>,
+    ) -> Result<Option<R>> {
+        if snapshot.shows_past() {
+            return Ok(None);
+        }
+        let index = self.index(snapshot, head, with_text)?;
+        index.take_in(usize::MAX, snapshot.lsn())?;
+        let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
+        let fits = |state: &&State| state.floor <= snapshot.lsn() && state.since == head.indexed_since;
+        state.as_ref().filter(fits).map(|state| answer(&At::new(state, snapshot, head.number))).transpose()
     }
 
     /// Answers from the payloads as the snapshot shows them, and the records that match.
@@ -148,6 +173,7 @@ impl RecordIndexes {
             since: head.indexed_since,
             with_text,
             waiting: Mutex::default(),
+            kept: Mutex::default(),
             state: RwLock::new(None),
         });
         let mut state = index.state.write().unwrap_or_else(PoisonError::into_inner);
@@ -155,7 +181,7 @@ impl RecordIndexes {
         self.count.store(indexes.len(), Ordering::Release);
         drop(indexes);
         // What is applied from here on waits for the index, whether or not the rows show it already.
-        match State::of(&snapshot.latest(), head, with_text) {
+        match index.fill(&snapshot.latest(), head, collection) {
             Ok(filled) => *state = Some(filled),
             Err(err) => {
                 drop(state);
@@ -169,6 +195,7 @@ impl RecordIndexes {
 
     /// Drops what has no collection any more: the number that was discarded, or all of a namespace.
     pub(crate) fn discard(&self, (namespace, number): (NamespaceId, Option<u64>)) {
+        self.tidied.store(false, Ordering::Release);
         if self.count.load(Ordering::Acquire) == 0 {
             return;
         }
@@ -198,9 +225,11 @@ impl RecordIndexes {
         indexes.iter().map(bytes).sum()
     }
 
-    /// Takes in a piece of what waits; returns whether there was anything. Drops one index that is mostly of records that
+    /// Takes in a piece of what waits, or keeps words on the disk; returns whether there was anything to do. Drops one index that is mostly of records that
     /// are gone: the next reader makes it anew.
-    pub(crate) fn step(&self, visible: Lsn, least: usize) -> Result<bool> {
+    pub(crate) fn step(&self, core: &Core) -> Result<bool> {
+        let (visible, least) = (core.rows.visible(), core.options.compact_entries);
+        self.tidy(core)?;
         let indexes: Vec<(CollectionId, Arc<RecordIndex>)> = {
             let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
             indexes.iter().map(|(id, index)| (*id, index.clone())).collect()
@@ -213,7 +242,12 @@ impl RecordIndexes {
                 return Ok(true);
             }
             if index.is_mostly_dead(least) {
+                // What is kept is mostly dead, too.
+                index.clear_kept(core, collection);
                 self.forget(collection);
+                return Ok(true);
+            }
+            if index.keep(core, collection) {
                 return Ok(true);
             }
         }
@@ -221,7 +255,80 @@ impl RecordIndexes {
     }
 }
 
+impl RecordIndexes {
+    /// Removes the words of collections that are no more, once after opening and after one was discarded.
+    fn tidy(&self, core: &Core) -> Result<()> {
+        if self.tidied.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        // Files that cannot be listed or removed are nothing but in the way.
+        for (namespace, number) in kept::collections(&core.env, &core.dir).unwrap_or_default() {
+            let namespace = NamespaceId(namespace);
+            let deleted = core.check_alive(namespace, core.rows.visible()).is_err();
+            if deleted || !numbers::is_used(&core.rows.latest(), namespace, Remains::Collection, number)? {
+                let _ = Place::of(&core.env, &core.dir, (namespace, number)).clear();
+            }
+        }
+        Ok(())
+    }
+}
+
 impl RecordIndex {
+    /// The state of a collection, with the words that are kept of it.
+    fn fill(&self, latest: &Snapshot, head: &Head, collection: CollectionId) -> Result<State> {
+        let core = &latest.core;
+        let place = Place::of(&core.env, &core.dir, collection);
+        let Some(found) = self.with_text.then(|| place.find(head)).flatten() else {
+            return State::of(latest, head, self.with_text);
+        };
+        let (state, kept) = State::with_kept(latest, head, found)?;
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(state)
+    }
+
+    /// Keeps its words on the disk, if enough of them are new; returns whether it did. Nobody waits for it but who keeps them,
+    /// and what cannot be written now is written with the changes that follow.
+    fn keep(&self, core: &Core, collection: CollectionId) -> bool {
+        let (least, synced) = (core.options.compact_entries, core.synced_lsn());
+        let state = || self.state.read().unwrap_or_else(PoisonError::into_inner);
+        let is_due = |state: &Option<State>| state.as_ref().is_some_and(|s| s.is_to_be_kept(least, synced));
+        if !is_due(&state()) {
+            return false;
+        }
+        // Few segments are to be kept.
+        if let Some(text) = self.text() {
+            text.seal();
+        }
+        // All of one moment, which may be a later one than the first look.
+        let picture = Some(state()).filter(|state| is_due(state)).and_then(|state| state.as_ref()?.picture());
+        let Some(picture) = picture else { return false };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = match Place::of(&core.env, &core.dir, collection).keep(&picture, &kept) {
+            // One of the segments was merged meanwhile.
+            Ok(None) => return false,
+            Ok(Some(now)) => {
+                *kept = now;
+                true
+            }
+            Err(_) => {
+                // Which of the files are whole is not known.
+                *kept = Kept::default();
+                false
+            }
+        };
+        if let Some(state) = &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
+            state.note_kept(picture.changes);
+        }
+        written
+    }
+
+    fn clear_kept(&self, core: &Core, collection: CollectionId) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept::default();
+        // A list that stays is read once more, and is as good as before.
+        let _ = Place::of(&core.env, &core.dir, collection).clear();
+    }
+
     /// The same, unless somebody reads or fills the index: the sequencer waits for nobody.
     fn take_in_if_free(&self, most: usize, up_to: Lsn) -> Result<()> {
         match self.state.try_write() {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use agentdb_text::TextIndex;
+use agentdb_text::{Filling, TextIndex};
 use agentdb_types::{Lsn, Result, Timestamp};
 use roaring::RoaringBitmap;
 use serde_json::Value;
 
 use super::ids::Ids;
+use super::kept::{Entry, Found, Kept, Picture};
 use super::postings::Postings;
 use super::slots::Slots;
 use crate::Snapshot;
@@ -16,6 +17,7 @@ use crate::filter::index::PayloadIndex;
 use crate::key::Key;
 use crate::modules::collection::{Head, texts};
 use crate::modules::record::Record;
+use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
 use crate::{Row, Table, row_json};
 
@@ -56,12 +58,33 @@ pub(super) struct State {
     texts: Vec<String>,
     /// The latest changes, in the order of LSNs.
     pub(super) changes: VecDeque<(Lsn, u32)>,
+    /// Records whose texts became words since that was kept on the disk, or since the index was made.
+    pub(super) unkept: usize,
 }
 
 impl State {
     /// The state that a snapshot shows.
     pub(super) fn of(snapshot: &Snapshot, head: &Head, with_text: bool) -> Result<Self> {
-        let text = if with_text { texts::index(&head.texts)? } else { None };
+        State::made(snapshot, head, with_text, None)
+    }
+
+    /// The same of the latest snapshot, with the words that were kept on the disk.
+    pub(super) fn with_kept(snapshot: &Snapshot, head: &Head, kept: Found) -> Result<(Self, Kept)> {
+        let (words, kept) = ((kept.text, kept.records), kept.kept);
+        Ok((State::made(snapshot, head, true, Some(words))?, kept))
+    }
+
+    fn made(
+        snapshot: &Snapshot,
+        head: &Head,
+        with_text: bool,
+        words: Option<(TextIndex, Vec<Entry>)>,
+    ) -> Result<Self> {
+        let (text, records) = match words {
+            Some((text, records)) => (Some(text), records),
+            None if with_text => (texts::index(&head.texts)?, Vec::new()),
+            None => (None, Vec::new()),
+        };
         let mut state = State {
             floor: snapshot.lsn(),
             since: head.indexed_since,
@@ -78,20 +101,85 @@ impl State {
             text: text.map(Arc::new),
             texts: head.texts.keys().cloned().collect(),
             changes: VecDeque::new(),
+            unkept: 0,
         };
+        // Records whose words of before are not known to be theirs any more.
+        let mut stale = RoaringBitmap::new();
+        for Entry { id, version, has_words } in records {
+            let ordinal = state.ordinal(&id);
+            state.versions[ordinal as usize] = version;
+            if has_words {
+                stale.insert(ordinal);
+            } else if let Some(text) = &state.text {
+                text.delete(u64::from(ordinal), state.floor);
+            }
+        }
+        let known = state.versions.len();
+        let text = state.text.clone();
+        let mut filling = text.as_ref().map(|text| text.filling());
         snapshot.scan_prefix(
             &snapshot.key(Table::Record).u64(head.number),
             Page::Forward,
             &mut |key, row| {
                 let ordinal = state.ordinal(&record_id(key)?);
-                state.versions[ordinal as usize] = row.lsn;
+                let version = std::mem::replace(&mut state.versions[ordinal as usize], row.lsn);
                 let record: Record = row_json::decode(&row)?;
-                state.change_text(ordinal, state.floor, None, Some(&record))?;
+                let same = (ordinal as usize) < known && version == row.lsn;
+                if same || planted::is(Bug::KeptWordsBelieved) && (ordinal as usize) < known {
+                    stale.remove(ordinal);
+                } else {
+                    if let Some(filling) = &mut filling {
+                        let texts = state.texts_of(Some(&record));
+                        if texts.iter().any(Option::is_some) {
+                            // Words of before end with that.
+                            stale.remove(ordinal);
+                            let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+                            filling.insert(u64::from(ordinal), state.floor, &texts)?;
+                        }
+                    }
+                    state.unkept += 1;
+                }
                 state.add(ordinal, record);
                 Ok(true)
             },
         )?;
+        filling.into_iter().for_each(Filling::finish);
+        for ordinal in stale {
+            if let Some(text) = &state.text {
+                text.delete(u64::from(ordinal), state.floor);
+            }
+            state.unkept += 1;
+        }
         Ok(state)
+    }
+
+    /// Whether its words are to be kept on the disk: enough of them are new, and everything that they are of is durable.
+    pub(super) fn is_to_be_kept(&self, least: usize, synced: Lsn) -> bool {
+        // Every list is written whole: as often as a part of it changes.
+        const PART: usize = 4;
+        self.text.is_some()
+            && self.unkept >= least.max(self.live.len() as usize / PART)
+            && (self.versions.iter().all(|version| *version <= synced)
+                || planted::is(Bug::WordsKeptBeforeTheLog))
+    }
+
+    /// What of its words is to be kept.
+    pub(super) fn picture(&self) -> Option<Picture> {
+        let text = self.text.clone()?;
+        Some(Picture {
+            segments: text.segment_ids(),
+            since: self.since,
+            ids: self.ids.clone(),
+            versions: self.versions.clone(),
+            with_words: text.living().into_iter().filter_map(|slot| u32::try_from(slot).ok()).collect(),
+            changes: self.unkept,
+            text,
+        })
+    }
+
+    /// Notes that so many changes are kept, or are not to be.
+    pub(super) fn note_kept(&mut self, changes: usize) {
+        self.unkept -= changes;
     }
 
     /// Takes in a change. One that the rows showed when the index was filled changes nothing.
@@ -114,6 +202,7 @@ impl State {
             self.add(ordinal, after);
         }
         self.remember(change.lsn, ordinal);
+        self.unkept += 1;
         Ok(())
     }
 
@@ -126,6 +215,11 @@ impl State {
     /// The slot of a record's vector among those of this number.
     pub(super) fn slot(&self, number: u64, ordinal: u32) -> Option<u64> {
         *self.vectors.get(&number)?.get(ordinal as usize)?
+    }
+
+    /// The LSN of a record's newest change.
+    pub(super) fn version(&self, ordinal: u32) -> Lsn {
+        self.versions[ordinal as usize]
     }
 
     /// The ordinal of a record.
@@ -162,6 +256,11 @@ impl State {
         ordinal
     }
 
+    /// What of a record is searched by words.
+    fn texts_of(&self, record: Option<&Record>) -> Vec<Option<String>> {
+        self.texts.iter().map(|name| record.and_then(|record| record.text_of(name))).collect()
+    }
+
     /// Gives a record other texts, unless they are the same.
     fn change_text(
         &self,
@@ -171,10 +270,7 @@ impl State {
         after: Option<&Record>,
     ) -> Result<()> {
         let Some(index) = &self.text else { return Ok(()) };
-        let texts = |record: Option<&Record>| -> Vec<Option<String>> {
-            self.texts.iter().map(|name| record.and_then(|record| record.text_of(name))).collect()
-        };
-        let (before, after) = (texts(before), texts(after));
+        let (before, after) = (self.texts_of(before), self.texts_of(after));
         if before == after {
             return Ok(());
         }

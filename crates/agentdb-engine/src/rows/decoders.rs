@@ -19,7 +19,7 @@ use super::run_iter::RunIter;
 use super::run_writer::RunWriter;
 
 /// The bytes with their last four made the checksum of the others.
-fn repaired(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn repaired(bytes: &[u8]) -> Vec<u8> {
     let mut repaired = bytes.to_vec();
     if let Some((fields, crc)) = repaired.split_last_chunk_mut::<4>() {
         *crc = crc32c::crc32c(fields).to_le_bytes();

@@ -57,6 +57,7 @@ pub(crate) fn rows(
     let runs = threads().flat_map(|thread| thread.checkpoints.values()).filter(|found| found.run().is_some());
     let item_vectors: usize =
         model.items.values().map(|item| item.vectors_in(model.item_index.as_deref())).sum();
+    let links = model.links_among(&model.nodes()).count();
     let exact = [
         (Table::Thread, model.threads.len()),
         (Table::Checkpoint, threads().map(|thread| thread.checkpoints.len()).sum()),
@@ -79,6 +80,9 @@ pub(crate) fn rows(
         (Table::Collection, model.collections.len()),
         (Table::Record, records().count()),
         (Table::Vector, model.collections.values().map(|c| c.vector_rows()).sum::<usize>() + item_vectors),
+        (Table::Node, model.nodes().len()),
+        (Table::Link, links),
+        (Table::LinkBack, links),
         (Table::Item, model.items.len()),
         (Table::ItemExpiry, model.items.values().filter(|item| item.expires.is_some()).count()),
         (Table::ItemIndex, usize::from(model.item_index.is_some())),
@@ -91,7 +95,7 @@ pub(crate) fn rows(
     }
     // A collection has up to two counters, the index of items up to one.
     let collections = model.collections.len();
-    let bounded = [(Table::Counter, 0, 4 + 2 * collections), (Table::BlobDue, 0, model.dues.len())];
+    let bounded = [(Table::Counter, 0, 5 + 2 * collections), (Table::BlobDue, 0, model.dues.len())];
     for (table, least, most) in bounded {
         let found = counted(table)?;
         if !(least..=most).contains(&found) {

@@ -5,6 +5,7 @@ mod checkpoint;
 mod history;
 mod item;
 mod leftovers;
+mod link;
 mod record;
 mod refusal;
 mod session;
@@ -61,6 +62,7 @@ impl View<'_> {
         self.sessions(dice, true)?;
         self.history(dice)?;
         self.records(dice, true)?;
+        self.links(dice, true)?;
         self.threads(dice, true)?;
         self.calls(dice)?;
         self.items(dice, true)?;
@@ -69,7 +71,8 @@ impl View<'_> {
 
     /// Compares something.
     pub(crate) fn something(&self, dice: &mut Random) -> Check {
-        match dice.below(15) {
+        match dice.below(17) {
+            15 | 16 => self.links(dice, false),
             12 => self.history(dice),
             0 | 1 => self.states(dice),
             2 | 3 => self.sessions(dice, false),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use agentdb_engine::modules::{item, record, session, state, tool_call};
+use agentdb_engine::modules::{item, link, record, session, state, tool_call};
 use agentdb_engine::{Engine, Options};
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 use serde_json::json;
@@ -39,6 +39,9 @@ impl View<'_> {
             let found = self.engine.read(self.snapshot, search);
             refused("a search for no number", found, Code::VectorNotFinite)?;
         }
+        self.refuses::<link::List>(&json!({"collection": name, "record": "nobody"}), Code::RecordNotFound)?;
+        let traverse = json!({"collection": name, "records": ["nobody"], "depth": 0});
+        self.refuses::<link::Traverse>(&traverse, Code::InvalidValue)?;
         let search = json!({"collection": name, "limit": 1});
         self.refuses::<record::Search>(&search, Code::SearchNeedsVector)?;
         for filter in [json!({"n": {"$near": 1}}), json!({"$or": []}), json!([])] {

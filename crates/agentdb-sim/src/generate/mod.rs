@@ -4,6 +4,7 @@
 mod blob;
 mod checkpoint;
 mod item;
+mod link;
 mod malformed;
 mod record;
 mod session;
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 
 pub(crate) use self::checkpoint::CHANNELS;
 pub(crate) use self::item::{KEYS as ITEM_KEYS, PATHS, conditions};
+pub(crate) use self::link::TYPES as LINK_TYPES;
 pub(crate) use self::record::{SPARSE, filter, search, sentence, sparse, vector};
 pub(crate) use self::tool_call::TOOLS;
 use crate::model::{Model, Namespace, Past, Request};
@@ -118,7 +120,8 @@ fn maybe_ttl(dice: &mut Random, fields: &mut Value) {
 
 /// A write that may be part of a batch.
 fn operation(dice: &mut Random, scene: &Scene<'_>, namespace: &Namespace) -> (&'static str, Value) {
-    match dice.below(37) {
+    match dice.below(40) {
+        37..=39 => link::operation(dice, scene, namespace),
         36 if dice.chance(1, 2) => state::retention(dice),
         0..=5 => state::operation(dice, scene, namespace),
         6..=12 => session::operation(dice, scene, namespace),

@@ -5,10 +5,10 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
-use super::Namespace;
 use super::checkpoint::Thread;
 use super::record::Collection;
 use super::session::Session;
+use super::{Namespace, link};
 
 /// Changes, each as the JSON form of one in an event.
 #[derive(Default)]
@@ -98,6 +98,7 @@ fn differences(told: &mut Told, before: &Namespace, after: &Namespace) {
             records(told, name, moved.or_else(|| before.collections.get(name)), collection);
         }
     }
+    links(told, before, after);
     if !Rc::ptr_eq(&before.threads, &after.threads) {
         let thing = |thread: &String| json!({"noun": "thread", "thread": thread});
         told.differing(&before.threads, &after.threads, |t| t.born, |name, _| thing(name));
@@ -129,6 +130,27 @@ fn records(told: &mut Told, name: &str, before: Option<&Rc<Collection>>, after: 
     let before = before.filter(|before| before.number == after.number).map_or(&none, |b| &b.records);
     let thing = |record: &String| json!({"noun": "record", "collection": name, "record": record});
     told.differing(before, &after.records, |r| r.version, |record, _| thing(record));
+}
+
+/// Links that were put, those that were deleted while their records stay, and of which records all are gone.
+fn links(told: &mut Told, before: &Namespace, after: &Namespace) {
+    let same = Rc::ptr_eq(&before.collections, &after.collections);
+    if same && Rc::ptr_eq(&before.links, &after.links) {
+        return;
+    }
+    let nodes = after.nodes();
+    for (key, link) in after.links_among(&nodes) {
+        if before.links.get(key).is_none_or(|before| before.version != link.version) {
+            told.add("put", link::told(&nodes, key));
+        }
+    }
+    let there = |(from, _, to): &(u64, String, u64)| nodes.contains_key(from) && nodes.contains_key(to);
+    for key in before.links.keys().filter(|key| !after.links.contains_key(key) && there(key)) {
+        told.add("deleted", link::told(&nodes, key));
+    }
+    for gone in link::left(before, after) {
+        told.add("deleted", gone);
+    }
 }
 
 fn checkpoints(told: &mut Told, name: &str, before: Option<&Rc<Thread>>, after: &Thread) {
@@ -175,16 +197,18 @@ pub(crate) fn nouns(change: &Value) -> BTreeSet<&str> {
             "tool_call",
             "collection",
             "record",
+            "link",
             "thread",
             "checkpoint",
             "checkpoint_write",
         ]
         .into(),
         "session" if gone => ["session", "message"].into(),
-        "collection" if gone => ["collection", "record"].into(),
+        "collection" if gone => ["collection", "record", "link"].into(),
         "thread" if gone => ["thread", "checkpoint", "checkpoint_write"].into(),
         "messages" => ["message"].into(),
-        "records" => ["record"].into(),
+        "records" => ["record", "link"].into(),
+        "links" => ["link"].into(),
         "checkpoints" => ["checkpoint", "checkpoint_write"].into(),
         _ => [noun].into(),
     }
@@ -192,7 +216,7 @@ pub(crate) fn nouns(change: &Value) -> BTreeSet<&str> {
 
 /// The key of what changed, from the outside in.
 pub(crate) fn key(change: &Value) -> Vec<String> {
-    const COMPONENTS: [&str; 14] = [
+    const COMPONENTS: [&str; 17] = [
         "owner",
         "path",
         "key",
@@ -202,6 +226,9 @@ pub(crate) fn key(change: &Value) -> Vec<String> {
         "blob",
         "collection",
         "record",
+        "type",
+        "to_collection",
+        "to",
         "thread",
         "namespace",
         "checkpoint",
@@ -249,6 +276,12 @@ impl Namespace {
                 let Some(collection) = collections.get_mut(&text("collection")) else { return false };
                 let record = Rc::make_mut(collection).records.remove(&text("record"));
                 record.is_some_and(|record| !record.live(now))
+            }
+            // They go with their record, which is told next.
+            Some("links") => {
+                let record =
+                    self.collections.get(&text("collection")).and_then(|of| of.records.get(&text("record")));
+                record.is_some_and(|record| record.node.is_some() && !record.live(now))
             }
             _ => false,
         }
@@ -298,6 +331,7 @@ impl Namespace {
                 let record = record.filter(|r| r.version == lsn && r.live(now))?;
                 (collection.record_entry(&text("record"), record, true), &[])
             }
+            "link" => (self.link(change, now).filter(|link| link.version == lsn)?.entry(), &[]),
             "thread" => (thread().filter(|t| t.born == lsn)?.entry(&text("thread")), &[]),
             "checkpoint" => {
                 let thread = thread()?;

@@ -8,6 +8,7 @@ pub(crate) mod checkpoint;
 mod filter;
 pub(crate) mod history;
 pub(crate) mod item;
+pub(crate) mod link;
 pub(crate) mod record;
 pub(crate) mod retention;
 mod search;
@@ -65,6 +66,8 @@ pub(crate) struct Namespace {
     pub(crate) sessions: Rc<BTreeMap<String, Rc<Session>>>,
     pub(crate) collections: Rc<BTreeMap<String, Rc<Collection>>>,
     collections_created: u64,
+    pub(crate) links: Rc<link::Links>,
+    nodes_created: u64,
     pub(crate) blobs: Rc<BTreeMap<String, Rc<Blob>>>,
     pub(crate) threads: Rc<BTreeMap<String, Rc<Thread>>>,
     pub(crate) calls: Rc<BTreeMap<Place, Rc<Call>>>,
@@ -322,6 +325,7 @@ impl Namespace {
             Some("session") => self.session_operation(name, fields, moment),
             Some("message") => self.message_operation(name, fields, moment),
             Some("collection") => self.collection_operation(name, fields, moment),
+            Some("link") => self.link_operation(name, fields, moment),
             Some("item") => self.item_operation(name, fields, moment),
             Some("record") => self.record_operation(name, fields, moment),
             Some("tool_call") => self.call_operation(name, fields, moment),
@@ -341,6 +345,7 @@ impl Namespace {
                 Rc::make_mut(collection).records.retain(|_, record| record.live(now));
             }
         }
+        self.purge_links();
     }
 
     /// How many outcomes of idempotency keys are kept.

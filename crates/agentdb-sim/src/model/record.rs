@@ -61,6 +61,8 @@ pub(crate) struct Record {
     created: i64,
     pub(super) updated: i64,
     expires: Option<i64>,
+    /// What its links are linked to, from the first one on.
+    pub(super) node: Option<u64>,
     pub(crate) version: u64,
 }
 
@@ -467,6 +469,7 @@ fn put(
         created: before.map_or(moment.now, |r| r.created),
         updated: moment.now,
         expires,
+        node: before.and_then(|r| r.node),
         version: moment.lsn,
     };
     collection.change_sparse(&mut record, sparse);

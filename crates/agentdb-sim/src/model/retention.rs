@@ -61,8 +61,12 @@ impl Namespace {
         for (collection, of) in policy("record").map_or(Vec::new(), |_| self.collections.iter().collect()) {
             let over =
                 of.records.iter().filter(|(_, record)| self.policies["record"].is_over(record.updated, now));
-            let thing = |record| json!({"noun": "record", "collection": collection, "record": record});
-            going.extend(over.map(|(record, _)| thing(record)));
+            for (id, record) in over {
+                going.push(json!({"noun": "record", "collection": collection, "record": id}));
+                if record.node.is_some() {
+                    going.push(json!({"noun": "links", "collection": collection, "record": id}));
+                }
+            }
         }
         for (id, session) in &*self.sessions {
             if policy("session").is_some_and(|policy| policy.is_over(session.updated, now)) {

@@ -234,7 +234,10 @@ impl Sim {
                 let task = [Task::Stamp, Task::Freeze, Task::PrepareSegment][self.dice.below(3) as usize];
                 self.task(task)?;
             }
-            16 => self.task(Task::Compact)?,
+            16 => {
+                let task = if self.dice.chance(1, 2) { Task::Compact } else { Task::Index };
+                self.task(task)?;
+            }
             17 => self.maintain(Task::Sweep).map(drop)?,
             18 if self.dice.chance(1, 2) => self.maintain(Task::Trim).map(drop)?,
             18 => self.maintain(Task::Collect).map(drop)?,

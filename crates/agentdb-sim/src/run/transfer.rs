@@ -1,7 +1,7 @@
 //! Exports while everything else goes on, compared with the model; imports of them into other databases on the same
 //! machine, which fail and crash with it, go on afterwards, and must hold the same in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -197,6 +197,8 @@ fn is(line: &Value, nouns: &[&str]) -> bool {
 /// The lines of nouns that do not change as time passes.
 fn lasting(lines: Vec<Value>) -> Vec<Value> {
     let mut passing = None;
+    let of = |line: &Value, collection: &str, record: &str| format!("{} {}", line[collection], line[record]);
+    let mut expiring = BTreeSet::new();
     let mut keep = |line: &mut Value| {
         if is(line, &["session"]) {
             passing = line.get("ttl_us").map(|_| line["session"].clone());
@@ -206,6 +208,11 @@ fn lasting(lines: Vec<Value>) -> Vec<Value> {
             line["state"] = Value::Null;
         }
         let ends = ["expires", "ttl_us", "keep_us"].iter().any(|field| line.get(*field).is_some());
+        if ends && is(line, &["record"]) {
+            expiring.insert(of(line, "collection", "record"));
+        }
+        let linked = || [of(line, "collection", "record"), of(line, "to_collection", "to")];
+        let ends = ends || is(line, &["link"]) && linked().iter().any(|record| expiring.contains(record));
         let ends = ends || is(line, &["message"]) && passing.as_ref() == Some(&line["session"]);
         !ends && !is(line, &["export", "check", "end"])
     };
@@ -248,6 +255,7 @@ fn counts(model: &Namespace, now: i64) -> BTreeMap<&'static str, u64> {
         ("blob", model.blobs.len()),
         ("collection", model.collections.len()),
         ("record", model.collections.values().map(|collection| collection.live(now).count()).sum()),
+        ("link", model.links_among(&model.live_nodes(now)).count()),
         ("thread", model.threads.len()),
         ("channel_value", threads().map(|thread| thread.versions.len()).sum()),
         ("checkpoint", threads().map(|thread| thread.checkpoints.len()).sum()),

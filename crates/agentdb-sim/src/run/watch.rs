@@ -387,11 +387,17 @@ fn selects(watch: &Watch, change: &Value) -> bool {
     if !watch.nouns.is_empty() && !watch.nouns.iter().any(wanted) {
         return false;
     }
+    let takes_links = ["collection", "records", "links"].iter().any(|noun| change["noun"] == *noun);
+    let watches_links = watch.nouns.is_empty() || watch.nouns.contains(&Noun::Link);
+    if change["kind"] != "put" && takes_links && watches_links {
+        return true;
+    }
     let (key, depth) = (changes::key(change), watch.key.len());
     if key.iter().zip(&watch.key).any(|(has, wanted)| has != wanted) {
         return false;
     }
-    let whole = ["namespace", "session", "messages", "collection", "records", "thread", "checkpoints"];
+    let whole =
+        ["namespace", "session", "messages", "collection", "records", "links", "thread", "checkpoints"];
     let takes_along = change["kind"] != "put" && whole.iter().any(|noun| change["noun"] == *noun);
     match key.get(depth) {
         Some(next) => next.starts_with(&watch.prefix),

@@ -103,6 +103,10 @@ impl Sim {
         if !(1..=limits::DELETE_WHERE as u64).contains(&limit) {
             return Ok(Err(Code::PageTooLarge));
         }
+        // Of one that is gone nothing is read, and the clock is not looked at.
+        if !self.visible_model(engine.lsn().0)?.namespaces.contains_key(&request.namespace) {
+            return Ok(Err(Code::NamespaceNotFound));
+        }
         self.advance()?;
         let visible = self.visible_model(engine.lsn().0)?.namespaces.get(&request.namespace);
         let found = visible.ok_or(Code::NamespaceNotFound);

@@ -92,3 +92,68 @@ fn many_entries_are_found_as_the_reference_finds_them() {
     }
     assert!(index.segments() < 20, "{} segments", index.segments());
 }
+
+fn filled(fields: &[Field], entries: &[(u64, Lsn, [Option<String>; 2])], at_once: bool) -> TextIndex {
+    let index = TextIndex::new(fields.to_vec()).unwrap();
+    let mut filling = index.filling();
+    for (slot, lsn, texts) in entries {
+        let texts = texts.each_ref().map(Option::as_deref);
+        match at_once {
+            true => filling.insert(*slot, *lsn, &texts).unwrap(),
+            false => index.insert(*slot, *lsn, &texts).unwrap(),
+        }
+    }
+    assert_eq!(index.is_empty(), at_once || entries.is_empty());
+    filling.finish();
+    index
+}
+
+/// Entries that come at once make the segment, byte for byte, that they make one after another.
+#[test]
+fn entries_that_come_at_once_are_those_that_come_one_by_one() {
+    let fields = [Field::new("title", Analyzer::English), Field::new("text", Analyzer::Standard)];
+    for seed in 0..30 {
+        let mut random = Random(seed);
+        let count = random.below(400);
+        let entries: Vec<_> = (1..=count)
+            .map(|lsn| {
+                let title = (random.below(3) > 0).then(|| random.word());
+                let text = (random.below(9) > 0).then(|| random.text());
+                (random.below(300), Lsn(lsn), [title, text])
+            })
+            .collect();
+        let (one_by_one, at_once) = (filled(&fields, &entries, false), filled(&fields, &entries, true));
+        one_by_one.seal();
+        let bundles = |index: &TextIndex| -> Vec<Vec<u8>> {
+            index.segment_ids().into_iter().map(|id| index.bundle(id).unwrap()).collect()
+        };
+        assert_eq!(bundles(&one_by_one), bundles(&at_once), "seed {seed}");
+        assert_eq!(one_by_one.len(), at_once.len());
+        // Deaths are not in the bytes.
+        let count = |index: &TextIndex, at| index.count(&Query::from("w0 w1 w2"), at, None).unwrap();
+        for at in (0..=entries.len() as u64).step_by(7).map(Lsn) {
+            assert_eq!(count(&one_by_one, at), count(&at_once, at), "seed {seed}, {at}");
+        }
+    }
+}
+
+/// More than one segment takes, on top of entries that were there.
+#[test]
+fn a_long_filling_makes_several_segments() {
+    const COUNT: u64 = 70_000;
+    let index = TextIndex::new(vec![Field::new("text", Analyzer::Whitespace)]).unwrap();
+    index.insert(7, Lsn(1), &[Some("old")]).unwrap();
+    let mut filling = index.filling();
+    assert!(filling.insert(8, Lsn(2), &[None, None]).is_err());
+    for slot in 0..COUNT {
+        let text = format!("all n{}", slot % 10);
+        filling.insert(slot, Lsn(2), &[Some(&text)]).unwrap();
+    }
+    filling.finish();
+    let count = |word: &str, at| index.count(&Query::from(word), Lsn(at), None).unwrap() as u64;
+    assert_eq!((count("old", 1), count("old", 2), count("all", 1)), (1, 0, 0));
+    assert_eq!((count("all", 2), count("n3", 2), index.len() as u64), (COUNT, COUNT / 10, COUNT));
+    assert_eq!(index.segments(), 3);
+    assert!(index.delete(COUNT - 1, Lsn(3)));
+    assert_eq!(count("all", 3), COUNT - 1);
+}

@@ -26,6 +26,14 @@ pub(super) fn vector_unknown() -> Vec<Value> {
         .into()
 }
 
+pub(super) fn link_not_found() -> Vec<Value> {
+    let db = Simulated::new();
+    db.call("record.put", json!({"collection": "docs", "record": "a"})).unwrap();
+    let values = [("collection", "docs"), ("record", "a"), ("type", "cites"), ("to", "b")];
+    let get = json!({"collection": "docs", "record": "a", "type": "cites", "to": "b"});
+    vec![db.refuses_call(&values, "link.get", get)]
+}
+
 pub(super) fn vector_exists() -> Vec<Value> {
     let db = with_image();
     [json!({"dimension": 2}), json!({"dimension": 3, "metric": "dot"})]

@@ -91,6 +91,7 @@ fn provoke(code: Code) -> Vec<Value> {
         Code::BlobNotFound => requests::blob_not_found(),
         Code::CollectionNotFound => requests::collection_not_found(),
         Code::RecordNotFound => requests::record_not_found(),
+        Code::LinkNotFound => collections::link_not_found(),
         Code::DatabaseNotFound => machine::database_not_found(),
         Code::ModelNotFound => machine::model_not_found(),
         Code::CheckpointNotFound => requests::checkpoint_not_found(),

@@ -9,7 +9,7 @@ use super::collect;
 use super::directory::Received;
 use super::row::{BlobRow, Head};
 use super::{check_address, due, due_key, note_key, row_key};
-use crate::modules::encode_value;
+use crate::modules::encode_fields;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -71,7 +71,7 @@ impl Put {
             }
         }
         if let Some(metadata) = &self.metadata {
-            encode_value("metadata", &Value::Object(metadata.clone()))?;
+            encode_fields("metadata", metadata)?;
         }
         Ok(())
     }

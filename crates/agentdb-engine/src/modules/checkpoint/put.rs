@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::content::{Content, Encoded};
 use super::rows::{self, Head, Place, check_namespace};
 use super::thread;
-use crate::modules::{encode_value, weigh_fields};
+use crate::modules::{encode_fields, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -113,8 +113,8 @@ impl Put {
         for (channel, version) in &self.versions {
             check_version(channel, version)?;
         }
-        encode_value("data", &Value::Object(self.data.clone()))?;
-        encode_value("metadata", &Value::Object(self.metadata.clone()))?;
+        encode_fields("data", &self.data)?;
+        encode_fields("metadata", &self.metadata)?;
         Ok(())
     }
 }

@@ -32,6 +32,7 @@ pub use vectors::VectorSettings;
 pub(crate) use vectors::{VectorSpace, named as named_vector};
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use agentdb_types::{Code, Error, Lsn, Result, Timestamp};
 use agentdb_vector::{Dimension, Metric};
@@ -42,7 +43,8 @@ use crate::key::Key;
 use crate::modules::namespace::check_name;
 use crate::operation::Operation;
 use crate::read::Read;
-use crate::{Table, row_json};
+use crate::tx::Tx;
+use crate::{Row, Table, row_json};
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
@@ -99,8 +101,29 @@ pub(crate) fn key(rows: &dyn Read, name: &str) -> Result<Key> {
 pub(crate) fn find(rows: &dyn Read, name: &str) -> Result<Head> {
     match rows.get(&key(rows, name)?)? {
         Some(row) => row_json::decode(&row),
-        None => Err(Error::new(Code::CollectionNotFound).with("collection", name)),
+        None => Err(not_found(name)),
     }
+}
+
+/// The name and the number in a row.
+pub(crate) fn numbered(key: &Key, row: &Row) -> Result<(String, u64)> {
+    Ok((key.components().text()?, row_json::decode::<Head>(row)?.number))
+}
+
+/// The same for a decision; a batch that asks for the same collection again and again reads it once.
+///
+/// # Errors
+/// [`Code::CollectionNotFound`].
+pub(crate) fn shared(tx: &Tx<'_>, name: &str) -> Result<Rc<Head>> {
+    shared_if_any(tx, name)?.ok_or_else(|| not_found(name))
+}
+
+pub(crate) fn shared_if_any(tx: &Tx<'_>, name: &str) -> Result<Option<Rc<Head>>> {
+    tx.decoded(&key(tx, name)?, row_json::decode)
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(Code::CollectionNotFound).with("collection", name)
 }
 
 /// The counter of a collection's records, expired ones included until they are swept.

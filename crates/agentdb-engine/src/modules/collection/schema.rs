@@ -1,5 +1,7 @@
 //! What the fields of payloads in a collection may be: declared, or learnt from the first value and fixed from then on.
 
+use std::borrow::Cow;
+
 use agentdb_types::{Code, Error, Result, limits};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +23,7 @@ pub enum Undeclared {
     Refuse,
 }
 
-/// Checks a payload, and learns the types of fields that it is the first to have; returns whether there were any.
+/// Checks a payload, and learns the types of fields that it is the first to have; returns all fields if there were any.
 ///
 /// What tells no type (null, an empty list, one of several types, an object without values) fits a field whose type was
 /// inferred, so that whatever was stored once can be stored again.
@@ -29,13 +31,16 @@ pub enum Undeclared {
 /// # Errors
 /// [`Code::FieldTypeMismatch`], [`Code::FieldUndeclared`], [`Code::TooManyFields`].
 pub(crate) fn learn(
-    fields: &mut Fields,
+    fields: &Fields,
     undeclared: Undeclared,
     payload: &Map<String, Value>,
-) -> Result<bool> {
-    let mut pupil = Pupil { fields, undeclared, path: String::new(), learnt: false };
+) -> Result<Option<Fields>> {
+    let mut pupil = Pupil { fields: Cow::Borrowed(fields), undeclared, path: String::new() };
     pupil.object(payload)?;
-    Ok(pupil.learnt)
+    Ok(match pupil.fields {
+        Cow::Owned(learnt) => Some(learnt),
+        Cow::Borrowed(_) => None,
+    })
 }
 
 /// Refuses fields that records cannot have all of: too many, and one below another, since no value is of both types.
@@ -59,10 +64,10 @@ fn check_count(fields: &Fields) -> Result<()> {
 }
 
 struct Pupil<'a> {
-    fields: &'a mut Fields,
+    /// Owned once it has learnt something.
+    fields: Cow<'a, Fields>,
     undeclared: Undeclared,
     path: String,
-    learnt: bool,
 }
 
 impl Pupil<'_> {
@@ -120,9 +125,9 @@ impl Pupil<'_> {
                 return mismatch(&self.path[..end], &above.kind, "an object with such a value in it");
             }
         }
-        self.fields.declare(self.path.clone(), Field { kind, indexed: true, inferred: true })?;
-        self.learnt = true;
-        check_count(self.fields)
+        let fields = self.fields.to_mut();
+        fields.declare(self.path.clone(), Field { kind, indexed: true, inferred: true })?;
+        check_count(fields)
     }
 
     fn refuse(&self) -> Result<()> {
@@ -142,7 +147,8 @@ mod tests {
         payload: Value,
     ) -> std::result::Result<bool, Code> {
         let Value::Object(payload) = payload else { panic!("no object") };
-        learn(fields, undeclared, &payload).map_err(|err| err.code())
+        let learnt = learn(fields, undeclared, &payload).map_err(|err| err.code())?;
+        Ok(learnt.map(|learnt| *fields = learnt).is_some())
     }
 
     #[test]
@@ -206,7 +212,7 @@ mod tests {
     #[test]
     fn too_many_fields_are_refused() {
         let payload: Map<String, Value> = (0..1_001).map(|n| (format!("f{n}"), json!(n))).collect();
-        let refused = learn(&mut Fields::default(), Undeclared::Infer, &payload).unwrap_err();
+        let refused = learn(&Fields::default(), Undeclared::Infer, &payload).unwrap_err();
         assert_eq!(refused.code(), Code::TooManyFields);
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Report;
 use crate::modules::session::{self, message::Append};
 use crate::modules::testing::{TestDb, open};
-use crate::modules::{blob, checkpoint, collection, item, record, retention, state, tool_call};
+use crate::modules::{blob, checkpoint, collection, item, link, record, retention, state, tool_call};
 use crate::read::{Page, Read};
 use crate::rows::decoders::{Place, place};
 use crate::{Key, NamespaceId, Row, Table, Task, WriteOptions, describe};
@@ -69,6 +69,14 @@ pub(crate) fn fill_again(db: &TestDb) {
         ..record::Put::new("docs")
     };
     db.write(note).unwrap();
+    let other = record::Put { record: Some("other".into()), ..record::Put::new("docs") };
+    db.write(other).unwrap();
+    db.write(link::Put::new("docs", "r", "cites", "other")).unwrap();
+    let gone = record::Put { record: Some("gone".into()), ..record::Put::new("docs") };
+    db.write(gone).unwrap();
+    db.write(link::Put::new("docs", "r", "cites", "gone")).unwrap();
+    let gone = record::Delete { collection: "docs".into(), record: "gone".into(), expected_version: None };
+    db.write(gone).unwrap();
     put_thread(db);
     db.write(session::Fork { to: Some("fork".into()), ..session::Fork::new("s") }).unwrap();
     db.write(tool_call::Claim::new("ann", "k", "pay", json!({"to": "bob"}))).unwrap();

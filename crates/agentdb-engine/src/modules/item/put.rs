@@ -14,7 +14,7 @@ use super::{check_version, fields, find, remove, vector_key};
 use crate::encoder::{EncodedTexts, no_encoder};
 use crate::key::{Key, NamespaceId};
 use crate::modules::collection::slots_counter;
-use crate::modules::{encode_value, weigh_fields};
+use crate::modules::{encode_fields, weigh_fields};
 use crate::operation::{About, Effect, Request, Scope, WriteRequest, encode_json};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -181,7 +181,7 @@ impl WriteRequest for Put {
         let rows = Snapshot::new(core.clone(), core.rows.reader(), namespace, Timestamp::default());
         let settings = index::find(&rows)?.filter(|settings| settings.encoder.as_deref() == Some(own.id()));
         let Some(settings) = settings else { return Ok(()) };
-        let sound = encode_value("value", &Value::Object(self.value.clone())).is_ok();
+        let sound = encode_fields("value", &self.value).is_ok();
         if let Some(texts) = self.texts(&settings).ok().filter(|_| sound) {
             self.encoded = engine.encode_all(&texts)?;
         }
@@ -192,7 +192,7 @@ impl WriteRequest for Put {
         let key = key_of(tx, &self.path, &self.key)?;
         let before = find(tx, &key)?;
         check_version(&self.key, before.as_ref(), self.expected_version)?;
-        let json = encode_value("value", &Value::Object(self.value.clone()))?;
+        let json = encode_fields("value", &self.value)?;
         let (index, (vectors, encoder)) = match index::find(tx)? {
             Some(settings) => (settings.number, self.vectors_for(&settings)?),
             None if self.asks() => return Err(not_indexed("they have no index")),
@@ -240,8 +240,7 @@ pub(super) fn store_vectors(
     let mut slots = Vec::with_capacity(vectors.len());
     for vector in vectors {
         let slot = tx.add(slots_counter(tx, index), 1)?.unsigned_abs();
-        let row = VectorRow { record: record.clone(), encoder: encoder.to_owned(), vector };
-        tx.put(vector_key(tx, index, slot), row.encode())?;
+        tx.put_new(vector_key(tx, index, slot), VectorRow::encoded(&record, encoder, &vector))?;
         slots.push(slot);
     }
     Ok(slots)

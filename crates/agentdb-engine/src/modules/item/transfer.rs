@@ -12,7 +12,7 @@ use super::put::store_vectors;
 use super::row::{Expiry, Head, Item};
 use super::{fields, find, remove, unindex, vector_key};
 use crate::key::Key;
-use crate::modules::encode_value;
+use crate::modules::encode_fields;
 use crate::modules::transfer::{Existing, Fate, check_ttl, unfit};
 use crate::read::Read;
 use crate::tx::Tx;
@@ -140,7 +140,7 @@ pub(crate) fn export(rows: &dyn Read, key: &Key, row: &Row) -> Result<Option<Ite
 /// Stores the item of a line.
 pub(crate) fn import(tx: &mut Tx<'_>, line: &ItemLine, existing: Existing) -> Result<Fate> {
     let key = key_of(tx, &line.path, &line.key)?;
-    let json = encode_value("value", &Value::Object(line.value.clone()))?;
+    let json = encode_fields("value", &line.value)?;
     let expiry = expiry(line)?;
     let (index, encoder) = check_vectors(tx, line)?;
     if expiry.is_some_and(|expiry| expiry.ends <= tx.now()) {

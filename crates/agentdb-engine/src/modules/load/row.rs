@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use agentdb_types::{Code, Error, Result, json, limits};
+use agentdb_types::{Result, limits};
 use serde_json::{Map, Value};
 
 use crate::SparseVector;
 use crate::codec::{put_bytes, put_varint};
 use crate::encoder::Encoded;
-use crate::modules::check_inline;
+use crate::modules::record;
 
 /// What a file holds, row by row, in its order.
 pub trait Rows {
@@ -57,31 +57,13 @@ pub struct Row {
 }
 
 impl Row {
-    /// Makes text and payload what the record's row holds of them: two members of a JSON object, without its braces.
+    /// Makes text and payload what the record's row holds of them.
     ///
     /// # Errors
-    /// [`Code::ValueTooLarge`], [`Code::DepthExceeded`].
+    /// [`Code::ValueTooLarge`](agentdb_types::Code::ValueTooLarge), [`Code::DepthExceeded`](agentdb_types::Code::DepthExceeded).
     pub(crate) fn seal(&mut self) -> Result<()> {
-        let unencodable = |e| Error::new(Code::InvalidJson).with("field", "payload").with("reason", e);
-        let text = self.text.as_deref().unwrap_or_default();
-        check_inline("text", text.len())?;
-        let mut content = Vec::with_capacity(64 + text.len() + 32 * self.payload.len());
-        if self.text.is_some() {
-            content.extend_from_slice(b"\"text\":");
-            serde_json::to_writer(&mut content, text).map_err(unencodable)?;
-            content.push(b',');
-        }
-        content.extend_from_slice(b"\"payload\":");
-        let start = content.len();
-        serde_json::to_writer(&mut content, &self.payload).map_err(unencodable)?;
-        check_inline("payload", content.len() - start)?;
-        let payload = Value::Object(std::mem::take(&mut self.payload));
-        let checked = json::check_depth("payload", &payload);
-        if let Value::Object(payload) = payload {
-            self.payload = payload;
-        }
-        self.content = content;
-        checked
+        self.content = record::content(self.text.as_deref(), &self.payload)?;
+        Ok(())
     }
 
     /// How many vectors it brings, one that is to be made of its text included.

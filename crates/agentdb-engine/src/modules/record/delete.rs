@@ -47,7 +47,7 @@ impl Request for Delete {
 
 impl WriteRequest for Delete {
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Deleted> {
-        let number = collection::find(tx, &self.collection)?.number;
+        let number = collection::shared(tx, &self.collection)?.number;
         let key = key(tx, number, &self.record)?;
         let before = find(tx, &key)?;
         check_version(&self.record, before.as_ref(), self.expected_version)?;

@@ -3,7 +3,7 @@
 use agentdb_types::{Code, Duration, Error, Id, Result, Timestamp};
 
 use super::vector::{Given, check_named, store};
-use super::{Place, Record, decode, key, remove, sparse};
+use super::{Place, Record, decode, key, replace, sparse};
 use crate::modules::collection::{self, Head, schema};
 use crate::modules::load::{Counts, IfExists, Row};
 use crate::read::Read;
@@ -75,9 +75,11 @@ impl<'a> Loading<'a> {
         let named = || row.vectors.iter().map(|(name, vector)| (name, &vector[..]));
         check_named(&self.head, self.collection, named().map(|(name, vector)| (name, Some(vector))))?;
         let sparse = sparse::of(&self.head, self.collection, &row.sparse)?;
-        self.changed |= schema::learn(&mut self.head.fields, self.head.undeclared, &row.payload)?;
+        if let Some(fields) = schema::learn(&self.head.fields, self.head.undeclared, &row.payload)? {
+            (self.head.fields, self.changed) = (fields, true);
+        }
         if stored.is_some() {
-            remove(tx, number, key.clone())?;
+            replace(tx, number, key.clone())?;
         }
         let slot = match vector {
             Some(vector) => {
@@ -91,7 +93,7 @@ impl<'a> Loading<'a> {
         for (name, vector) in named() {
             let Some(space) = self.head.vectors.get(name).map(|space| space.number) else { continue };
             let slot = self.new_slot();
-            store(tx, space, slot, &id, (vector.to_vec(), String::new()))?;
+            store(tx, space, slot, &id, (vector, String::new()))?;
             places.insert(name.clone(), Place(space, slot));
         }
         if let Some(expires) = self.expires {
@@ -113,7 +115,7 @@ impl<'a> Loading<'a> {
             Some(_) => self.counts.replaced += 1,
             None => self.counts.created += 1,
         }
-        tx.put(key, with_content(&record, &row.content)?)
+        tx.put(key, record.encode_with(&row.content)?)
     }
 
     fn id(&self, tx: &Tx<'_>, row: &Row) -> Result<String> {
@@ -149,50 +151,5 @@ impl<'a> Loading<'a> {
             tx.put_bookkeeping(collection::key(tx, self.collection)?, row_json::encode(&self.head)?)?;
         }
         Ok(self.counts)
-    }
-}
-
-/// The row of a record whose text and payload were made JSON before: its last members.
-fn with_content(record: &Record, content: &[u8]) -> Result<Vec<u8>> {
-    const EMPTY: &[u8] = b"\"payload\":{}}";
-    let mut row = row_json::encode(record)?;
-    debug_assert!(row.ends_with(EMPTY), "the payload is the last member");
-    row.truncate(row.len() - EMPTY.len());
-    row.reserve_exact(content.len() + 1);
-    row.extend_from_slice(content);
-    row.push(b'}');
-    Ok(row)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    #[test]
-    fn content_that_was_made_before_makes_the_row_that_the_record_makes() {
-        let texts = [None, Some("a \"quoted\" text\n\u{1}é".to_owned()), Some(String::new())];
-        for (text, payload) in texts
-            .into_iter()
-            .flat_map(|text| [json!({}), json!({"n": 1.5, "of": [{"a": null}]})].map(|p| (text.clone(), p)))
-        {
-            let Value::Object(payload) = payload else { panic!("no object") };
-            let mut row = Row { text: text.clone(), payload: payload.clone(), ..Row::default() };
-            row.seal().unwrap();
-            let (created, expires) = (Timestamp::default(), Some(Timestamp::default()));
-            let empty = Record {
-                created,
-                updated: created,
-                expires,
-                slot: Some(7),
-                named: [("image".to_owned(), Place(2, 8))].into(),
-                sparse: Default::default(),
-                text: None,
-                payload: Default::default(),
-            };
-            let whole = Record { text, payload, ..empty.clone() };
-            assert_eq!(with_content(&empty, &row.content).unwrap(), row_json::encode(&whole).unwrap());
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! that lists and counts need not read it. Every put of a vector takes a new slot.
 
 mod aggregate;
+mod content;
 mod count;
 mod delete;
 mod delete_where;
@@ -29,6 +30,7 @@ pub use crate::filter::index::{Bucket, FieldStats};
 pub use crate::filter::index::{How, Plan, PlanTerm};
 pub use agentdb_text::{Explanation, Share as WordShare};
 pub use aggregate::{Aggregate, Aggregated};
+pub(crate) use content::content;
 pub use count::{Count, Counted};
 pub use delete::{Delete, Deleted};
 pub use delete_where::{DeleteWhere, DeletedWhere};
@@ -47,6 +49,7 @@ pub use search::{
 pub use transfer::RecordLine;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use agentdb_types::{Code, Error, Id, Lsn, Result, Timestamp};
 use roaring::RoaringBitmap;
@@ -57,6 +60,7 @@ use crate::filter::Filter;
 use crate::filter::index::PayloadIndex;
 use crate::key::Key;
 use crate::modules::collection::{self, Head, schema, texts};
+use crate::modules::link;
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
 use crate::read::{Page, Read};
@@ -132,6 +136,11 @@ impl Record {
         }
     }
 
+    /// Whether its time to live has passed.
+    fn is_over(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+
     /// When it expires.
     pub(crate) fn expires(&self) -> Option<Timestamp> {
         self.expires
@@ -156,14 +165,14 @@ fn vector_key(rows: &dyn Read, number: u64, slot: u64) -> Key {
     rows.key(Table::Vector).u64(number).u64(slot)
 }
 
-fn not_found(collection: &str, record: &str) -> Error {
+pub(crate) fn not_found(collection: &str, record: &str) -> Error {
     Error::new(Code::RecordNotFound).with("collection", collection).with("record", record)
 }
 
 /// The record of a row, unless its time to live has passed.
 fn decode(row: &Row, now: Timestamp) -> Result<Option<(Lsn, Record)>> {
     let record: Record = row_json::decode(row)?;
-    Ok(record.expires.is_none_or(|e| e > now).then_some((row.lsn, record)))
+    Ok((!record.is_over(now)).then_some((row.lsn, record)))
 }
 
 pub(crate) fn find(rows: &dyn Read, key: &Key) -> Result<Option<(Lsn, Record)>> {
@@ -186,10 +195,10 @@ fn check_version(record: &str, found: Option<&(Lsn, Record)>, expected: Option<L
 }
 
 /// Notes when a record has to be swept, and that searches of its collection must look at times.
-fn schedule(tx: &mut Tx<'_>, collection: &str, head: Head, key: &Key, expires: Timestamp) -> Result<()> {
+fn schedule(tx: &mut Tx<'_>, collection: &str, head: &Head, key: &Key, expires: Timestamp) -> Result<()> {
     sweep::schedule(tx, expires, key)?;
     if !head.expiring {
-        let head = Head { expiring: true, ..head };
+        let head = Head { expiring: true, ..head.clone() };
         tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(&head)?)?;
     }
     Ok(())
@@ -235,16 +244,35 @@ fn matching<R>(
 }
 
 /// Learns the types of the fields that a payload is the first to have, and refuses what contradicts.
-fn learn(tx: &mut Tx<'_>, collection: &str, head: &mut Head, payload: &Map<String, Value>) -> Result<()> {
-    if schema::learn(&mut head.fields, head.undeclared, payload)? {
+fn learn(tx: &mut Tx<'_>, collection: &str, head: &mut Rc<Head>, payload: &Map<String, Value>) -> Result<()> {
+    if let Some(fields) = schema::learn(&head.fields, head.undeclared, payload)? {
+        let head = Rc::make_mut(head);
+        head.fields = fields;
         tx.put_bookkeeping(collection::key(tx, collection)?, row_json::encode(head)?)?;
     }
     Ok(())
 }
 
-/// Deletes a record's rows, whether it has expired or not; returns whether there were any.
+/// Deletes the rows of a record that is to be stored anew. It keeps its links, unless it had expired.
+fn replace(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<()> {
+    match remove_rows(tx, number, key.clone())? {
+        Some(record) if record.is_over(tx.now()) => link::leave(tx, &key),
+        _ => Ok(()),
+    }
+}
+
+/// Deletes a record with its links, whether it has expired or not; returns whether there was one.
 fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
-    let Some(row) = tx.get(&key)? else { return Ok(false) };
+    let removed = remove_rows(tx, number, key.clone())?.is_some();
+    if removed {
+        link::leave(tx, &key)?;
+    }
+    Ok(removed)
+}
+
+/// Deletes a record's own rows, and returns what it was.
+fn remove_rows(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<Option<Record>> {
+    let Some(row) = tx.get(&key)? else { return Ok(None) };
     let record: Record = row_json::decode(&row)?;
     if let Some(slot) = record.slot.filter(|_| !planted::is(Bug::OldVectorStays)) {
         tx.delete(vector_key(tx, number, slot))?;
@@ -258,7 +286,7 @@ fn remove(tx: &mut Tx<'_>, number: u64, key: Key) -> Result<bool> {
     if tx.get(&counter)?.is_some() {
         tx.add(counter, -1)?;
     }
-    Ok(true)
+    Ok(Some(record))
 }
 
 /// When the record of a row was last written.

@@ -114,7 +114,7 @@ impl WriteRequest for Patch {
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Patched> {
-        let mut head = collection::find(tx, &self.collection)?;
+        let mut head = collection::shared(tx, &self.collection)?;
         let number = head.number;
         let key = key(tx, number, &self.record)?;
         let found = find(tx, &key)?;
@@ -145,7 +145,7 @@ impl WriteRequest for Patch {
         if let Some(ttl) = self.ttl_us {
             record.expires = ttl.map(|ttl| tx.now().after(ttl)).transpose()?;
             if let Some(expires) = record.expires {
-                schedule(tx, &self.collection, head, &key, expires)?;
+                schedule(tx, &self.collection, &head, &key, expires)?;
             }
         }
         record.updated = tx.now();

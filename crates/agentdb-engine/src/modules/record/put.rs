@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, encode, store_named, store_vector, weigh_named};
-use super::{Record, check_version, find, key, learn, remove, schedule, sparse};
+use super::{Record, check_version, content, decode, key, learn, replace, schedule, sparse};
 use crate::encoder::Encoded;
 use crate::modules::collection;
-use crate::modules::{check_inline, encode_value, weigh_fields};
+use crate::modules::weigh_fields;
 use crate::operation::{About, Effect, Request, Scope, WriteRequest};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Engine, NamespaceId, SparseVector, numbers, row_json};
+use crate::{Engine, NamespaceId, SparseVector, numbers};
 
 /// Stores a record, replacing the one of the same id.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -121,16 +121,16 @@ impl WriteRequest for Put {
     }
 
     fn decide(&self, tx: &mut Tx<'_>) -> Result<Stored> {
-        let mut head = collection::find(tx, &self.collection)?;
+        let mut head = collection::shared(tx, &self.collection)?;
         let id = match &self.record {
             Some(id) => Id::new("record", id.as_str())?,
             None => tx.new_id(),
         };
         let key = key(tx, head.number, id.as_str())?;
-        let before = find(tx, &key)?;
+        let stored = tx.get(&key)?;
+        let before = stored.as_ref().map(|row| decode(row, tx.now())).transpose()?.flatten();
         check_version(id.as_str(), before.as_ref(), self.expected_version)?;
-        check_inline("text", self.text.as_ref().map_or(0, String::len))?;
-        encode_value("payload", &Value::Object(self.payload.clone()))?;
+        let content = content(self.text.as_deref(), &self.payload)?;
         let given = Given {
             vector: self.vector.as_deref(),
             text: self.text.as_deref(),
@@ -144,11 +144,13 @@ impl WriteRequest for Put {
         let expires = self.ttl_us.map(|ttl| tx.now().after(ttl)).transpose()?;
         let number = head.number;
         numbers::tell(tx, Remains::Collection, number, &self.collection);
-        remove(tx, number, key.clone())?;
+        if stored.is_some() {
+            replace(tx, number, key.clone())?;
+        }
         let slot = vector.map(|v| store_vector(tx, number, id.as_str(), v)).transpose()?;
         let named = store_named(tx, &head, id.as_str(), named())?;
         if let Some(expires) = expires {
-            schedule(tx, &self.collection, head, &key, expires)?;
+            schedule(tx, &self.collection, &head, &key, expires)?;
         }
         let record = Record {
             created: before.as_ref().map_or(tx.now(), |(_, r)| r.created),
@@ -157,10 +159,10 @@ impl WriteRequest for Put {
             slot,
             named,
             sparse,
-            text: self.text.clone(),
-            payload: self.payload.clone(),
+            text: None,
+            payload: Map::new(),
         };
-        tx.put(key, row_json::encode(&record)?)?;
+        tx.put(key, record.encode_with(&content)?)?;
         tx.add(collection::records_counter(tx, number), 1)?;
         Ok(Stored { record: id.into(), version: tx.lsn(), created: before.is_none(), expires })
     }

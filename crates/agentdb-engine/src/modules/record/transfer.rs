@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::vector::{Given, check_named, store_named, store_vector};
-use super::{Entry, Record, decode, find, key, learn, remove, schedule, sparse};
+use super::{Entry, Record, content, decode, find, key, learn, replace, schedule, sparse};
 use crate::key::Key;
+use crate::modules::collection;
 use crate::modules::transfer::{Existing, Fate};
-use crate::modules::{check_inline, collection, encode_value};
 use crate::read::Read;
 use crate::sweep::Remains;
 use crate::tx::Tx;
-use crate::{Row, SparseVector, numbers, row_json};
+use crate::{Row, SparseVector, numbers};
 
 /// A record of the collection that precedes it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,13 +83,10 @@ pub(crate) fn import(
     number: Option<u64>,
     existing: Existing,
 ) -> Result<Fate> {
-    check_inline("text", line.text.as_ref().map_or(0, String::len))?;
-    encode_value("payload", &Value::Object(line.payload.clone()))?;
+    let content = content(line.text.as_deref(), &line.payload)?;
     let key = key(tx, number.unwrap_or_default(), &line.record)?;
     // It may have been deleted since, or replaced.
-    let head = tx.get(&collection::key(tx, &line.collection)?)?;
-    let head: Option<collection::Head> = head.map(|row| row_json::decode(&row)).transpose()?;
-    let head = head.filter(|head| Some(head.number) == number);
+    let head = collection::shared_if_any(tx, &line.collection)?.filter(|head| Some(head.number) == number);
     let (Some(mut head), Some(number)) = (head, number) else { return Ok(Fate::Skipped) };
     let vector = Given { vector: line.vector.as_deref(), text: None, encoded: None }.vector_for(&head)?;
     let named = || line.vectors.iter().map(|(name, vector)| (name, &vector[..]));
@@ -106,15 +103,15 @@ pub(crate) fn import(
     }
     learn(tx, &line.collection, &mut head, &line.payload)?;
     numbers::tell(tx, Remains::Collection, number, &line.collection);
-    remove(tx, number, key.clone())?;
+    replace(tx, number, key.clone())?;
     let slot = vector.map(|vector| store_vector(tx, number, &line.record, vector)).transpose()?;
     let named = store_named(tx, &head, &line.record, named())?;
     if let Some(expires) = line.expires {
-        schedule(tx, &line.collection, head, &key, expires)?;
+        schedule(tx, &line.collection, &head, &key, expires)?;
     }
-    let RecordLine { created, updated, expires, text, payload, .. } = line.clone();
-    let record = Record { created, updated, expires, slot, named, sparse, text, payload };
-    tx.put(key, row_json::encode(&record)?)?;
+    let RecordLine { created, updated, expires, .. } = *line;
+    let record = Record { created, updated, expires, slot, named, sparse, text: None, payload: Map::new() };
+    tx.put(key, record.encode_with(&content)?)?;
     tx.add(collection::records_counter(tx, number), 1)?;
     Ok(fate)
 }

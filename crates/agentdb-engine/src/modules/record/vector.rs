@@ -43,11 +43,11 @@ pub(super) fn encode(
 }
 
 /// A vector, and the encoder that made it.
-pub(super) type Made = (Vec<f32>, String);
+pub(super) type Made<'a> = (&'a [f32], String);
 
-impl Given<'_> {
+impl<'a> Given<'a> {
     /// The vector to store, and the encoder that made it: the caller's own is taken as made by the collection's.
-    pub(super) fn vector_for(&self, head: &Head) -> Result<Option<Made>> {
+    pub(super) fn vector_for(&self, head: &Head) -> Result<Option<Made<'a>>> {
         let Some(dimension) = head.dimension else {
             return match self.vector {
                 None => Ok(None),
@@ -57,22 +57,22 @@ impl Given<'_> {
             };
         };
         let (vector, encoder) = match (self.vector, self.encoded, &head.encoder) {
-            (Some(vector), _, encoder) => (vector.to_vec(), encoder.clone().unwrap_or_default()),
+            (Some(vector), _, encoder) => (vector, encoder.clone().unwrap_or_default()),
             (None, Some(encoded), Some(encoder)) if encoded.encoder == *encoder => {
-                (encoded.vector.clone(), encoder.clone())
+                (&encoded.vector[..], encoder.clone())
             }
             (None, encoded, Some(encoder)) if self.text.is_some() => {
                 return Err(no_encoder(encoder, encoded.map(|e| &*e.encoder)));
             }
             _ => return Ok(None),
         };
-        dimension.check(&vector, head.metric)?;
+        dimension.check(vector, head.metric)?;
         Ok(Some((vector, encoder)))
     }
 }
 
 /// Stores a vector in a slot of its own.
-pub(super) fn store_vector(tx: &mut Tx<'_>, number: u64, record: &str, made: Made) -> Result<u64> {
+pub(super) fn store_vector(tx: &mut Tx<'_>, number: u64, record: &str, made: Made<'_>) -> Result<u64> {
     let slot = new_slot(tx, number)?;
     store(tx, number, slot, record, made)?;
     Ok(slot)
@@ -102,7 +102,7 @@ pub(super) fn store_named<'a>(
     for (name, vector) in vectors {
         if let Some(space) = head.vectors.get(name) {
             let slot = new_slot(tx, head.number)?;
-            store(tx, space.number, slot, record, (vector.to_vec(), String::new()))?;
+            store(tx, space.number, slot, record, (vector, String::new()))?;
             places.insert(name.clone(), Place(space.number, slot));
         }
     }
@@ -119,10 +119,9 @@ pub(super) fn store(
     number: u64,
     slot: u64,
     record: &str,
-    (vector, encoder): Made,
+    (vector, encoder): Made<'_>,
 ) -> Result<()> {
-    let row = VectorRow { record: record.to_owned(), encoder, vector };
-    tx.put(vector_key(tx, number, slot), row.encode())
+    tx.put_new(vector_key(tx, number, slot), VectorRow::encoded(record, &encoder, vector))
 }
 
 /// About how many bytes named vectors take.

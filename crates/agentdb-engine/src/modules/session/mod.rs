@@ -40,7 +40,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::key::Key;
-use crate::modules::encode_value;
+use crate::modules::encode_fields;
 use crate::modules::state::merge;
 use crate::operation::Operation;
 use crate::planted::{self, Bug};
@@ -149,7 +149,7 @@ fn check_metadata(metadata: &Map<String, Value>) -> Result<()> {
     if metadata.is_empty() {
         return Ok(());
     }
-    encode_value("metadata", &Value::Object(metadata.clone())).map(drop)
+    encode_fields("metadata", metadata).map(drop)
 }
 
 /// Merges a patch (RFC 7396) into a map that users fill.

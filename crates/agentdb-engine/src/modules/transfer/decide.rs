@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::mark::{Mark, Parent};
 use super::{Counts, Existing, Fate, Line};
-use crate::modules::{blob, checkpoint, collection, item, record, retention, session, state, tool_call};
+use crate::modules::{
+    blob, checkpoint, collection, item, link, record, retention, session, state, tool_call,
+};
 use crate::operation::{About, Request, WriteRequest};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -96,7 +98,8 @@ impl Lines {
     fn check_there(&self, tx: &mut Tx<'_>) -> Result<()> {
         let asking = Lines { existing: Existing::Skip, ..self.without_lines() };
         for NumberedLine { number, line } in self.lines.iter().filter(|line| !line.line.belongs()) {
-            if asking.import(tx, *number, line, &mut None)?.stores() {
+            let fate = asking.import(tx, *number, line, &mut None);
+            if fate.map_err(|err| err.at_import_line(*number))?.stores() {
                 let what = format_args!("what precedes line {number}, which is not there any more itself,");
                 return Err(Error::new(Code::ImportExists).with("what", what).at_import_line(*number));
             }
@@ -134,6 +137,7 @@ impl Lines {
                 let number = of("collection", &line.collection, parent)?;
                 record::transfer::import(tx, line, number, existing)?
             }
+            Line::Link(line) => link::transfer::import(tx, line, existing)?,
             Line::ChannelValue(line) => {
                 checkpoint::transfer::import_value(tx, line, of("thread", &line.thread, parent)?)?
             }

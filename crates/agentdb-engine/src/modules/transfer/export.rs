@@ -12,7 +12,7 @@ use crate::key::Key;
 use crate::modules::blob::BlobReader;
 use crate::modules::session::message::Layers;
 use crate::modules::{
-    blob, checkpoint, collection, item, namespace, record, retention, session, state, tool_call,
+    blob, checkpoint, collection, item, link, namespace, record, retention, session, state, tool_call,
 };
 use crate::operation::{About, Effect, ReadRequest, Request, Scope};
 use crate::planted::{self, Bug};
@@ -90,6 +90,9 @@ enum Of {
     Blobs,
     Collections,
     Records(String),
+    LinkedCollections,
+    LinkedRecords(String),
+    Links(String, String),
     Threads,
     ChannelValues(String),
     Checkpoints(String),
@@ -141,6 +144,7 @@ impl Engine {
             table(Of::Sessions, Table::Session),
             table(Of::Blobs, Table::Blob),
             table(Of::Collections, Table::Collection),
+            table(Of::LinkedCollections, Table::Collection),
             table(Of::Threads, Table::Thread),
             table(Of::Items, Table::Item),
             table(Of::ToolCalls, Table::ToolCall),
@@ -315,6 +319,20 @@ impl Of {
             Of::Records(collection) => {
                 record::transfer::export(snapshot, collection, key, row)?.map(Line::Record)
             }
+            Of::LinkedCollections => {
+                let (name, number) = collection::numbered(key, row)?;
+                follow(Of::LinkedRecords(name), Table::Node, number);
+                None
+            }
+            Of::LinkedRecords(collection) => {
+                let (record, groups) = link::transfer::groups(snapshot, key, row)?;
+                let of = Of::Links(collection.clone(), record);
+                following.extend(groups.into_iter().map(|group| Remaining::rows(of.clone(), group)));
+                None
+            }
+            Of::Links(collection, record) => {
+                link::transfer::export(snapshot, (collection, record), key, row)?.map(Line::Link)
+            }
             Of::Threads => {
                 let (line, number) = checkpoint::thread::transfer::export(key, row)?;
                 let thread = || line.thread.clone();
@@ -348,6 +366,7 @@ impl Line {
             Line::Blob(line) => line.version = None,
             Line::Collection(line) => line.version = None,
             Line::Record(line) => line.version = None,
+            Line::Link(line) => line.version = None,
             Line::Thread(line) => line.version = None,
             Line::Checkpoint(line) => line.version = None,
             Line::CheckpointWrite(line) => line.version = None,

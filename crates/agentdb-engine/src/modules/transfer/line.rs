@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Fate;
-use crate::modules::{blob, checkpoint, collection, item, record, retention, session, state, tool_call};
+use crate::modules::{
+    blob, checkpoint, collection, item, link, record, retention, session, state, tool_call,
+};
 
 /// How deep the values that the limit of depth is for lie in a line: `{"values": {"channel": …}}`.
 const ENVELOPE: usize = 2;
@@ -137,6 +139,8 @@ lines! {
     Collection(collection::CollectionLine) = "collection",
     /// A record.
     Record(record::RecordLine) = "record",
+    /// A link between records that precede it.
+    Link(link::LinkLine) = "link",
     /// A thread; what belongs to it follows.
     Thread(checkpoint::thread::ThreadLine) = "thread",
     /// The value of a version of a channel.
@@ -201,6 +205,7 @@ impl Line {
         match self {
             Line::Item(item) => 1 + item.vectors.len(),
             Line::Record(_) | Line::ChannelValue(_) => 2,
+            Line::Link(_) => 4,
             Line::Checkpoint(checkpoint) => 1 + checkpoint.values.len() + checkpoint.encoded.len(),
             Line::Session(_) | Line::Collection(_) | Line::Thread(_) => 4,
             _ => 1,

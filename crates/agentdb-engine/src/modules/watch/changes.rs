@@ -6,6 +6,7 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 use super::{Change as Told, Kind, Thing};
 use crate::key::{Key, NamespaceId};
+use crate::modules::link;
 use crate::modules::session::{self, Base};
 use crate::mutation::{Body, Change, Entry, Mutation};
 use crate::planted::{self, Bug};
@@ -121,7 +122,7 @@ impl<'a> Batch<'a> {
                 // Of a message that lies further down, too.
                 deletes |= matches!(&mutation.body, Body::Clear(Change::Put(body)) if body.is_empty());
                 let Some(session) = self.owner(Remains::Session, number)? else { return Ok(None) };
-                let message = self.message(number, sequence, deletes)?;
+                let Some(message) = self.message(number, sequence, deletes)? else { return Ok(None) };
                 Thing::Message { session, message, sequence }
             }
             Table::Blob => Thing::Blob { blob: parts.text()? },
@@ -149,6 +150,29 @@ impl<'a> Batch<'a> {
                 let (task, index) = (parts.text()?, crate::modules::checkpoint::index_of(parts.u64()?));
                 Thing::CheckpointWrite { thread, namespace, checkpoint, task, index }
             }
+            Table::Link => {
+                let link::Ends { node, link_type, other } = link::Ends::of(&key)?;
+                let (Some((from, record)), false) = (self.node(node)?, self.is_left(other.node)) else {
+                    return Ok(None);
+                };
+                let (Some(collection), Some(to_collection)) = (
+                    self.owner(Remains::Collection, from)?,
+                    self.owner(Remains::Collection, other.collection)?,
+                ) else {
+                    return Ok(None);
+                };
+                Thing::Link { collection, record, link_type, to_collection, to: other.record }
+            }
+            // The note of links that were there, and go with their record.
+            Table::Garbage if !deletes => {
+                let (kind, number) = (parts.u64()?, parts.u64()?);
+                let Some((of, record)) = self.entry.names.under(Table::Garbage, &[kind, number]) else {
+                    return Ok(None);
+                };
+                let Some(collection) = self.owner(Remains::Collection, of)? else { return Ok(None) };
+                deletes = true;
+                Thing::Links { collection, record: record.to_owned() }
+            }
             Table::Name => return self.number(parts.u64()?, parts.u64()?, mutation),
             Table::Collection
             | Table::Counter
@@ -165,6 +189,8 @@ impl<'a> Batch<'a> {
             | Table::ItemIndex
             | Table::ToolCallByState
             | Table::ToolCallByTool
+            | Table::Node
+            | Table::LinkBack
             | Table::History
             | Table::Retention
             | Table::Policy
@@ -206,14 +232,34 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// Whether the batch takes this node from its record.
+    fn is_left(&self, node: u64) -> bool {
+        self.discarded.contains(&(Remains::Node as u64, node))
+    }
+
+    /// The number of the collection and the id of the record that a node stands for; none if it does not any more.
+    fn node(&self, node: u64) -> Result<Option<(u64, String)>> {
+        if self.is_left(node) {
+            return Ok(None);
+        }
+        match self.entry.names.under(Table::Node, &[node]) {
+            Some((number, record)) => Ok(Some((number, record.to_owned()))),
+            // The sweeper takes what nodes left that are gone.
+            None if self.sweeps => Ok(None),
+            None => Err(self.unnamed(format_args!("node {node}"))),
+        }
+    }
+
     /// The id of a message: in the key of another row if it was appended, or took the place of one that the batch deletes; else
-    /// told beside the batch.
-    fn message(&self, number: u64, sequence: u64, deletes: bool) -> Result<String> {
+    /// told beside the batch; none if nobody saw it any more.
+    fn message(&self, number: u64, sequence: u64, deletes: bool) -> Result<Option<String>> {
         if !deletes && let Some(message) = self.message_put(number, sequence)? {
-            return Ok(message);
+            return Ok(Some(message));
         }
         match self.entry.names.get(Table::Message, &[number, sequence]) {
-            Some(message) => Ok(message.to_owned()),
+            Some(message) => Ok(Some(message.to_owned())),
+            // The sweeper deletes what others left, of a layer that may have the number of a session which it lets expire.
+            None if self.sweeps => Ok(None),
             None => Err(self.unnamed(format_args!("message {sequence} of number {number}"))),
         }
     }
@@ -255,7 +301,9 @@ impl<'a> Batch<'a> {
             Remains::Session => Thing::Messages { session: name },
             Remains::Collection => Thing::Records { collection: name },
             Remains::Thread => Thing::Checkpoints { thread: name },
-            Remains::Namespace | Remains::Messages | Remains::Unseen => return Ok(None),
+            Remains::Namespace | Remains::Messages | Remains::Unseen | Remains::Node => {
+                return Ok(None);
+            }
         };
         Ok(Some((all, Kind::Deleted)))
     }

@@ -17,6 +17,10 @@ impl Filter {
     pub(super) fn selects(&self, change: &Change) -> bool {
         let deleted = change.kind != Kind::Put;
         let nouns = change.thing.nouns(deleted);
+        let watches_links = self.nouns.is_empty() || self.nouns.contains(&Noun::Link);
+        if deleted && watches_links && change.thing.takes_links() {
+            return true;
+        }
         (self.nouns.is_empty() || nouns.iter().any(|noun| self.nouns.contains(noun)))
             && self.selects_key(&change.thing, deleted)
     }

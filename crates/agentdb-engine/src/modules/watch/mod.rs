@@ -18,6 +18,8 @@ mod changes;
 mod event;
 mod feed;
 mod filter;
+#[cfg(test)]
+mod link_tests;
 mod request;
 #[cfg(test)]
 mod tests;

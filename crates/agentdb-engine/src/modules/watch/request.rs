@@ -14,7 +14,8 @@ pub struct Watch {
     /// From which LSN on; from the earliest that the log still holds if not given. To go on, the LSN behind the last one seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Lsn>,
-    /// Only these nouns; all if empty. What is deleted with something that holds it is told as that.
+    /// Only these nouns; all if empty. What is deleted with something that holds it is told as that; what takes links along is told
+    /// to all who watch links, whatever the key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nouns: Vec<Noun>,
     /// Only what has these first components of its key: an owner for state, a session for messages, a collection for records, a

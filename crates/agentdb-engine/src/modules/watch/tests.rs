@@ -12,7 +12,7 @@ use crate::modules::{collection, namespace, operation, state};
 use crate::operation::Call;
 use crate::{Ack, Batch, Engine, NamespaceId, Options, Task, WriteOptions};
 
-fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
+pub(super) fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
     let mut batch = Batch::new();
     for (name, request) in requests {
         assert!(matches!(operation(name).unwrap().call, Call::Write(_)));
@@ -21,11 +21,11 @@ fn batch(db: &TestDb, requests: &[(&str, Value)]) -> Lsn {
     db.engine().write_batch(db.namespace, batch, WriteOptions::default()).unwrap().wait().unwrap().lsn
 }
 
-fn write(db: &TestDb, name: &str, request: Value) -> Lsn {
+pub(super) fn write(db: &TestDb, name: &str, request: Value) -> Lsn {
     batch(db, &[(name, request)])
 }
 
-fn all(feed: &mut Feed) -> Vec<Event> {
+pub(super) fn all(feed: &mut Feed) -> Vec<Event> {
     std::iter::from_fn(|| feed.try_next().unwrap()).collect()
 }
 
@@ -39,7 +39,7 @@ fn words(events: &[Event]) -> Vec<Vec<String>> {
     events.iter().map(|event| event.changes.iter().map(word).collect()).collect()
 }
 
-fn watched(db: &TestDb, watch: &Watch) -> Vec<Vec<String>> {
+pub(super) fn watched(db: &TestDb, watch: &Watch) -> Vec<Vec<String>> {
     words(&all(&mut db.engine().watch(db.namespace, watch).unwrap()))
 }
 
@@ -200,6 +200,25 @@ fn what_expires_is_told_once_when_it_is_swept() {
             vec!["expired state ann/a", "expired session s", "expired record docs/r"],
         ]
     );
+}
+
+/// A session moved on from the layer that has its number, and expires in the batch that takes what was left there.
+#[test]
+fn messages_that_nobody_saw_go_in_silence_beside_their_session() {
+    let db = TestDb::new(1);
+    let message = |content: &str| json!({"session": "a", "owner": "ann", "role": "user", "content": content, "message": content});
+    write(&db, "session.create", json!({"session": "a", "owner": "ann", "ttl_us": 5_000_000}));
+    write(&db, "message.append", message("m1"));
+    write(&db, "session.fork", json!({"session": "a", "to": "b"}));
+    write(&db, "message.update", json!({"session": "a", "message": "m1", "content": "of a alone"}));
+    write(&db, "session.delete", json!({"session": "b"}));
+    db.world.advance_us(6_000_000);
+    let mut feed = db.engine().watch(db.namespace, &Watch::default()).unwrap();
+    db.run(Task::Sweep);
+    db.run(Task::Sync);
+    let told = words(&all(&mut feed));
+    assert_eq!(told.last().unwrap(), &["expired session a"], "{told:#?}");
+    assert_eq!(db.rows(crate::Table::Message), 0);
 }
 
 #[test]

@@ -25,6 +25,8 @@ pub enum Noun {
     Collection,
     /// Records of collections.
     Record,
+    /// Links between records.
+    Link,
     /// Threads.
     Thread,
     /// Checkpoints of threads.
@@ -35,7 +37,7 @@ pub enum Noun {
 
 impl Noun {
     /// Every noun.
-    pub const ALL: [Noun; 11] = [
+    pub const ALL: [Noun; 12] = [
         Noun::State,
         Noun::Session,
         Noun::Message,
@@ -44,6 +46,7 @@ impl Noun {
         Noun::ToolCall,
         Noun::Collection,
         Noun::Record,
+        Noun::Link,
         Noun::Thread,
         Noun::Checkpoint,
         Noun::CheckpointWrite,
@@ -101,18 +104,40 @@ pub enum Thing {
         /// Its key.
         key: String,
     },
-    /// A collection. Deleting it deletes its records.
+    /// A collection. Deleting it deletes its records, and all links from and to them.
     Collection {
         /// The collection.
         collection: String,
     },
-    /// All records of a collection that was deleted and created again in one batch; only ever deleted.
+    /// All records of a collection that was truncated, or deleted and created again in one batch, and all links from and to them; only
+    /// ever deleted.
     Records {
         /// The collection.
         collection: String,
     },
-    /// A record.
+    /// A record. What is told of its links when it goes is apart.
     Record {
+        /// The collection.
+        collection: String,
+        /// The record.
+        record: String,
+    },
+    /// A link.
+    Link {
+        /// The collection of the record that it goes from.
+        collection: String,
+        /// That record.
+        record: String,
+        /// The type.
+        #[serde(rename = "type")]
+        link_type: String,
+        /// The collection of the record that it goes to.
+        to_collection: String,
+        /// That record.
+        to: String,
+    },
+    /// All links from and to a record that is gone; only ever deleted.
+    Links {
         /// The collection.
         collection: String,
         /// The record.
@@ -163,8 +188,10 @@ impl Thing {
             Thing::Blob { .. } => &[Noun::Blob],
             Thing::Item { .. } => &[Noun::Item],
             Thing::ToolCall { .. } => &[Noun::ToolCall],
-            Thing::Collection { .. } => &[Noun::Collection, Noun::Record],
-            Thing::Records { .. } | Thing::Record { .. } => &[Noun::Record],
+            Thing::Collection { .. } => &[Noun::Collection, Noun::Record, Noun::Link],
+            Thing::Records { .. } => &[Noun::Record, Noun::Link],
+            Thing::Record { .. } => &[Noun::Record],
+            Thing::Link { .. } | Thing::Links { .. } => &[Noun::Link],
             Thing::Thread { .. } => &[Noun::Thread, Noun::Checkpoint, Noun::CheckpointWrite],
             Thing::Checkpoints { .. } => &[Noun::Checkpoint, Noun::CheckpointWrite],
             Thing::Checkpoint { .. } => &[Noun::Checkpoint],
@@ -181,6 +208,7 @@ impl Thing {
             | Thing::Messages { .. }
             | Thing::Collection { .. }
             | Thing::Records { .. }
+            | Thing::Links { .. }
             | Thing::Thread { .. }
             | Thing::Checkpoints { .. } => true,
             Thing::State { .. }
@@ -189,9 +217,15 @@ impl Thing {
             | Thing::Item { .. }
             | Thing::ToolCall { .. }
             | Thing::Record { .. }
+            | Thing::Link { .. }
             | Thing::Checkpoint { .. }
             | Thing::CheckpointWrite { .. } => false,
         }
+    }
+
+    /// Whether links go with it when it is deleted, whatever record they go from: the key of a link starts with that one.
+    pub(super) fn takes_links(&self) -> bool {
+        matches!(self, Thing::Collection { .. } | Thing::Records { .. } | Thing::Links { .. })
     }
 
     /// The components of the key, from the outside in.
@@ -206,7 +240,12 @@ impl Thing {
             }
             Thing::Blob { blob } => vec![blob.into()],
             Thing::Collection { collection } | Thing::Records { collection } => vec![collection.into()],
-            Thing::Record { collection, record } => vec![collection.into(), record.into()],
+            Thing::Record { collection, record } | Thing::Links { collection, record } => {
+                vec![collection.into(), record.into()]
+            }
+            Thing::Link { collection, record, link_type, to_collection, to } => {
+                [collection, record, link_type, to_collection, to].into_iter().map(Cow::from).collect()
+            }
             Thing::Thread { thread } | Thing::Checkpoints { thread } => vec![thread.into()],
             Thing::Checkpoint { thread, namespace, checkpoint } => {
                 vec![thread.into(), namespace.into(), checkpoint.into()]

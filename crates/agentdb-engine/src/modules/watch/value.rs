@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::Thing;
 use super::changes::Found;
 use crate::key::Key;
-use crate::modules::{blob, checkpoint, collection, item, record, session, state, tool_call};
+use crate::modules::{blob, checkpoint, collection, item, link, record, session, state, tool_call};
 use crate::operation::{ReadRequest, encode_json};
 use crate::planted::{self, Bug};
 use crate::read::Read;
@@ -63,6 +63,10 @@ fn read(snapshot: &Snapshot, found: &Found, row: &Row) -> Result<Value> {
         Thing::Record { collection, record } => {
             shown(snapshot, &record::Get { collection, record, include_vector: true })
         }
+        Thing::Link { collection, record, link_type, to_collection, to } => shown(
+            snapshot,
+            &link::Get { collection, record, link_type, to, to_collection: Some(to_collection) },
+        ),
         Thing::Thread { thread } => encode_json(&checkpoint::thread::shown(thread, row)?),
         Thing::Checkpoint { thread, namespace, checkpoint } => {
             shown(snapshot, &checkpoint::Get { thread, namespace, checkpoint: Some(checkpoint) })
@@ -71,8 +75,10 @@ fn read(snapshot: &Snapshot, found: &Found, row: &Row) -> Result<Value> {
             let key = Key::from_bytes(found.row.clone());
             encode_json(&checkpoint::pending_write(snapshot, &thread, &key, row)?)
         }
-        Thing::Namespace | Thing::Messages { .. } | Thing::Records { .. } | Thing::Checkpoints { .. } => {
-            Ok(Value::Null)
-        }
+        Thing::Namespace
+        | Thing::Messages { .. }
+        | Thing::Records { .. }
+        | Thing::Links { .. }
+        | Thing::Checkpoints { .. } => Ok(Value::Null),
     }
 }

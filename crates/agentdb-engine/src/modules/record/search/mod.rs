@@ -20,7 +20,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use agentdb_text::Query as Words;
-use agentdb_types::{Code, Error, Result};
+use agentdb_types::{Code, Error, Lsn, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -238,7 +238,7 @@ impl Search {
             Window { start: page.position, end, tells_more: has_pages, deepens: page.pool.is_none() };
         let Outcome { hits, more, ranking } = pipeline.run(&searcher, &mut first, &window)?;
         let answer = Answer { search: self, searcher, ranking: &ranking, highlighter, using: first.using() };
-        let hits = hits.into_iter().map(|found| answer.hit(found)).collect::<Result<_>>()?;
+        let hits = answer.hits(hits)?;
         let cursor = if has_pages && more { Some(page.next(self, end, first.pool())?) } else { None };
         let lsn = has_pages.then(|| snapshot.lsn());
         Ok(Found { hits, cursor, lsn, plan: explain.then_some(ranking.plan) })
@@ -285,16 +285,23 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    fn hit(&self, found: Candidate) -> Result<Hit> {
-        let Searcher { snapshot, head, .. } = self.searcher;
+    fn hits(&self, found: Vec<Candidate>) -> Result<Vec<Hit>> {
+        if self.needs_nothing() {
+            let versions = self.searcher.versions(found.iter().map(|found| &*found.record))?;
+            return found
+                .into_iter()
+                .zip(versions)
+                .map(|(found, version)| self.hit(found, version))
+                .collect();
+        }
+        found.into_iter().map(|found| self.hit_with_record(found)).collect()
+    }
+
+    /// A hit without anything that its record's row holds.
+    fn hit(&self, found: Candidate, version: Lsn) -> Result<Hit> {
         let Candidate { record, score, mut shares, stages, diversity, group } = found;
-        let (version, found) = if self.needs_nothing() {
-            (self.searcher.version(&record)?, None)
-        } else {
-            self.searcher.record(&record).map(|(version, found)| (version, Some(found)))?
-        };
         let explanation = self.ranking.explain(&record, &mut shares)?;
-        let mut hit = Hit {
+        Ok(Hit {
             record,
             score,
             shares,
@@ -307,23 +314,28 @@ impl Answer<'_> {
             version,
             highlights: BTreeMap::new(),
             explanation,
-        };
-        let Some(found) = found else { return Ok(hit) };
+        })
+    }
+
+    fn hit_with_record(&self, found: Candidate) -> Result<Hit> {
+        let Searcher { snapshot, head, .. } = self.searcher;
+        let (version, record) = self.searcher.record(&found.record)?;
+        let mut hit = self.hit(found, version)?;
         let vector = match (self.search.include_vector, self.using) {
             (false, _) => None,
-            (true, None) => vector(snapshot, head.number, found.slot)?,
-            (true, Some(name)) => match found.named.get(name) {
+            (true, None) => vector(snapshot, head.number, record.slot)?,
+            (true, Some(name)) => match record.named.get(name) {
                 Some(place) => vector(snapshot, place.0, Some(place.1))?,
                 None => None,
             },
         };
         hit.vector = vector.map(|row| row.vector);
         hit.highlights = match &self.highlighter {
-            Some(of) => of.of_record(&found)?,
+            Some(of) => of.of_record(&record)?,
             None => BTreeMap::new(),
         };
-        hit.text = found.text.filter(|_| !self.search.omit_text);
-        hit.payload = select::select(found.payload, self.search.fields.as_deref());
+        hit.text = record.text.filter(|_| !self.search.omit_text);
+        hit.payload = select::select(record.payload, self.search.fields.as_deref());
         Ok(hit)
     }
 

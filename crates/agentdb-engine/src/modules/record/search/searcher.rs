@@ -304,8 +304,20 @@ impl Searcher<'_> {
         record::find(self.snapshot, &record::key(self.snapshot, self.head.number, record)?)?.ok_or_else(gone)
     }
 
+    /// The versions of records that were found: as the index knows them, without a look at their rows.
+    pub(super) fn versions<'r>(&self, records: impl Iterator<Item = &'r str>) -> Result<Vec<Lsn>> {
+        let records: Vec<&str> = records.collect();
+        let index = &self.snapshot.core.records;
+        let known = index.read_if_it_reaches_back(self.snapshot, self.head, false, &mut |at| {
+            Ok(records.iter().map(|record| at.version(record)).collect())
+        })?;
+        let known: Vec<Option<Lsn>> = known.unwrap_or_else(|| vec![None; records.len()]);
+        let version = |(record, known): (&str, Option<Lsn>)| known.map_or_else(|| self.version(record), Ok);
+        records.into_iter().zip(known).map(version).collect()
+    }
+
     /// The version of a record that was found.
-    pub(super) fn version(&self, record: &str) -> Result<Lsn> {
+    fn version(&self, record: &str) -> Result<Lsn> {
         let gone = || Error::new(Code::RowsCorrupt).with("reason", "what was found has no record");
         let row = self.snapshot.get(&record::key(self.snapshot, self.head.number, record)?)?;
         row.map(|row| row.lsn).ok_or_else(gone)

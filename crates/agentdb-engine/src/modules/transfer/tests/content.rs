@@ -7,7 +7,9 @@ use agentdb_types::limits;
 use serde_json::{Map, Value, json};
 
 use crate::modules::testing::TestDb;
-use crate::modules::{blob, checkpoint, collection, item, record, retention, session, state, tool_call};
+use crate::modules::{
+    blob, checkpoint, collection, item, link, record, retention, session, state, tool_call,
+};
 use crate::{HistoryNoun, Metric, WriteOptions};
 
 pub(super) const TEXTS: [&str; 12] = [
@@ -150,7 +152,8 @@ fn put_blob(db: &TestDb, random: &mut Random) {
 fn collections(db: &TestDb, random: &mut Random) {
     let collection = ["c", "with-vectors", "é"][random.below(3) as usize].to_owned();
     let dimension = (collection != "c").then_some(3);
-    match random.below(8) {
+    match random.below(11) {
+        8.. => links(db, random, &collection),
         0 => drop(db.write(collection::Delete { collection })),
         1 | 2 => {
             let metric = Some([Metric::Cosine, Metric::Dot][random.below(2) as usize]);
@@ -173,6 +176,26 @@ fn collections(db: &TestDb, random: &mut Random) {
             put.ttl_us = ttl(random);
             let _ = db.write(put);
         }
+    }
+}
+
+fn links(db: &TestDb, random: &mut Random, collection: &str) {
+    let to_collection = if random.chance(1, 2) { "c" } else { collection };
+    let records = |collection: &str| -> Vec<String> {
+        let list = json!({"collection": collection});
+        let listed = db.read(serde_json::from_value::<record::List>(list).unwrap());
+        listed.map_or_else(|_| Vec::new(), |listed| listed.items.into_iter().map(|r| r.record).collect())
+    };
+    let (from, to) = (records(collection), records(to_collection));
+    if from.is_empty() || to.is_empty() {
+        return;
+    }
+    for _ in 0..3 {
+        let pick = |of: &[String], random: &mut Random| of[random.below(of.len() as u64) as usize].clone();
+        let mut put = link::Put::new(collection, pick(&from, random), text(random), pick(&to, random));
+        put.to_collection = (to_collection != collection).then(|| to_collection.to_owned());
+        put.payload = object(random, 3);
+        db.write(put).unwrap();
     }
 }
 

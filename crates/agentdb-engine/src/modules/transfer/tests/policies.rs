@@ -6,7 +6,7 @@ use serde_json::json;
 use super::content::random_db;
 use super::{Existing, by_hand, export, import, import_with, nouns};
 use crate::modules::testing::TestDb;
-use crate::modules::{collection, item, record, session, state, tool_call};
+use crate::modules::{collection, item, link, record, session, state, tool_call};
 use crate::{Metric, Table, Task};
 
 const TIME: &str = "2026-01-31T12:00:00.000000Z";
@@ -134,4 +134,73 @@ fn an_index_of_another_shape_is_replaced_with_its_vectors() {
     other.run(Task::Sweep);
     assert_eq!(other.rows(Table::Vector), 1);
     assert_eq!(nouns(&export(&other, "default")).len(), 3, "the index, and both items");
+}
+
+fn line(noun: &str, more: serde_json::Value) -> serde_json::Value {
+    let mut line = json!({"noun": noun, "collection": "c", "created": TIME});
+    if noun == "record" {
+        line["updated"] = json!(TIME);
+    }
+    line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    line
+}
+
+fn link_line(from: &str, to: &str, payload: u64) -> serde_json::Value {
+    let ends =
+        json!({"record": from, "type": "x", "to_collection": "c", "to": to, "payload": {"n": payload}});
+    line("link", ends)
+}
+
+#[test]
+fn links_are_put_between_records_that_are_there_and_taken_as_the_import_says() {
+    let db = TestDb::new(8);
+    let read = |from: &str, to: &str| {
+        let get = json!({"collection": "c", "record": from, "type": "x", "to": to});
+        db.read(serde_json::from_value::<link::Get>(get).unwrap()).map(|found| found.payload["n"].clone())
+    };
+    let record = |record: &str| line("record", json!({"record": record}));
+    let collection = line("collection", json!({"metric": "cosine"}));
+    // Putting a record once more keeps its links.
+    let lines = [
+        collection.clone(),
+        record("a"),
+        record("b"),
+        link_line("a", "b", 1),
+        link_line("a", "none", 1),
+        record("a"),
+    ];
+    let imported = import_with(&db, "default", Existing::Replace, &by_hand(&lines)).unwrap();
+    let counts = |links: &crate::modules::transfer::NounCounts| (links.put, links.replaced, links.skipped);
+    assert_eq!(counts(&imported.counts["link"]), (1, 0, 1));
+    assert_eq!((imported.counts["record"].replaced, read("a", "b").unwrap()), (1, json!(1)));
+    // Links alone, of records that are there.
+    let links = by_hand(&[link_line("a", "b", 2), link_line("b", "a", 2)]);
+    let refused = import(&db, "default", &links).unwrap_err();
+    assert_eq!((refused.code(), refused.value("import_line")), (Code::ImportExists, Some("2")));
+    assert!(refused.message().contains("the link of type \"x\" from record \"a\""), "{refused}");
+    let skipped = import_with(&db, "default", Existing::Skip, &links).unwrap();
+    assert_eq!(counts(&skipped.counts["link"]), (1, 0, 1));
+    assert_eq!((read("a", "b").unwrap(), read("b", "a").unwrap()), (json!(1), json!(2)));
+    let replaced = import_with(&db, "default", Existing::Replace, &links).unwrap();
+    assert_eq!(counts(&replaced.counts["link"]), (0, 2, 0));
+    assert_eq!(read("a", "b").unwrap(), json!(2));
+    // A collection that is replaced takes the links of its records along.
+    let again = by_hand(&[collection, record("a"), record("b")]);
+    import_with(&db, "default", Existing::Replace, &again).unwrap();
+    assert_eq!(read("a", "b").unwrap_err().code(), Code::LinkNotFound);
+    db.run(Task::Sweep);
+    assert_eq!([Table::Link, Table::LinkBack, Table::Node].map(|table| db.rows(table)), [0, 0, 0]);
+    // Lines that are none.
+    for (wrong, code) in [
+        (json!({"type": ""}), Code::IdEmpty),
+        (json!({"to": ""}), Code::IdEmpty),
+        (json!({"to_collection": "a b"}), Code::InvalidName),
+        (json!({"payload": [1]}), Code::InvalidValue),
+        (json!({"weight": 1}), Code::InvalidValue),
+    ] {
+        let mut line = link_line("a", "b", 1);
+        line.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
+        let refused = import(&db, "default", &by_hand(&[line])).unwrap_err();
+        assert_eq!((refused.code(), refused.value("import_line")), (code, Some("2")), "{wrong}");
+    }
 }

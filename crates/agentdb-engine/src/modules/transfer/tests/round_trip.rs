@@ -56,6 +56,7 @@ fn random_content_comes_back_as_it_was() {
         "blob_bytes",
         "collection",
         "record",
+        "link",
         "thread",
         "channel_value",
         "checkpoint",
