@@ -165,6 +165,9 @@ fn index(core: &Arc<Core>) {
             core.indexer.wait(IDLE);
         }
     }
+    if core.check_failed().is_ok() {
+        core.records.keep(core);
+    }
 }
 
 fn work(core: &Arc<Core>) {

@@ -24,7 +24,7 @@ const FEW: u64 = 4;
 pub(crate) struct Found {
     /// The records that match; `None` if all do.
     pub(crate) records: Option<RoaringBitmap>,
-    /// If they are few: the slots of their vectors, about which nothing was changed until the index was read.
+    /// If vectors are compared, and they are few: the slots of their vectors, about which nothing was changed until the index was read.
     pub(crate) few: Option<Vec<u64>>,
     /// To which records slots belong.
     pub(crate) slots: Slots,
@@ -126,13 +126,15 @@ impl<'a> At<'a> {
         Ok((records, How { plan, total, changed, made: self.made }))
     }
 
-    /// What a search among the records that match needs, if it compares vectors those of this number.
-    pub(crate) fn find(&self, filter: Option<&Filter>, number: u64) -> Result<Found> {
+    /// What a search among the records that match needs; if it compares vectors, those of this number.
+    pub(crate) fn find(&self, filter: Option<&Filter>, vectors: Option<u64>) -> Result<Found> {
         let (records, how) = self.narrow(filter)?;
-        let few = records.as_ref().filter(|records| {
+        let few = vectors.zip(records.as_ref()).filter(|(_, records)| {
             records.len() <= self.state.live.len() / FEW && records.is_disjoint(&self.changed)
         });
-        let few = few.map(|records| records.iter().filter_map(|o| self.state.slot(number, o)).collect());
+        let few = few.map(|(number, records)| {
+            records.iter().filter_map(|ordinal| self.state.slot(number, ordinal)).collect()
+        });
         let State { slots, ids, text, .. } = self.state;
         Ok(Found { records, few, slots: slots.clone(), ids: ids.clone(), text: text.clone(), how })
     }

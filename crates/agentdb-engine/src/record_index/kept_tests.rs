@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
+use agentdb_env::Env;
 use agentdb_env::sim::Random;
 use agentdb_text::Query;
 use agentdb_types::Code;
@@ -11,10 +12,10 @@ use serde_json::json;
 
 use super::kept::Place;
 use super::state::State;
-use crate::Task;
 use crate::modules::collection::{self, Alter, Create, TextSettings, Truncate};
 use crate::modules::record::{Delete, Patch, Put, Search};
 use crate::modules::testing::{DIR, TestDb};
+use crate::{Batch, Engine, NamespaceId, Options, Task, WriteOptions};
 
 const WORDS: [&str; 6] = ["ash", "birch", "cedar", "elm", "fir", "oak"];
 
@@ -62,8 +63,11 @@ fn compare(db: &TestDb, case: &str) {
 
 /// How many records' texts became words since they were kept, or the index was made.
 fn unkept(db: &TestDb) -> usize {
-    let core = &db.engine().core;
-    let indexes = core.records.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+    unkept_of(db.engine())
+}
+
+fn unkept_of(engine: &Engine) -> usize {
+    let indexes = engine.core.records.indexes.lock().unwrap_or_else(PoisonError::into_inner);
     let index = indexes.values().next().expect("an index");
     let state = index.state.read().unwrap_or_else(PoisonError::into_inner);
     state.as_ref().expect("it is filled").unkept
@@ -105,6 +109,28 @@ fn what_was_kept_is_not_made_again() {
     db.reopen().unwrap();
     compare(&db, "kept again");
     assert_eq!((unkept(&db), files(&db)), (0, kept));
+}
+
+/// A command opens, searches and ends: the next one has its words.
+#[test]
+fn what_a_short_process_made_is_kept_when_it_ends() {
+    let (env, dir) = (Env::real(), tempfile::tempdir().unwrap());
+    let open = || Engine::open(&env, dir.path(), Options::default()).unwrap();
+    let search = |engine: &Engine| {
+        let snapshot = engine.snapshot(NamespaceId::DEFAULT).unwrap();
+        let words = Some(Query::from("oak"));
+        engine.read(&snapshot, Search { words, ..Search::new("docs") }).unwrap().hits.len()
+    };
+    let engine = open();
+    let mut batch = Batch::new();
+    batch.push(&engine, Create::new("docs")).unwrap();
+    (0..1_100).for_each(|id| batch.push(&engine, put(id, Some("an oak".into()))).unwrap());
+    engine.write_batch(NamespaceId::DEFAULT, batch, WriteOptions::default()).unwrap().wait().unwrap();
+    assert_eq!(search(&engine), 10);
+    drop(engine);
+    assert!(dir.path().join("words").join("1-1.list").exists());
+    let engine = open();
+    assert_eq!((search(&engine), unkept_of(&engine)), (10, 0));
 }
 
 #[test]

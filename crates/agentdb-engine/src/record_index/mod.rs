@@ -256,9 +256,20 @@ impl RecordIndexes {
 }
 
 impl RecordIndexes {
+    /// Keeps the words of every collection of which enough are new: what a short process made is of use to the next one.
+    pub(crate) fn keep(&self, core: &Core) {
+        let indexes: Vec<(CollectionId, Arc<RecordIndex>)> = {
+            let indexes = self.indexes.lock().unwrap_or_else(PoisonError::into_inner);
+            indexes.iter().map(|(id, index)| (*id, index.clone())).collect()
+        };
+        for (collection, index) in indexes {
+            index.keep(core, collection);
+        }
+    }
+
     /// Removes the words of collections that are no more, once after opening and after one was discarded.
     fn tidy(&self, core: &Core) -> Result<()> {
-        if self.tidied.swap(true, Ordering::AcqRel) {
+        if core.check_lock().is_err() || self.tidied.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
         // Files that cannot be listed or removed are nothing but in the way.
@@ -289,6 +300,9 @@ impl RecordIndex {
     /// Keeps its words on the disk, if enough of them are new; returns whether it did. Nobody waits for it but who keeps them,
     /// and what cannot be written now is written with the changes that follow.
     fn keep(&self, core: &Core, collection: CollectionId) -> bool {
+        if core.check_lock().is_err() {
+            return false;
+        }
         let (least, synced) = (core.options.compact_entries, core.synced_lsn());
         let state = || self.state.read().unwrap_or_else(PoisonError::into_inner);
         let is_due = |state: &Option<State>| state.as_ref().is_some_and(|s| s.is_to_be_kept(least, synced));
@@ -323,6 +337,9 @@ impl RecordIndex {
     }
 
     fn clear_kept(&self, core: &Core, collection: CollectionId) {
+        if core.check_lock().is_err() {
+            return;
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         *kept = Kept::default();
         // A list that stays is read once more, and is as good as before.

@@ -207,15 +207,15 @@ impl Searcher<'_> {
     }
 
     /// What a search among the records that match needs.
-    fn find(&self, filter: Option<&Filter>, number: u64, with_text: bool) -> Result<Found> {
+    fn find(&self, filter: Option<&Filter>, vectors: Option<u64>, with_text: bool) -> Result<Found> {
         self.snapshot
             .core
             .records
-            .read(self.snapshot, self.head, with_text, &mut |at| at.find(filter, number))
+            .read(self.snapshot, self.head, with_text, &mut |at| at.find(filter, vectors))
     }
 
     fn by_words<'q>(&self, words: &'q Words, limit: usize, filter: Option<&Filter>) -> Result<Ranked<'q>> {
-        let found = self.find(filter, self.head.number, true)?;
+        let found = self.find(filter, None, true)?;
         let index = found.text.as_ref().ok_or_else(no_texts)?;
         let id = |ordinal: u64| found.ids.get(ordinal as u32);
         let passes = |ordinal: u64| found.has(ordinal as u32);
@@ -260,7 +260,7 @@ impl Searcher<'_> {
             let hits = hits.collect::<Result<_>>()?;
             return Ok(ByVectors { hits, method: Method::Scan, records: None });
         }
-        let found = self.find(filter, space.number, false)?;
+        let found = self.find(filter, Some(space.number), false)?;
         let mut hits = None;
         if let Some(few) = &found.few {
             hits = core.vectors.search_among(&query, rows, &latest, few)?;
