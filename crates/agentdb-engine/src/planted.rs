@@ -150,10 +150,10 @@ pub enum Bug {
 }
 
 impl Bug {
-    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`] and [`Bug::WordsKeptBeforeTheLog`], for which it
-    /// takes more, and which have tests of their own.
+    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], [`Bug::WordsKeptBeforeTheLog`] and
+    /// [`Bug::SharedIdBelieved`], for which it takes more, and which have tests of their own.
     #[cfg(feature = "planted-bugs")]
-    pub const ALL: [Bug; 69] = [
+    pub const ALL: [Bug; 68] = [
         Bug::AnswerBeforeSync,
         Bug::HalfABatch,
         Bug::LostTail,
@@ -209,7 +209,6 @@ impl Bug {
         Bug::RetentionRenews,
         Bug::SharedMessageChanged,
         Bug::SharedMessageComesBack,
-        Bug::SharedIdBelieved,
         Bug::UsedLayerSwept,
         Bug::ImportMarkedApart,
         Bug::LoadMarkedApart,
