@@ -24,8 +24,10 @@
 //! ```
 
 mod chunk;
+mod codes;
 mod dimension;
 mod flat;
+mod graph;
 mod kernel;
 mod metric;
 mod query;
@@ -34,6 +36,7 @@ mod top;
 
 pub use dimension::Dimension;
 pub use flat::{FlatIndex, Slot};
+pub use graph::{Bytes, Calibrated, Entry, Graph, GraphQuery, GraphSettings, Progress, Report, Vectors};
 pub use kernel::Kernel;
 pub use metric::Metric;
 pub use top::Hit;

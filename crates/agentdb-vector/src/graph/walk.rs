@@ -1,0 +1,225 @@
+//! Best-first walks over the links, from the entry points towards a query's code.
+//!
+//! The walk is the search of one layer of HNSW (Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using
+//! Hierarchical Navigable Small World graphs", TPAMI 2018), and equally the greedy search of Vamana (Subramanya et al., "DiskANN",
+//! NeurIPS 2019). It knows codes alone: it does *not* score, and does not ask who may be seen, but for
+//! [`Walk::matching`], which collects what a predicate accepts and walks through everything else.
+
+use std::cmp::Reverse;
+use std::ops::Add;
+use std::sync::atomic::{Ordering, fence};
+
+use super::candidates::Candidate;
+use super::nodes::{NONE, Node, View};
+use super::scratch::Trail;
+use crate::codes::CodeKernel;
+
+/// The greatest degree of a graph.
+pub(super) const DEGREE_MAX: usize = 128;
+/// Codes that are asked for before the first of a batch is compared. More of them wait for one another's cache lines.
+const AHEAD: usize = 8;
+/// Codes that are compared with one call.
+const GROUP: usize = 8;
+
+/// What a walk has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Work {
+    /// Nodes whose links were followed.
+    pub(super) expanded: usize,
+    /// Codes that were compared.
+    pub(super) compared: usize,
+}
+
+impl Add for Work {
+    type Output = Work;
+
+    fn add(self, other: Work) -> Work {
+        Work { expanded: self.expanded + other.expanded, compared: self.compared + other.compared }
+    }
+}
+
+/// Nodes whose codes are compared together.
+pub(super) struct Batch {
+    nodes: [Node; DEGREE_MAX],
+    rows: [*const u8; DEGREE_MAX],
+    distances: [u32; DEGREE_MAX],
+    len: usize,
+}
+
+/// A walk of one query over one view.
+pub(super) struct Walk<'a> {
+    pub(super) view: &'a View,
+    pub(super) kernel: CodeKernel,
+    /// The code of what is looked for, and its tail.
+    pub(super) code: &'a [u8],
+    pub(super) tail: u32,
+}
+
+impl Batch {
+    pub(super) fn new() -> Self {
+        let rows = [std::ptr::null(); DEGREE_MAX];
+        Batch { nodes: [NONE; DEGREE_MAX], rows, distances: [0; DEGREE_MAX], len: 0 }
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.len = 0;
+    }
+
+    /// Adds a node that `view` has; there is room for [`DEGREE_MAX`].
+    #[inline(always)]
+    pub(super) fn push(&mut self, view: &View, node: Node) {
+        if self.len < AHEAD {
+            view.prefetch_code(node);
+        }
+        self.nodes[self.len] = node;
+        self.rows[self.len] = view.code(node);
+        self.len += 1;
+    }
+
+    pub(super) fn nodes(&self) -> &[Node] {
+        &self.nodes[..self.len]
+    }
+
+    /// The nodes with the distances that [`Walk::compare`] found.
+    #[inline]
+    pub(super) fn found(&self) -> impl Iterator<Item = Candidate> {
+        let pairs = self.distances[..self.len].iter().zip(&self.nodes[..self.len]);
+        pairs.map(|(distance, node)| Candidate::new(*distance, *node))
+    }
+}
+
+impl<'a> Walk<'a> {
+    /// A walk towards a node of the view.
+    pub(super) fn from_node(view: &'a View, kernel: CodeKernel, node: Node) -> Self {
+        // SAFETY: a code has this many bytes. It was written before the node could be found, and is not again while the view is
+        // held, which the walk borrows.
+        let code = unsafe { std::slice::from_raw_parts(view.code(node), view.shape.stride) };
+        Walk { view, kernel, code, tail: view.tail(node) }
+    }
+
+    /// Walks until the `ef` nearest nodes that were met are all expanded. They are in `trail.candidates` then.
+    pub(super) fn nearest(&self, trail: &mut Trail, ef: usize) -> Work {
+        let mut work = Work::default();
+        let mut batch = Batch::new();
+        trail.candidates.reset(ef);
+        trail.visited.reset(self.view.capacity());
+        self.enter(trail, &mut batch, |trail, found| {
+            work.compared += 1;
+            trail.candidates.offer(found);
+        });
+        while let Some(nearest) = trail.candidates.expand() {
+            self.gather(nearest.node(), trail, &mut batch);
+            if let Some(next) = trail.candidates.peek() {
+                self.view.prefetch_links(next.node());
+            }
+            self.compare(&mut batch);
+            work.expanded += 1;
+            work.compared += batch.len;
+            let mut bound = trail.candidates.bound();
+            for found in batch.found() {
+                if found.distance() < bound {
+                    if let Some(0..2) = trail.candidates.offer(found) {
+                        self.view.prefetch_links(found.node());
+                    }
+                    bound = trail.candidates.bound();
+                }
+            }
+        }
+        work
+    }
+
+    /// Walks until it has the `ef` nearest nodes that `accept` accepts, as far as it can tell: until what is left to expand is
+    /// farther than all of them. They are in `trail.matches` then. `accept` is asked about each node at most once.
+    pub(super) fn matching(&self, trail: &mut Trail, ef: usize, accept: impl Fn(Node) -> bool) -> Work {
+        let mut work = Work::default();
+        let mut batch = Batch::new();
+        trail.matches.reset(ef);
+        trail.frontier.clear();
+        trail.visited.reset(self.view.capacity());
+        let take = |trail: &mut Trail, found: Candidate| {
+            if found.distance() < trail.matches.bound() {
+                trail.frontier.push(Reverse(found));
+                if accept(found.node()) {
+                    trail.matches.offer(found);
+                }
+            }
+        };
+        self.enter(trail, &mut batch, |trail, found| {
+            work.compared += 1;
+            take(trail, found);
+        });
+        while let Some(Reverse(nearest)) = trail.frontier.pop() {
+            if nearest.distance() >= trail.matches.bound() {
+                break;
+            }
+            self.gather(nearest.node(), trail, &mut batch);
+            if let Some(Reverse(next)) = trail.frontier.peek() {
+                self.view.prefetch_links(next.node());
+            }
+            self.compare(&mut batch);
+            work.expanded += 1;
+            work.compared += batch.len;
+            batch.found().for_each(|found| take(trail, found));
+        }
+        work
+    }
+
+    /// Compares the entry points.
+    fn enter(
+        &self,
+        trail: &mut Trail,
+        batch: &mut Batch,
+        mut each: impl FnMut(&mut Trail, Candidate),
+    ) {
+        for entries in self.view.entries.chunks(DEGREE_MAX) {
+            batch.clear();
+            for entry in entries.iter().copied().filter(|entry| self.view.has(*entry)) {
+                if trail.visited.insert(entry) {
+                    batch.push(self.view, entry);
+                }
+            }
+            trail.visited.note(batch.nodes());
+            self.compare(batch);
+            batch.found().for_each(|found| each(trail, found));
+        }
+    }
+
+    /// Fills the batch with the nodes that `node` links to and that were not met before.
+    #[inline(always)]
+    fn gather(&self, node: Node, trail: &mut Trail, batch: &mut Batch) {
+        batch.clear();
+        for link in self.view.links(node) {
+            let linked = link.load(Ordering::Relaxed);
+            if linked == NONE {
+                break;
+            }
+            if self.view.has(linked) && trail.visited.insert(linked) {
+                batch.push(self.view, linked);
+            }
+        }
+        // Pairs with the release of `View::set_links`: the codes of the nodes found are read after this.
+        fence(Ordering::Acquire);
+        trail.visited.note(batch.nodes());
+    }
+
+    /// Finds the distances of a batch.
+    #[inline(always)]
+    pub(super) fn compare(&self, batch: &mut Batch) {
+        let mut at = 0;
+        while at < batch.len {
+            let end = (at + GROUP).min(batch.len);
+            for ahead in (at + AHEAD..end + AHEAD).take_while(|ahead| *ahead < batch.len) {
+                self.view.prefetch_code(batch.nodes[ahead]);
+            }
+            // SAFETY: the rows are codes of nodes that the view has and that this thread found through entries or links: they
+            // were written before, and are not again while the view is held.
+            unsafe { self.kernel.distances(self.code, &batch.rows[at..end], &mut batch.distances[at..end]) };
+            at = end;
+        }
+        if self.view.shape.tails {
+            for (distance, node) in batch.distances[..batch.len].iter_mut().zip(&batch.nodes) {
+                *distance += self.view.tail(*node).abs_diff(self.tail).pow(2);
+            }
+        }
+    }
+}
