@@ -3,13 +3,15 @@
 //!
 //! `DIR` holds `base.f32` and `queries.f32`: rows of little-endian floats. The exact answers are computed once and kept there as
 //! `truth.u32`. Names: `degree`, `links`, `ef` (of the building), `slack`, `threads` (of the building), `rerank` (a percentage of a
-//! search's ef, at least 20 rows), `efs` (of the searches, with commas), `metric`, `rounds`, `rows` (of the base, from the start).
+//! search's ef, at least 20 rows), `efs` (of the searches, with commas), `metric`, `rounds`, `rows` (of the base, from the start),
+//! `save` and `open` (a file that the graph is written to, or read from in place of building), `thaw` (1: changes an opened graph).
 //!
 //! For each ef: recall@10, searches a second and microseconds at the median and the 99th percentile (the fastest of the rounds),
 //! and what a search did on average: nodes expanded, codes compared, vectors scored.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a measurement needs the clock and files")]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 use std::{env, fs, thread};
 
@@ -57,6 +59,9 @@ struct Options {
     rounds: usize,
     rows: usize,
     efs: Vec<usize>,
+    save: Option<String>,
+    open: Option<String>,
+    thaw: bool,
 }
 
 fn options(args: impl Iterator<Item = String>) -> Options {
@@ -68,6 +73,9 @@ fn options(args: impl Iterator<Item = String>) -> Options {
         rounds: 3,
         rows: usize::MAX,
         efs: vec![20, 40, 60, 80, 100, 120, 160, 200, 300, 400, 600, 800, 1000],
+        save: None,
+        open: None,
+        thaw: false,
     };
     for arg in args {
         let (name, value) = arg.split_once('=').expect("name=value");
@@ -79,6 +87,9 @@ fn options(args: impl Iterator<Item = String>) -> Options {
             "slack" => o.settings.slack = value.parse().unwrap(),
             "threads" => o.threads = number(),
             "rerank" => o.rerank = number(),
+            "save" => o.save = Some(value.to_owned()),
+            "open" => o.open = Some(value.to_owned()),
+            "thaw" => o.thaw = number() > 0,
             "rounds" => o.rounds = number(),
             "rows" => o.rows = number(),
             "efs" => o.efs = value.split(',').map(|ef| ef.parse().unwrap()).collect(),
@@ -102,12 +113,26 @@ fn main() -> Result<()> {
     let truth = truth(Path::new(&dir), &base, &queries, o.metric)?;
     let before = resident();
     let start = Instant::now();
-    let graph = build(&base, &o)?;
+    let graph = match &o.open {
+        Some(path) => Graph::open(Arc::new(fs::read(path).unwrap()))?,
+        None => build(&base, &o)?,
+    };
     let seconds = start.elapsed().as_secs_f64();
+    if o.thaw {
+        graph.delete(u64::MAX, NOW);
+    }
+    if let Some(path) = &o.save {
+        let mut bytes = Vec::new();
+        graph.save(&mut |part| {
+            bytes.extend_from_slice(part);
+            Ok(())
+        })?;
+        fs::write(path, bytes).unwrap();
+    }
     println!("{graph:?}");
     let (n, grown) = (base.len() as f64, (resident() - before) as f64);
     println!(
-        "{} rows, built in {seconds:.1} s on {} threads; {:.0} bytes a vector by its own account, {:.0} by the system's",
+        "{} rows, built or opened in {seconds:.2} s on {} threads; {:.0} bytes a vector by its own account, {:.0} by the system's",
         base.len(),
         o.threads,
         graph.memory_bytes() as f64 / n,

@@ -18,12 +18,14 @@ mod retire;
 mod scratch;
 mod search;
 mod slots;
+mod snapshot;
+mod thaw;
 mod visited;
 mod walk;
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use agentdb_types::{Code, Error, Lsn, Result};
 
@@ -95,7 +97,10 @@ pub struct Graph {
     gate: RwLock<()>,
     growth: Mutex<Growth>,
     locks: Box<[Mutex<()>]>,
-    slots: Slots,
+    slots: OnceLock<Slots>,
+    /// Whether parts of the graph are bytes that are only read, and what their checksums are.
+    frozen: AtomicBool,
+    sums: Mutex<Arc<[[u64; 4]]>>,
     scratches: Scratches,
     living: AtomicUsize,
     calibration: RwLock<Arc<[Calibrated]>>,
@@ -103,7 +108,7 @@ pub struct Graph {
 
 impl Default for GraphSettings {
     fn default() -> Self {
-        GraphSettings { degree: 32, links: 32, ef: 200, slack: 1.1 }
+        GraphSettings { degree: 32, links: 32, ef: 200, slack: 1.0 }
     }
 }
 
@@ -166,7 +171,9 @@ impl Graph {
             gate: RwLock::default(),
             growth: Mutex::default(),
             locks: (0..LOCKS).map(|_| Mutex::default()).collect(),
-            slots: Slots::default(),
+            slots: OnceLock::new(),
+            frozen: AtomicBool::new(false),
+            sums: Mutex::new([].into()),
             scratches: Scratches::default(),
             living: AtomicUsize::new(0),
             calibration: RwLock::new([].into()),
@@ -210,7 +217,7 @@ impl Graph {
         let parts = view.chunks.iter().flat_map(|chunk| chunk.parts());
         let owned: usize = parts.filter(|part| part.is_owned()).map(|part| part.len()).sum();
         let locks = self.locks.len() * size_of::<Mutex<()>>();
-        size_of::<Self>() + owned + locks + self.slots.bytes() + self.scratches.bytes()
+        size_of::<Self>() + owned + locks + self.slots.get().map_or(0, Slots::bytes) + self.scratches.bytes()
     }
 
     // A panic under one of these locks leaves the states whole, so that poison is passed over.

@@ -23,6 +23,7 @@ impl Graph {
     /// As [`crate::Dimension::check`], and `InvalidValue` when there are 2^31 - 1 nodes; the graph is unchanged then.
     pub fn insert(&self, slot: Slot, lsn: Lsn, vector: &[f32]) -> Result<()> {
         let norm = self.dimension.measure(vector, self.metric)?;
+        self.thaw();
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         self.scratches.with(self.shape.stride, |scratch| {
             let tail = self.quantizer.encode(vector, norm, scratch.code.get_mut());
@@ -31,7 +32,7 @@ impl Graph {
             unsafe { view.set_code(node, scratch.code.get(), tail) };
             view.set_mark(node, slot, lsn);
             self.link(&view, node, tail, scratch);
-            match self.slots.replace(slot, node) {
+            match self.slots().replace(slot, node) {
                 Some(old) => self.bury(&view, old, lsn),
                 None => {
                     self.living.fetch_add(1, Ordering::Relaxed);
@@ -113,8 +114,9 @@ impl Graph {
     ///
     /// The node stays in the graph, and is walked through, until [`Graph::repair`] takes it out.
     pub fn delete(&self, slot: Slot, lsn: Lsn) -> bool {
+        self.thaw();
         let _open = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(node) = self.slots.remove(slot) else { return false };
+        let Some(node) = self.slots().remove(slot) else { return false };
         self.living.fetch_sub(1, Ordering::Relaxed);
         self.bury(&self.view(), node, lsn);
         true

@@ -101,8 +101,12 @@ impl Shape {
     }
 
     /// Bytes of the parts of a chunk: codes, links, marks, tails.
-    pub(super) fn parts(&self) -> [usize; 4] {
-        let rows = self.rows();
+    fn parts(&self) -> [usize; 4] {
+        self.parts_of(self.rows())
+    }
+
+    /// Bytes of the parts of so many nodes.
+    pub(super) fn parts_of(&self, rows: usize) -> [usize; 4] {
         let tails = if self.tails { rows * size_of::<u32>() } else { 0 };
         [rows * self.stride, rows * self.degree * size_of::<u32>(), rows * size_of::<Mark>(), tails]
     }
@@ -115,6 +119,17 @@ impl Chunk {
         // SAFETY: the block is new, and has this many bytes: each link becomes `NONE`.
         unsafe { links.start().as_ptr().write_bytes(0xff, links.len()) };
         Chunk { codes, links, marks, tails }
+    }
+
+    /// A chunk in memory of our own whose first nodes are these; see [`Shape::parts_of`].
+    pub(super) fn from_bytes(shape: &Shape, parts: [&[u8]; 4]) -> Self {
+        let chunk = Chunk::new(shape);
+        for (block, bytes) in chunk.parts().into_iter().zip(parts) {
+            assert!(bytes.len() <= block.len(), "more bytes than a chunk has");
+            // SAFETY: the block is new, and has room by the assertion.
+            unsafe { block.start().as_ptr().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        }
+        chunk
     }
 
     pub(super) fn parts(&self) -> [&Block; 4] {
@@ -250,6 +265,11 @@ impl View {
     /// Marks a dead node as one that is being taken out: no writer links to it from now on.
     pub(super) fn condemn(&self, node: Node) {
         self.mark(node).died.fetch_or(CONDEMNED, Ordering::Relaxed);
+    }
+
+    /// Takes the mark of [`View::condemn`] away.
+    pub(super) fn pardon(&self, node: Node) {
+        self.mark(node).died.fetch_and(!CONDEMNED, Ordering::Relaxed);
     }
 
     pub(super) fn is_condemned(&self, node: Node) -> bool {

@@ -44,6 +44,7 @@ impl Graph {
     /// No search may *start* at an LSN below `watermark` any more: it would miss what was taken out. A search that is
     /// running keeps the nodes that it may see. Writers wait for the time of a step, some microseconds for each node.
     pub fn repair(&self, watermark: Lsn, step: usize) -> Progress {
+        self.thaw();
         let _alone = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let under_way = self.growth().pass.take();
         let Some(mut pass) = under_way.or_else(|| self.begin(watermark)) else {
