@@ -4,7 +4,8 @@
 //! `DIR` holds `base.f32` and `queries.f32`: rows of little-endian floats. The exact answers are computed once and kept there as
 //! `truth.u32`. Names: `degree`, `links`, `ef` (of the building), `slack`, `threads` (of the building), `rerank` (a percentage of a
 //! search's ef, at least 20 rows), `efs` (of the searches, with commas), `metric`, `rounds`, `rows` (of the base, from the start),
-//! `save` and `open` (a file that the graph is written to, or read from in place of building), `thaw` (1: changes an opened graph).
+//! `filter` (the permille of slots that pass a filter, chosen by a hash), `near` (1: the filter passes the nearest to one of the rows instead, a
+//! cluster), `save` and `open` (a file that the graph is written to, or read from in place of building), `thaw` (1: changes an opened graph).
 //!
 //! For each ef: recall@10, searches a second and microseconds at the median and the 99th percentile (the fastest of the rounds),
 //! and what a search did on average: nodes expanded, codes compared, vectors scored.
@@ -17,7 +18,7 @@ use std::{env, fs, thread};
 
 use agentdb_types::{Lsn, Result};
 use agentdb_vector::{
-    Dimension, Entry, FlatIndex, Graph, GraphQuery, GraphSettings, Hit, Metric, Report, Vectors,
+    Dimension, Entry, FlatIndex, Graph, GraphFilter, GraphQuery, GraphSettings, Hit, Metric, Report, Vectors,
 };
 
 const K: usize = 10;
@@ -62,6 +63,8 @@ struct Options {
     save: Option<String>,
     open: Option<String>,
     thaw: bool,
+    filter: Option<usize>,
+    near: bool,
 }
 
 fn options(args: impl Iterator<Item = String>) -> Options {
@@ -76,6 +79,8 @@ fn options(args: impl Iterator<Item = String>) -> Options {
         save: None,
         open: None,
         thaw: false,
+        filter: None,
+        near: false,
     };
     for arg in args {
         let (name, value) = arg.split_once('=').expect("name=value");
@@ -89,6 +94,8 @@ fn options(args: impl Iterator<Item = String>) -> Options {
             "rerank" => o.rerank = number(),
             "save" => o.save = Some(value.to_owned()),
             "open" => o.open = Some(value.to_owned()),
+            "filter" => o.filter = Some(number()),
+            "near" => o.near = number() > 0,
             "thaw" => o.thaw = number() > 0,
             "rounds" => o.rounds = number(),
             "rows" => o.rows = number(),
@@ -110,7 +117,8 @@ fn main() -> Result<()> {
         Rows::read(&Path::new(&dir).join("queries.f32"), dimension),
     );
     base.floats.truncate(o.rows.saturating_mul(dimension));
-    let truth = truth(Path::new(&dir), &base, &queries, o.metric)?;
+    let passing = passing(&base, &o)?;
+    let truth = truth(Path::new(&dir), &base, &queries, &o, passing.as_deref())?;
     let before = resident();
     let start = Instant::now();
     let graph = match &o.open {
@@ -140,7 +148,7 @@ fn main() -> Result<()> {
     );
     println!("   ef recall@10      qps   p50 µs   p99 µs expanded compared scored");
     for ef in &o.efs {
-        measure(&graph, *ef, &o, &base, &queries, &truth)?;
+        measure(&graph, *ef, &o, &base, &queries, &truth, passing.as_deref())?;
     }
     Ok(())
 }
@@ -171,7 +179,12 @@ fn measure(
     base: &Rows,
     queries: &Rows,
     truth: &[u32],
+    passing: Option<&[bool]>,
 ) -> Result<()> {
+    let slots: Vec<u64> = (0..base.len() as u64).filter(|slot| passing.is_some_and(|p| p[*slot as usize])).collect();
+    let keep = |slot: u64| passing.is_none_or(|p| p[slot as usize]);
+    let every = |each: &mut dyn FnMut(u64)| slots.iter().for_each(|slot| each(*slot));
+    let filter = passing.map(|_| GraphFilter { keep: &keep, matches: slots.len(), slots: &every });
     let mut best: Option<(f64, Vec<f64>)> = None;
     let (mut found, mut total) = (0, Report::default());
     for _ in 0..o.rounds {
@@ -181,7 +194,7 @@ fn measure(
         let start = Instant::now();
         for i in 0..queries.len() {
             let rerank = (ef * o.rerank / 100).max(20);
-            let query = GraphQuery { vector: queries.row(i), k: K, ef, rerank, at: NOW, filter: None };
+            let query = GraphQuery { vector: queries.row(i), k: K, ef, rerank, at: NOW, filter };
             let begun = Instant::now();
             let report = graph.search(&query, base, &mut hits)?;
             micros.push(begun.elapsed().as_secs_f64() * 1e6);
@@ -190,6 +203,7 @@ fn measure(
             total.expanded += report.expanded;
             total.compared += report.compared;
             total.scored += report.scored;
+            total.plan = report.plan;
         }
         let seconds = start.elapsed().as_secs_f64();
         micros.sort_by(f64::total_cmp);
@@ -200,7 +214,7 @@ fn measure(
     let (seconds, micros) = best.unwrap();
     let n = queries.len();
     println!(
-        "{ef:>5} {:>9.4} {:>8.0} {:>8.1} {:>8.1} {:>8} {:>8} {:>6}",
+        "{ef:>5} {:>9.4} {:>8.0} {:>8.1} {:>8.1} {:>8} {:>8} {:>6} {:?}",
         found as f64 / (n * K) as f64,
         n as f64 / seconds,
         micros[n / 2],
@@ -208,23 +222,54 @@ fn measure(
         total.expanded / n,
         total.compared / n,
         total.scored / n,
+        total.plan,
     );
     Ok(())
 }
 
-/// The exact answers: the slots of the ten nearest, for each query.
-fn truth(dir: &Path, base: &Rows, queries: &Rows, metric: Metric) -> Result<Vec<u32>> {
-    let path = dir.join(format!("truth-{}-{}.u32", metric.name(), base.len()));
-    if let Ok(bytes) = fs::read(&path) {
-        return Ok(bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect());
+/// Which slots pass the filter.
+fn passing(base: &Rows, o: &Options) -> Result<Option<Vec<bool>>> {
+    let Some(permille) = o.filter else { return Ok(None) };
+    let count = base.len() * permille / 1000;
+    if !o.near {
+        let hash = |i: usize| (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        return Ok(Some((0..base.len()).map(|i| hash(i) % 1000 < permille as u64).collect()));
     }
+    let index = exact(base, o.metric)?;
+    let mut passing = vec![false; base.len()];
+    for hit in index.search(base.row(base.len() / 2), count, NOW, None)? {
+        passing[hit.slot as usize] = true;
+    }
+    Ok(Some(passing))
+}
+
+fn exact(base: &Rows, metric: Metric) -> Result<FlatIndex> {
     let index = FlatIndex::new(Dimension::new(base.dimension)?, metric);
     for i in 0..base.len() {
         index.insert(i as u64, NOW, base.row(i))?;
     }
+    Ok(index)
+}
+
+/// The exact answers: the slots of the ten nearest, for each query.
+fn truth(
+    dir: &Path,
+    base: &Rows,
+    queries: &Rows,
+    o: &Options,
+    passing: Option<&[bool]>,
+) -> Result<Vec<u32>> {
+    let filter = o.filter.map(|permille| format!("-{permille}{}", if o.near { "-near" } else { "" }));
+    let name = format!("truth-{}-{}{}.u32", o.metric.name(), base.len(), filter.unwrap_or_default());
+    let path = dir.join(name);
+    if let Ok(bytes) = fs::read(&path) {
+        return Ok(bytes.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b)).collect());
+    }
+    let index = exact(base, o.metric)?;
+    let keep = |slot: u64| passing.is_none_or(|p| p[slot as usize]);
     let mut truth = Vec::new();
     for i in 0..queries.len() {
-        let hits = index.search(queries.row(i), K, NOW, None)?;
+        let hits = index.search(queries.row(i), K, NOW, Some(&keep))?;
         truth.extend(hits.iter().map(|hit| hit.slot as u32));
     }
     fs::write(&path, truth.iter().flat_map(|slot| slot.to_le_bytes()).collect::<Vec<u8>>()).unwrap();

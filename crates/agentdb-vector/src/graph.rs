@@ -13,6 +13,7 @@ mod candidates;
 mod choice;
 mod insert;
 mod nodes;
+mod plan;
 mod repair;
 mod retire;
 mod scratch;
@@ -31,8 +32,9 @@ use agentdb_types::{Code, Error, Lsn, Result};
 
 pub use block::Bytes;
 pub use calibration::Calibrated;
+pub use plan::Plan;
 pub use repair::Progress;
-pub use search::{GraphQuery, Report};
+pub use search::{GraphFilter, GraphQuery, Report};
 
 use crate::codes::{CodeKernel, Quantizer};
 use crate::{Dimension, Kernel, Metric, Slot};
@@ -148,7 +150,11 @@ impl Graph {
         settings.check()?;
         let quantizer = Quantizer::train(dimension, metric, sample)?;
         let shape = Shape::new(dimension, metric, settings.degree);
-        Ok(Self::with_parts(dimension, metric, settings, quantizer, View::new(shape, Vec::new(), [].into())))
+        let graph =
+            Self::with_parts(dimension, metric, settings, quantizer, View::new(shape, Vec::new(), [].into()));
+        // There is nothing to find out from nodes, and there will be nodes that are not whole yet.
+        graph.slots.get_or_init(Slots::default);
+        Ok(graph)
     }
 
     fn with_parts(

@@ -36,7 +36,9 @@ mod top;
 
 pub use dimension::Dimension;
 pub use flat::{FlatIndex, Slot};
-pub use graph::{Bytes, Calibrated, Entry, Graph, GraphQuery, GraphSettings, Progress, Report, Vectors};
+pub use graph::{
+    Bytes, Calibrated, Entry, Graph, GraphFilter, GraphQuery, GraphSettings, Plan, Progress, Report, Vectors,
+};
 pub use kernel::Kernel;
 pub use metric::Metric;
 pub use top::Hit;

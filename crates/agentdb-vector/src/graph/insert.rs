@@ -53,9 +53,9 @@ impl Graph {
         ranked.extend(trail.candidates.sorted().iter().filter(|c| lives(c.node())));
         if ranked.is_empty() {
             // Everything around has died. It is linked to what lives farther off, or else to the dead that will stay for a while.
-            walk.matching(trail, self.settings.ef, lives);
+            walk.matching(trail, self.settings.ef, usize::MAX, lives);
             if trail.matches.sorted().is_empty() {
-                walk.matching(trail, self.settings.ef, |node| !view.is_condemned(node));
+                walk.matching(trail, self.settings.ef, usize::MAX, |node| !view.is_condemned(node));
             }
             ranked.extend(trail.matches.sorted());
         }

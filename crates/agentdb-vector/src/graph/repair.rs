@@ -137,7 +137,7 @@ impl Graph {
         if chosen.is_empty() {
             // Everything around has gone: it is linked anew.
             let accept = |found: Node| found != node && !view.is_condemned(found);
-            Walk::from_node(view, self.codes, node).matching(trail, self.settings.ef, accept);
+            Walk::from_node(view, self.codes, node).matching(trail, self.settings.ef, usize::MAX, accept);
             chosen.extend(trail.matches.sorted().iter().map(|c| c.node()));
         }
         self.rank(view, node, chosen, ranked);

@@ -36,22 +36,21 @@ impl Slots {
         pages.get(&number(slot)).and_then(|page| exchange(page, slot, NONE))
     }
 
-    /// Calls `each` with the newest node of each of these slots, or with none for a slot that has none.
-    pub(super) fn look_up(&self, slots: impl Iterator<Item = Slot>, mut each: impl FnMut(Slot, Option<Node>)) {
+    /// Calls `each` with the newest node of each of the slots that `slots` gives and that have one.
+    pub(super) fn look_up(&self, slots: &dyn Fn(&mut dyn FnMut(Slot)), each: &mut dyn FnMut(Node)) {
         let pages = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut last: Option<(u64, Option<&Page>)> = None;
-        for slot in slots {
+        slots(&mut |slot| {
             let page = match last {
-                Some((number_of_last, page)) if number_of_last == number(slot) => page,
-                _ => {
-                    let page = pages.get(&number(slot)).map(|page| &**page);
-                    last = Some((number(slot), page));
-                    page
-                }
+                Some((last, page)) if last == number(slot) => page,
+                _ => pages.get(&number(slot)).map(|page| &**page),
             };
+            last = Some((number(slot), page));
             let node = page.map_or(NONE, |page| page[row(slot)].load(Ordering::Acquire));
-            each(slot, (node != NONE).then_some(node));
-        }
+            if node != NONE {
+                each(node);
+            }
+        });
     }
 
     /// Bytes in memory.

@@ -43,11 +43,6 @@ impl Visited {
         self.met.extend_from_slice(nodes);
     }
 
-    /// The number of nodes met.
-    pub(super) fn len(&self) -> usize {
-        self.met.len()
-    }
-
     /// Bytes in memory.
     pub(super) fn bytes(&self) -> usize {
         self.words.capacity() * size_of::<u64>() + self.met.capacity() * size_of::<Node>()
@@ -68,7 +63,6 @@ mod tests {
                 visited.note(&[node]);
                 assert!(!visited.insert(node));
             }
-            assert_eq!(visited.len(), count as usize);
         }
         visited.reset(2_000);
         assert!((0..2_000).all(|node| visited.insert(node)));

@@ -6,7 +6,6 @@
 //! [`Walk::matching`], which collects what a predicate accepts and walks through everything else.
 
 use std::cmp::Reverse;
-use std::ops::Add;
 use std::sync::atomic::{Ordering, fence};
 
 use super::candidates::Candidate;
@@ -17,9 +16,9 @@ use crate::codes::CodeKernel;
 /// The greatest degree of a graph.
 pub(super) const DEGREE_MAX: usize = 128;
 /// Codes that are asked for before the first of a batch is compared. More of them wait for one another's cache lines.
-const AHEAD: usize = 8;
+const AHEAD: usize = 16;
 /// Codes that are compared with one call.
-const GROUP: usize = 8;
+const GROUP: usize = 4;
 
 /// What a walk has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,14 +27,8 @@ pub(super) struct Work {
     pub(super) expanded: usize,
     /// Codes that were compared.
     pub(super) compared: usize,
-}
-
-impl Add for Work {
-    type Output = Work;
-
-    fn add(self, other: Work) -> Work {
-        Work { expanded: self.expanded + other.expanded, compared: self.compared + other.compared }
-    }
+    /// Whether the walk ended at its limit.
+    pub(super) gave_up: bool,
 }
 
 /// Nodes whose codes are compared together.
@@ -129,8 +122,15 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks until it has the `ef` nearest nodes that `accept` accepts, as far as it can tell: until what is left to expand is
-    /// farther than all of them. They are in `trail.matches` then. `accept` is asked about each node at most once.
-    pub(super) fn matching(&self, trail: &mut Trail, ef: usize, accept: impl Fn(Node) -> bool) -> Work {
+    /// farther than all of them. They are in `trail.matches` then. `accept` is asked about each node at most once. A walk that
+    /// has compared `most` codes gives up.
+    pub(super) fn matching(
+        &self,
+        trail: &mut Trail,
+        ef: usize,
+        most: usize,
+        accept: impl Fn(Node) -> bool,
+    ) -> Work {
         let mut work = Work::default();
         let mut batch = Batch::new();
         trail.matches.reset(ef);
@@ -152,6 +152,10 @@ impl<'a> Walk<'a> {
             if nearest.distance() >= trail.matches.bound() {
                 break;
             }
+            if work.compared >= most {
+                work.gave_up = true;
+                break;
+            }
             self.gather(nearest.node(), trail, &mut batch);
             if let Some(Reverse(next)) = trail.frontier.peek() {
                 self.view.prefetch_links(next.node());
@@ -161,6 +165,39 @@ impl<'a> Walk<'a> {
             work.compared += batch.len;
             batch.found().for_each(|found| take(trail, found));
         }
+        work
+    }
+
+    /// Compares the nodes that `each` gives, and keeps the nearest `ef` that `accept` accepts in `trail.matches`.
+    pub(super) fn among(
+        &self,
+        trail: &mut Trail,
+        ef: usize,
+        nodes: impl FnOnce(&mut dyn FnMut(Node)),
+        accept: impl Fn(Node) -> bool,
+    ) -> Work {
+        let mut work = Work::default();
+        let mut batch = Batch::new();
+        trail.matches.reset(ef);
+        let mut finish = |batch: &mut Batch| {
+            self.compare(batch);
+            work.compared += batch.len;
+            for found in batch.found() {
+                if found.distance() < trail.matches.bound() && accept(found.node()) {
+                    trail.matches.offer(found);
+                }
+            }
+            batch.clear();
+        };
+        nodes(&mut |node| {
+            if self.view.has(node) {
+                batch.push(self.view, node);
+                if batch.len == DEGREE_MAX {
+                    finish(&mut batch);
+                }
+            }
+        });
+        finish(&mut batch);
         work
     }
 
