@@ -54,7 +54,7 @@ pub struct GraphSettings {
     pub degree: usize,
     /// Links that a node gets when it is inserted, 1 to `degree`. The room that is left is for links from later nodes.
     pub links: usize,
-    /// Candidates that are kept while the place of a new node is looked for, 1 to 4,096. Building takes time in proportion.
+    /// Candidates that are kept while the place of a new node is looked for, 1 to 10,000. Building takes time in proportion.
     pub ef: usize,
     /// How much nearer than the node itself a chosen neighbour must be to a candidate, to make a link to that superfluous: 1 to 2.
     pub slack: f32,
@@ -126,7 +126,7 @@ impl GraphSettings {
             return invalid("links", "must be from 1 to the degree");
         }
         if !(1..=search::EF_MAX).contains(&self.ef) {
-            return invalid("ef", "must be from 1 to 4096");
+            return invalid("ef", "must be from 1 to 10000");
         }
         if !(1.0..=2.0).contains(&self.slack) {
             return invalid("slack", "must be from 1 to 2");

@@ -25,6 +25,23 @@ impl Candidate {
     }
 }
 
+/// Sorts candidates for the links of `owner` by distance. Which of several at one distance comes first differs from owner to owner: if it
+/// were the same one for all, of many equal vectors nobody would link to the last.
+pub(super) fn sort_for(owner: Node, candidates: &mut [Candidate]) {
+    let chance = |c: &Candidate| mix(u64::from(owner) << 32 | u64::from(c.node()));
+    candidates.sort_unstable_by(|a, b| {
+        a.distance().cmp(&b.distance()).then_with(|| chance(a).cmp(&chance(b)))
+    });
+}
+
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+pub(super) fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
 /// The best `limit` candidates, best first: a sorted array, whose short moves cost less than the branches of two heaps.
 #[derive(Default)]
 pub(super) struct Candidates {
@@ -47,6 +64,12 @@ impl Candidates {
     #[inline(always)]
     pub(super) fn bound(&self) -> u32 {
         if self.sorted.len() < self.limit { u32::MAX } else { self.sorted[self.limit - 1].distance() }
+    }
+
+    /// The distance of the `n`-th candidate, `n` positive, if there are as many.
+    #[inline]
+    pub(super) fn bound_of(&self, n: usize) -> u32 {
+        self.sorted.get(n - 1).map_or(u32::MAX, |c| c.distance())
     }
 
     /// Keeps a candidate that was not offered before, if it is below the bound. Returns its rank if it was kept.

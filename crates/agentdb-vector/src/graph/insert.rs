@@ -6,10 +6,10 @@ use std::sync::atomic::Ordering;
 use agentdb_types::{Lsn, Result};
 
 use super::Graph;
-use super::candidates::Candidate;
+use super::candidates::{Candidate, sort_for};
 use super::nodes::{Node, View};
 use super::scratch::Scratch;
-use super::walk::{Batch, Walk};
+use super::walk::{Batch, Enough, Walk};
 use crate::Slot;
 
 impl Graph {
@@ -53,12 +53,13 @@ impl Graph {
         ranked.extend(trail.candidates.sorted().iter().filter(|c| lives(c.node())));
         if ranked.is_empty() {
             // Everything around has died. It is linked to what lives farther off, or else to the dead that will stay for a while.
-            walk.matching(trail, self.settings.ef, usize::MAX, lives);
+            walk.matching(trail, Enough::all(self.settings.ef), lives);
             if trail.matches.sorted().is_empty() {
-                walk.matching(trail, self.settings.ef, usize::MAX, |node| !view.is_condemned(node));
+                walk.matching(trail, Enough::all(self.settings.ef), |node| !view.is_condemned(node));
             }
             ranked.extend(trail.matches.sorted());
         }
+        sort_for(node, ranked);
         self.choice.choose(view, self.codes, ranked, self.settings.links, chosen);
         view.set_links(node, chosen);
         let neighbours = std::mem::take(chosen);
@@ -106,7 +107,7 @@ impl Graph {
             walk.compare(&mut batch);
             ranked.extend(batch.found());
         }
-        ranked.sort_unstable();
+        sort_for(from, ranked);
     }
 
     /// Marks the vector of a slot as dead from `lsn` on. Returns whether there was a living one; there being none is no error, so

@@ -4,12 +4,15 @@
 //! SIGMOD 2024, gives the reason why links of non-matching nodes must be followed). Its cost grows as matches get rarer. *Scan*: the codes of
 //! all that matches are compared. Its cost is their number.
 
-use super::search::EF_MAX;
+use super::walk::Enough;
 
 /// Codes that a walk compares for each candidate that it keeps: measured on graphs of degree 32.
 const COMPARED_PER_CANDIDATE: f64 = 20.0;
 /// The cost of comparing a code in a scan, against one in a walk.
 const SCAN_COST: f64 = 0.8;
+
+/// Matches that a walk collects, at least, in multiples of `k`.
+const LEAST: usize = 4;
 
 /// How a search is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,26 +30,21 @@ pub enum Plan {
 /// What a filtered search is expected to take.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Expected {
-    /// Matching candidates that the walk has to keep.
-    pub(super) ef: usize,
-    /// Codes that the walk may compare before the scan is cheaper after all.
-    pub(super) most: usize,
     pub(super) plan: Plan,
+    /// When a walk has enough.
+    pub(super) enough: Enough,
 }
 
 /// The plan for a filter that `matches` of `living` vectors pass.
-///
-/// To reach among the matching ones the recall that `ef` reaches among all, fewer candidates do: those collected lie farther apart than the
-/// nodes walked through, and the ten nearest of a share *s* are the `10 / s` nearest of all, which is easier at the same multiple. The
-/// square root of the share is what measurements give (see the crate's notes on filters in `docs`); `2 k` at least.
 pub(super) fn expect(ef: usize, k: usize, matches: usize, living: usize) -> Expected {
     let share = (matches.max(1) as f64 / living.max(1) as f64).min(1.0);
-    let wanted = ((ef as f64 * share.sqrt()).ceil() as usize).max(2 * k).clamp(1, EF_MAX);
-    let walk = COMPARED_PER_CANDIDATE * wanted as f64 / share;
+    let least = (LEAST * k).min(ef);
+    let wanted = (ef as f64 * share.sqrt()).max(least as f64);
+    let walk = COMPARED_PER_CANDIDATE * wanted / share;
     let scan = SCAN_COST * matches as f64;
     let plan = if scan <= walk { Plan::Scan } else { Plan::Matching };
     // A walk that has cost as much as the scan would have is not going to end soon: what it looks for lies elsewhere.
-    Expected { ef: wanted, most: (scan as usize).max(1), plan }
+    Expected { plan, enough: Enough { ef, least, most: (scan as usize).max(1) } }
 }
 
 #[cfg(test)]
@@ -59,8 +57,8 @@ mod tests {
         assert_eq!(expect(200, 10, 500_000, 1_000_000).plan, Plan::Matching);
         assert_eq!(expect(200, 10, 0, 1_000_000).plan, Plan::Scan);
         assert_eq!(expect(200, 10, 0, 0).plan, Plan::Scan);
-        let all = expect(200, 10, 1_000_000, 1_000_000);
-        assert_eq!((all.plan, all.ef), (Plan::Matching, 200));
-        assert_eq!(expect(20, 10, 10_000, 1_000_000).ef, 20);
+        let Expected { plan, enough } = expect(200, 10, 1_000_000, 1_000_000);
+        assert_eq!((plan, enough.ef, enough.least), (Plan::Matching, 200, 40));
+        assert!(enough.most < 1_000_000);
     }
 }

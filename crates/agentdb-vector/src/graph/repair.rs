@@ -14,7 +14,7 @@ use agentdb_types::Lsn;
 use super::Graph;
 use super::nodes::{Node, View};
 use super::scratch::Scratch;
-use super::walk::Walk;
+use super::walk::{Enough, Walk};
 
 /// Condemned nodes that are followed, at most, to find new neighbours for one node: where a whole region has gone, there are
 /// condemned ones behind condemned ones.
@@ -137,7 +137,7 @@ impl Graph {
         if chosen.is_empty() {
             // Everything around has gone: it is linked anew.
             let accept = |found: Node| found != node && !view.is_condemned(found);
-            Walk::from_node(view, self.codes, node).matching(trail, self.settings.ef, usize::MAX, accept);
+            Walk::from_node(view, self.codes, node).matching(trail, Enough::all(self.settings.ef), accept);
             chosen.extend(trail.matches.sorted().iter().map(|c| c.node()));
         }
         self.rank(view, node, chosen, ranked);

@@ -11,6 +11,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use agentdb_types::{Code, Error, Result};
 
 use super::Graph;
+use super::candidates::mix;
 use super::nodes::{Chunk, NODES_MAX, Node, View};
 
 /// Entry points of a graph, at most. They are compared with every query.
@@ -101,12 +102,4 @@ impl Graph {
         drop(view);
         self.publish(&mut growth, new, Vec::new());
     }
-}
-
-/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

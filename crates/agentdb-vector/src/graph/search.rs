@@ -1,17 +1,17 @@
 //! Search: a walk over codes, then the exact score of the best that the snapshot sees.
 
-use agentdb_types::{Code, Error, Lsn, Result};
+use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use super::nodes::{Node, View, prefetch_floats};
 use super::plan::{Plan, expect};
 use super::scratch::Scratch;
-use super::walk::{Walk, Work};
+use super::walk::{Enough, Walk, Work};
 use super::{Entry, Graph, Vectors};
 use crate::query::exact_score;
 use crate::{Hit, Slot};
 
 /// Candidates of a walk, at most.
-pub(super) const EF_MAX: usize = 4096;
+pub(super) const EF_MAX: usize = limits::PAGE;
 /// Full vectors that are asked for together before they are scored.
 const SCORED_TOGETHER: usize = 4;
 
@@ -20,9 +20,9 @@ const SCORED_TOGETHER: usize = 4;
 pub struct GraphQuery<'a> {
     /// The vector to find the nearest of.
     pub vector: &'a [f32],
-    /// Hits wanted, at most: up to 4,096.
+    /// Hits wanted, at most: up to [`limits::PAGE`].
     pub k: usize,
-    /// Candidates that the walk keeps, up to 4,096; fewer than `k` count as `k`. More find more, and take longer.
+    /// Candidates that the walk keeps, up to [`limits::PAGE`]; fewer than `k` count as `k`. More find more, and take longer.
     pub ef: usize,
     /// Candidates that are scored with their full vectors, the nearest by their codes; fewer than `k` count as `k`, more than
     /// there are as all.
@@ -68,7 +68,7 @@ impl Graph {
     /// candidates are worth as much follows from how many match.
     ///
     /// # Errors
-    /// As [`crate::Dimension::check`], for the query; `InvalidValue` for `k` or `ef` beyond 4,096; those of `vectors`, and
+    /// As [`crate::Dimension::check`], for the query; `InvalidValue` for `k` or `ef` beyond [`limits::PAGE`]; those of `vectors`, and
     /// `DimensionMismatch` for a vector from it that has another length. `hits` is empty then.
     pub fn search(
         &self,
@@ -122,14 +122,14 @@ impl Graph {
                 return report;
             }
             report.plan = Plan::Matching;
-            report.add(walk.matching(trail, ef, usize::MAX, visible));
+            report.add(walk.matching(trail, Enough::all(ef), visible));
             return report.with(trail.matches.sorted().iter().map(|c| c.node()).take(rerank), chosen);
         };
         let accept = |node: Node| visible(node) && (filter.keep)(view.slot(node));
         let expected = expect(ef, query.k, filter.matches, self.len());
         report.plan = expected.plan;
         if expected.plan == Plan::Matching {
-            let work = walk.matching(trail, expected.ef, expected.most, accept);
+            let work = walk.matching(trail, expected.enough, accept);
             report.add(work);
             if work.gave_up {
                 report.plan = Plan::Scan;

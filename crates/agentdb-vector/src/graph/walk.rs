@@ -31,6 +31,38 @@ pub(super) struct Work {
     pub(super) gave_up: bool,
 }
 
+/// When a walk that collects matches has enough.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Enough {
+    /// Matches, at most.
+    pub(super) ef: usize,
+    /// Matches, at least, where few of the nodes on the way match.
+    pub(super) least: usize,
+    /// Codes that are compared before the walk gives up, about.
+    pub(super) most: usize,
+}
+
+impl Enough {
+    /// As many as `ef` says, whatever it takes.
+    pub(super) fn all(ef: usize) -> Self {
+        Enough { ef, least: ef, most: usize::MAX }
+    }
+
+    /// How many matches are enough when `accepted` of `asked` nodes on the way matched.
+    ///
+    /// Of the nearest *n* matches to be found, the *n*-th is as far off as the `n / share` nearest of all nodes, so that a walk that has
+    /// kept `n` of them has looked about as widely as one without a filter that has kept `n / share`. Fewer matches than `ef` reach the
+    /// recall of `ef`, the fewer the smaller the share; its square root is what measurements give.
+    #[inline]
+    fn wanted(&self, accepted: usize, asked: usize) -> usize {
+        if self.least >= self.ef {
+            return self.ef;
+        }
+        let share = accepted as f32 / asked.max(1) as f32;
+        ((self.ef as f32 * share.sqrt()) as usize).clamp(self.least, self.ef)
+    }
+}
+
 /// Nodes whose codes are compared together.
 pub(super) struct Batch {
     nodes: [Node; DEGREE_MAX],
@@ -121,38 +153,36 @@ impl<'a> Walk<'a> {
         work
     }
 
-    /// Walks until it has the `ef` nearest nodes that `accept` accepts, as far as it can tell: until what is left to expand is
-    /// farther than all of them. They are in `trail.matches` then. `accept` is asked about each node at most once. A walk that
-    /// has compared `most` codes gives up.
-    pub(super) fn matching(
-        &self,
-        trail: &mut Trail,
-        ef: usize,
-        most: usize,
-        accept: impl Fn(Node) -> bool,
-    ) -> Work {
+    /// Walks until it has enough of the nearest nodes that `accept` accepts, as far as it can tell: until what is left to expand is
+    /// farther than all of them. They are in `trail.matches` then. `accept` is asked about each node at most once.
+    pub(super) fn matching(&self, trail: &mut Trail, enough: Enough, accept: impl Fn(Node) -> bool) -> Work {
         let mut work = Work::default();
         let mut batch = Batch::new();
-        trail.matches.reset(ef);
+        trail.matches.reset(enough.ef);
         trail.frontier.clear();
         trail.visited.reset(self.view.capacity());
-        let take = |trail: &mut Trail, found: Candidate| {
+        let (mut asked, mut accepted) = (0usize, 0usize);
+        let mut take = |trail: &mut Trail, found: Candidate| {
             if found.distance() < trail.matches.bound() {
                 trail.frontier.push(Reverse(found));
+                asked += 1;
                 if accept(found.node()) {
+                    accepted += 1;
                     trail.matches.offer(found);
                 }
             }
+            enough.wanted(accepted, asked)
         };
         self.enter(trail, &mut batch, |trail, found| {
             work.compared += 1;
             take(trail, found);
         });
+        let mut wanted = enough.ef;
         while let Some(Reverse(nearest)) = trail.frontier.pop() {
-            if nearest.distance() >= trail.matches.bound() {
+            if nearest.distance() >= trail.matches.bound_of(wanted) {
                 break;
             }
-            if work.compared >= most {
+            if work.compared >= enough.most {
                 work.gave_up = true;
                 break;
             }
@@ -163,7 +193,9 @@ impl<'a> Walk<'a> {
             self.compare(&mut batch);
             work.expanded += 1;
             work.compared += batch.len;
-            batch.found().for_each(|found| take(trail, found));
+            for found in batch.found() {
+                wanted = take(trail, found);
+            }
         }
         work
     }
