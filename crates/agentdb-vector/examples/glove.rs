@@ -4,12 +4,16 @@
 //! `DIR` holds `base.f32` and `queries.f32`: rows of little-endian floats. The exact answers are computed once and kept there as
 //! `truth.u32`. Names: `degree`, `links`, `ef` (of the building), `slack`, `threads` (of the building), `rerank` (a percentage of a
 //! search's ef, at least 20 rows), `efs` (of the searches, with commas), `metric`, `rounds`, `rows` (of the base, from the start),
-//! `filter` (the permille of slots that pass a filter, chosen by a hash), `near` (1: the filter passes the nearest to one of the rows instead, a
+//! `churn` (rounds in which a fifth is deleted, taken out and inserted again), `filter` (the permille of slots that pass a filter, chosen by a hash), `near` (1: the filter passes the nearest to one of the rows instead, a
 //! cluster), `save` and `open` (a file that the graph is written to, or read from in place of building), `thaw` (1: changes an opened graph).
 //!
 //! For each ef: recall@10, searches a second and microseconds at the median and the 99th percentile (the fastest of the rounds),
 //! and what a search did on average: nodes expanded, codes compared, vectors scored.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a measurement needs the clock and files")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "a measurement needs the clock and files"
+)]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -63,6 +67,7 @@ struct Options {
     save: Option<String>,
     open: Option<String>,
     thaw: bool,
+    churn: usize,
     filter: Option<usize>,
     near: bool,
 }
@@ -79,6 +84,7 @@ fn options(args: impl Iterator<Item = String>) -> Options {
         save: None,
         open: None,
         thaw: false,
+        churn: 0,
         filter: None,
         near: false,
     };
@@ -94,6 +100,7 @@ fn options(args: impl Iterator<Item = String>) -> Options {
             "rerank" => o.rerank = number(),
             "save" => o.save = Some(value.to_owned()),
             "open" => o.open = Some(value.to_owned()),
+            "churn" => o.churn = number(),
             "filter" => o.filter = Some(number()),
             "near" => o.near = number() > 0,
             "thaw" => o.thaw = number() > 0,
@@ -128,6 +135,9 @@ fn main() -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     if o.thaw {
         graph.delete(u64::MAX, NOW);
+    }
+    for round in 0..o.churn {
+        churn(&graph, &base, round)?;
     }
     if let Some(path) = &o.save {
         let mut bytes = Vec::new();
@@ -172,6 +182,35 @@ fn build(base: &Rows, o: &Options) -> Result<Graph> {
     Ok(graph)
 }
 
+/// Deletes every fifth row, takes them out and inserts them again.
+fn churn(graph: &Graph, base: &Rows, round: usize) -> Result<()> {
+    let gone: Vec<usize> = (0..base.len()).filter(|i| (i * 7 + round).is_multiple_of(5)).collect();
+    let start = Instant::now();
+    gone.iter().for_each(|i| {
+        graph.delete(*i as u64, NOW);
+    });
+    let (deleted, mut longest) = (start.elapsed(), 0f64);
+    loop {
+        let step = Instant::now();
+        let left = graph.repair(NOW, 1_000).left;
+        longest = longest.max(step.elapsed().as_secs_f64());
+        if left == 0 {
+            break;
+        }
+    }
+    let repaired = start.elapsed();
+    gone.iter().try_for_each(|i| graph.insert(*i as u64, NOW, base.row(*i)))?;
+    println!(
+        "{} deleted in {:.2} s, repaired in {:.2} s (longest step of 1,000 nodes {:.1} ms), inserted in {:.1} s",
+        gone.len(),
+        deleted.as_secs_f64(),
+        (repaired - deleted).as_secs_f64(),
+        longest * 1e3,
+        (start.elapsed() - repaired).as_secs_f64(),
+    );
+    Ok(())
+}
+
 fn measure(
     graph: &Graph,
     ef: usize,
@@ -181,7 +220,8 @@ fn measure(
     truth: &[u32],
     passing: Option<&[bool]>,
 ) -> Result<()> {
-    let slots: Vec<u64> = (0..base.len() as u64).filter(|slot| passing.is_some_and(|p| p[*slot as usize])).collect();
+    let slots: Vec<u64> =
+        (0..base.len() as u64).filter(|slot| passing.is_some_and(|p| p[*slot as usize])).collect();
     let keep = |slot: u64| passing.is_none_or(|p| p[slot as usize]);
     let every = |each: &mut dyn FnMut(u64)| slots.iter().for_each(|slot| each(*slot));
     let filter = passing.map(|_| GraphFilter { keep: &keep, matches: slots.len(), slots: &every });
@@ -252,13 +292,7 @@ fn exact(base: &Rows, metric: Metric) -> Result<FlatIndex> {
 }
 
 /// The exact answers: the slots of the ten nearest, for each query.
-fn truth(
-    dir: &Path,
-    base: &Rows,
-    queries: &Rows,
-    o: &Options,
-    passing: Option<&[bool]>,
-) -> Result<Vec<u32>> {
+fn truth(dir: &Path, base: &Rows, queries: &Rows, o: &Options, passing: Option<&[bool]>) -> Result<Vec<u32>> {
     let filter = o.filter.map(|permille| format!("-{permille}{}", if o.near { "-near" } else { "" }));
     let name = format!("truth-{}-{}{}.u32", o.metric.name(), base.len(), filter.unwrap_or_default());
     let path = dir.join(name);

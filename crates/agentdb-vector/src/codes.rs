@@ -65,7 +65,9 @@ impl Quantizer {
         }
         if count == 0 {
             let err = Error::new(Code::InvalidValue).with("field", "sample");
-            return Err(err.with("reason", "a graph needs at least one vector to learn the range of its codes from"));
+            return Err(
+                err.with("reason", "a graph needs at least one vector to learn the range of its codes from")
+            );
         }
         let center: Box<[f32]> = sums.iter().map(|sum| (sum / count as f64) as f32).collect();
         let mut spread = Spread::default();

@@ -2,7 +2,8 @@
 //!
 //! One flat graph of bounded degree, searched best-first from a few dozen entry points (`walk.rs`), built by inserting
 //! (`insert.rs`) with the pruning rule of HNSW and Vamana (`choice.rs`), repaired in place when nodes are taken out. There are no upper layers: what they save on vectors of a hundred dimensions and more is
-//! less than the entry points cost (Munyampirwa et al., "Down with the Hierarchy", 2024; measured here too).
+//! next to nothing (Munyampirwa et al., "Down with the Hierarchy", 2024; here, a search that keeps 160 candidates of 340,000 expands 163 nodes:
+//! the way to the neighbourhood is 3 of them).
 //!
 //! The graph does *not* keep the full vectors: it gets each once, when it is inserted, and asks a [`Vectors`] for the few dozen that a
 //! search scores. It does no I/O, reads no clock and starts no threads; several threads may insert and search at once.
@@ -34,7 +35,7 @@ pub use block::Bytes;
 pub use calibration::Calibrated;
 pub use plan::Plan;
 pub use repair::Progress;
-pub use search::{GraphFilter, GraphQuery, Report};
+pub use search::{EachSlot, GraphFilter, GraphQuery, Report};
 
 use crate::codes::{CodeKernel, Quantizer};
 use crate::{Dimension, Kernel, Metric, Slot};
@@ -237,6 +238,9 @@ impl fmt::Debug for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut s = f.debug_struct("Graph");
         s.field("dimension", &self.dimension.get()).field("metric", &self.metric);
-        s.field("settings", &self.settings).field("codes", &self.codes.name()).field("len", &self.len()).finish()
+        s.field("settings", &self.settings)
+            .field("codes", &self.codes.name())
+            .field("len", &self.len())
+            .finish()
     }
 }

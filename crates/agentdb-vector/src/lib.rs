@@ -37,7 +37,8 @@ mod top;
 pub use dimension::Dimension;
 pub use flat::{FlatIndex, Slot};
 pub use graph::{
-    Bytes, Calibrated, Entry, Graph, GraphFilter, GraphQuery, GraphSettings, Plan, Progress, Report, Vectors,
+    Bytes, Calibrated, EachSlot, Entry, Graph, GraphFilter, GraphQuery, GraphSettings, Plan, Progress,
+    Report, Vectors,
 };
 pub use kernel::Kernel;
 pub use metric::Metric;

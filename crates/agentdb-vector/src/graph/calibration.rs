@@ -12,8 +12,6 @@ use crate::Hit;
 
 /// From one `ef` that is measured to the next.
 const STEP: f64 = 1.25;
-/// The least `ef` that is measured, in multiples of `k`.
-const FIRST: usize = 1;
 /// Recall beyond which no greater `ef` is measured.
 const ENOUGH: f64 = 0.999;
 /// The share of `ef` that is scored with the full vectors, and the least number.
@@ -53,8 +51,10 @@ impl Graph {
         let wanted: usize = asked.iter().map(|(_, exact)| exact.len().min(k)).sum();
         let mut points = Vec::new();
         let mut hits = Vec::new();
-        let mut ef = (k * FIRST).clamp(1, EF_MAX);
-        while wanted > 0 {
+        let mut ef = k.clamp(1, EF_MAX);
+        // Without anything to find there is nothing to measure.
+        let mut reached = if wanted == 0 { 1.0 } else { 0.0 };
+        while reached < ENOUGH {
             let mut found = 0;
             for (vector, exact) in &asked {
                 let query = GraphQuery { vector, k, ef, rerank: Graph::rerank(ef), at, filter: None };
@@ -62,9 +62,9 @@ impl Graph {
                 let exact = &exact[..exact.len().min(k)];
                 found += hits.iter().filter(|hit| exact.iter().any(|e| e.slot == hit.slot)).count();
             }
-            let recall = found as f64 / wanted as f64;
-            points.push(Calibrated { ef, recall });
-            if recall >= ENOUGH || ef == EF_MAX {
+            reached = found as f64 / wanted as f64;
+            points.push(Calibrated { ef, recall: reached });
+            if ef == EF_MAX {
                 break;
             }
             ef = ((ef as f64 * STEP).ceil() as usize).min(EF_MAX);

@@ -29,9 +29,8 @@ impl Candidate {
 /// were the same one for all, of many equal vectors nobody would link to the last.
 pub(super) fn sort_for(owner: Node, candidates: &mut [Candidate]) {
     let chance = |c: &Candidate| mix(u64::from(owner) << 32 | u64::from(c.node()));
-    candidates.sort_unstable_by(|a, b| {
-        a.distance().cmp(&b.distance()).then_with(|| chance(a).cmp(&chance(b)))
-    });
+    candidates
+        .sort_unstable_by(|a, b| a.distance().cmp(&b.distance()).then_with(|| chance(a).cmp(&chance(b))));
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).

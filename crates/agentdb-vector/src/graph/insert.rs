@@ -63,20 +63,24 @@ impl Graph {
         self.choice.choose(view, self.codes, ranked, self.settings.links, chosen);
         view.set_links(node, chosen);
         let neighbours = std::mem::take(chosen);
+        let mut known = false;
         for neighbour in &neighbours {
-            self.link_back(view, *neighbour, node, (ranked, chosen, links));
+            known |= self.link_back(view, *neighbour, node, (ranked, chosen, links));
+        }
+        if !known && let Some(nearest) = neighbours.first() {
+            self.adopt(view, *nearest, node, links);
         }
         *chosen = neighbours;
     }
 
-    /// Adds a link from `from` to `to`; if there is no room, the best of all of them stay.
+    /// Adds a link from `from` to `to`; if there is no room, the best of all of them stay. Returns whether there is such a link then.
     fn link_back(
         &self,
         view: &View,
         from: Node,
         to: Node,
         (ranked, chosen, links): (&mut Vec<Candidate>, &mut Vec<Node>, &mut Vec<Node>),
-    ) {
+    ) -> bool {
         let lock = &self.locks[from as usize % self.locks.len()];
         let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
         view.copy_links(from, links);
@@ -84,16 +88,30 @@ impl Graph {
         let newer = (!links.iter().all(|node| view.has(*node))).then(|| self.view());
         let view = newer.as_deref().unwrap_or(view);
         if links.contains(&to) {
-            return;
+            return true;
         }
         links.push(to);
         if links.len() <= self.shape.degree {
             view.set_links(from, links);
-            return;
+            return true;
         }
         self.rank(view, from, links, ranked);
         self.choice.choose(view, self.codes, ranked, self.shape.degree, chosen);
         view.set_links(from, chosen);
+        chosen.contains(&to)
+    }
+
+    /// Adds a link from `from` to `to`, in place of the last one if there is no room: for a node that nobody would link to otherwise,
+    /// so that no search would ever find it.
+    pub(super) fn adopt(&self, view: &View, from: Node, to: Node, links: &mut Vec<Node>) {
+        let lock = &self.locks[from as usize % self.locks.len()];
+        let _alone = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        view.copy_links(from, links);
+        if !links.contains(&to) {
+            links.truncate(self.shape.degree - 1);
+            links.push(to);
+            view.set_links(from, links);
+        }
     }
 
     /// Fills `ranked` with `nodes` in the order of their distances from `from`.

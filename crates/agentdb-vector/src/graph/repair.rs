@@ -23,6 +23,8 @@ const FOLLOWED: usize = 32;
 /// A repair under way.
 pub(super) struct Pass {
     condemned: Vec<Node>,
+    /// Which nodes have a link from one that was looked at.
+    known: Vec<bool>,
     /// The next node to look at, and the first that was not there when the pass began.
     next: Node,
     end: Node,
@@ -53,8 +55,17 @@ impl Graph {
         let view = self.view();
         let until = pass.end.min(pass.next.saturating_add(u32::try_from(step).unwrap_or(u32::MAX)));
         self.scratches.with(self.shape.stride, |scratch| {
-            for node in pass.next..until {
+            for node in (pass.next..until).filter(|node| !view.is_condemned(*node)) {
                 self.mend(&view, node, scratch);
+                view.copy_links(node, &mut scratch.links);
+                for linked in &scratch.links {
+                    if let Some(known) = pass.known.get_mut(*linked as usize) {
+                        *known = true;
+                    }
+                }
+            }
+            if until == pass.end {
+                self.adopt_orphans(&view, &pass, scratch);
             }
         });
         pass.next = until;
@@ -81,7 +92,8 @@ impl Graph {
         let mut growth = self.growth();
         let view = self.view();
         let gone = |node: &Node| view.died(*node).is_some_and(|died| died <= watermark);
-        let (condemned, dead): (Vec<Node>, Vec<Node>) = std::mem::take(&mut growth.dead).into_iter().partition(gone);
+        let (condemned, dead): (Vec<Node>, Vec<Node>) =
+            std::mem::take(&mut growth.dead).into_iter().partition(gone);
         growth.dead = dead;
         if condemned.is_empty() {
             return None;
@@ -103,14 +115,22 @@ impl Graph {
         let new = View::new(self.shape, view.chunks.clone(), entries.into());
         drop(view);
         self.publish(&mut growth, new, Vec::new());
-        Some(Pass { condemned, next: 0, end })
+        Some(Pass { condemned, known: vec![false; end as usize], next: 0, end })
+    }
+
+    /// Gives a link to each node that none was found to: those who had linked to it have gone, or chosen others.
+    fn adopt_orphans(&self, view: &View, pass: &Pass, scratch: &mut Scratch) {
+        let orphan = |node: &Node| !pass.known[*node as usize] && !view.is_condemned(*node);
+        for node in (0..pass.end).filter(orphan) {
+            view.copy_links(node, &mut scratch.chosen);
+            for from in &scratch.chosen {
+                self.adopt(view, *from, node, &mut scratch.links);
+            }
+        }
     }
 
     /// Replaces the links of a node to condemned ones. Writers are excluded.
     fn mend(&self, view: &View, node: Node, scratch: &mut Scratch) {
-        if view.is_condemned(node) {
-            return;
-        }
         let Scratch { trail, ranked, chosen, links, .. } = scratch;
         view.copy_links(node, links);
         if !links.iter().any(|linked| view.is_condemned(*linked)) {

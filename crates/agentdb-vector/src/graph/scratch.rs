@@ -51,7 +51,7 @@ impl Line {
 
 /// Scratches that nobody uses.
 #[derive(Default)]
-pub(super) struct Scratches(Mutex<Vec<Box<Scratch>>>);
+pub(super) struct Scratches(Mutex<Vec<Scratch>>);
 
 impl Scratch {
     fn new(stride: usize) -> Self {
@@ -69,7 +69,7 @@ impl Scratches {
     /// Calls `f` with a scratch for codes of `stride` bytes, the same for every call.
     pub(super) fn with<T>(&self, stride: usize, f: impl FnOnce(&mut Scratch) -> T) -> T {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut scratch = kept.unwrap_or_else(|| Box::new(Scratch::new(stride)));
+        let mut scratch = kept.unwrap_or_else(|| Scratch::new(stride));
         let result = f(&mut scratch);
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < KEPT {

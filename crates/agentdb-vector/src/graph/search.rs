@@ -33,6 +33,9 @@ pub struct GraphQuery<'a> {
     pub filter: Option<GraphFilter<'a>>,
 }
 
+/// Calls its argument with each of some slots. It must not change the graph that it is given to.
+pub type EachSlot<'a> = dyn Fn(&mut dyn FnMut(Slot)) + 'a;
+
 /// A filter of a search, with what a planner has to know about it.
 #[derive(Clone, Copy)]
 pub struct GraphFilter<'a> {
@@ -42,7 +45,7 @@ pub struct GraphFilter<'a> {
     pub matches: usize,
     /// Calls its argument with every slot that passes, quickest in ascending order. Slots that the graph does not have are passed over,
     /// and `keep` is asked about those that may enter the answer, so that more than those that pass may be given.
-    pub slots: &'a dyn Fn(&mut dyn FnMut(Slot)),
+    pub slots: &'a EachSlot<'a>,
 }
 
 /// What a search has done.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use super::nodes::{NONE, Node};
+use super::search::EachSlot;
 use crate::Slot;
 
 /// Slots of a page.
@@ -37,7 +38,7 @@ impl Slots {
     }
 
     /// Calls `each` with the newest node of each of the slots that `slots` gives and that have one.
-    pub(super) fn look_up(&self, slots: &dyn Fn(&mut dyn FnMut(Slot)), each: &mut dyn FnMut(Node)) {
+    pub(super) fn look_up(&self, slots: &EachSlot<'_>, each: &mut dyn FnMut(Node)) {
         let pages = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let mut last: Option<(u64, Option<&Page>)> = None;
         slots(&mut |slot| {

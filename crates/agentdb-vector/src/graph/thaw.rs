@@ -1,7 +1,7 @@
 //! From bytes that were opened, and are only read, to a graph that changes: the first change makes a copy.
 
-use std::sync::PoisonError;
 use std::sync::Arc;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use super::Graph;

@@ -234,12 +234,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Compares the entry points.
-    fn enter(
-        &self,
-        trail: &mut Trail,
-        batch: &mut Batch,
-        mut each: impl FnMut(&mut Trail, Candidate),
-    ) {
+    fn enter(&self, trail: &mut Trail, batch: &mut Batch, mut each: impl FnMut(&mut Trail, Candidate)) {
         for entries in self.view.entries.chunks(DEGREE_MAX) {
             batch.clear();
             for entry in entries.iter().copied().filter(|entry| self.view.has(*entry)) {

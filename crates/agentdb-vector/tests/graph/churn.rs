@@ -19,7 +19,8 @@ fn recall_holds_when_a_fifth_is_deleted_and_inserted_again_three_times() {
         assert!(fresh > 0.9, "{metric:?}: {fresh}");
         let nodes = world.graph.nodes();
         for round in 0..3 {
-            let gone: Vec<Slot> = (0..ROWS as Slot).filter(|slot| (slot * 7 + round) % 5 == 0).collect();
+            let gone: Vec<Slot> =
+                (0..ROWS as Slot).filter(|slot| (slot * 7 + round).is_multiple_of(5)).collect();
             for slot in &gone {
                 assert!(world.delete(*slot));
             }

@@ -10,7 +10,9 @@ use super::world::Noise;
 
 const DIMENSION: usize = 24;
 const SLOTS: u64 = 600;
-const COMMITS: u64 = 6_000;
+const COMMITS: u64 = 16_000;
+/// Commits by which a writer may be ahead of the repair.
+const BACKLOG: u64 = 2_000;
 const READERS: usize = 2;
 const WRITERS: u64 = 2;
 const UNPINNED: u64 = u64::MAX;
@@ -48,6 +50,8 @@ struct Shared {
     /// What each writer has applied; a snapshot is the least of them.
     applied: [AtomicU64; WRITERS as usize],
     watermark: AtomicU64,
+    /// What had died up to here has been taken out.
+    repaired: AtomicU64,
     pins: [AtomicU64; READERS],
     done: AtomicBool,
 }
@@ -60,6 +64,9 @@ impl Shared {
     /// Writer `w` applies the commits to its slots: those with this remainder.
     fn write(&self, w: u64) {
         for lsn in (1..=COMMITS).filter(|lsn| lsn % SLOTS % WRITERS == w) {
+            while lsn > self.repaired.load(SeqCst) + BACKLOG {
+                thread::yield_now();
+            }
             if deletes(lsn) {
                 self.graph.delete(lsn % SLOTS, Lsn(lsn));
             } else {
@@ -73,14 +80,20 @@ impl Shared {
 
     /// Repairs behind the oldest pinned snapshot until everything is written. Returns how many nodes it took out.
     fn repair(&self) -> usize {
-        let mut removed = 0;
+        let (mut removed, mut begun) = (0, None);
         while self.committed() < COMMITS {
             let oldest = || self.pins.iter().map(|p| p.load(SeqCst)).min().unwrap().min(self.committed());
             let watermark = oldest();
             self.watermark.fetch_max(watermark, SeqCst);
             // A reader that pinned an older snapshot in between keeps a pass from beginning with this one.
             if oldest() >= watermark {
-                removed += self.graph.repair(Lsn(watermark), 150).removed;
+                let began = *begun.get_or_insert(watermark);
+                let progress = self.graph.repair(Lsn(watermark), 500);
+                removed += progress.removed;
+                if progress.left == 0 {
+                    self.repaired.store(began, SeqCst);
+                    begun = None;
+                }
             }
             thread::yield_now();
         }
@@ -133,21 +146,25 @@ fn a_snapshot_is_what_was_committed_while_writers_and_repairs_run() {
         full,
         applied: Default::default(),
         watermark: AtomicU64::new(0),
+        repaired: AtomicU64::new(0),
         pins: std::array::from_fn(|_| AtomicU64::new(UNPINNED)),
         done: AtomicBool::new(false),
     };
-    thread::scope(|scope| {
+    let removed = thread::scope(|scope| {
         let shared = &shared;
         for writer in 0..WRITERS {
             scope.spawn(move || shared.write(writer));
         }
         let readers: Vec<_> = (0..READERS).map(|reader| scope.spawn(move || shared.read(reader))).collect();
-        assert!(shared.repair() > 1_000);
+        let removed = shared.repair();
         for reader in readers {
             let (found, wanted) = reader.join().unwrap();
             assert!(found / wanted > 0.95, "{found} of {wanted}");
         }
+        removed
     });
+    assert!(removed > 1_000, "{removed}");
+    assert!(removed > COMMITS as usize / 2, "{removed}");
     // Numbers were used again: without it there would be a node for each insertion.
     assert!(shared.graph.nodes() < COMMITS as usize / 2, "{}", shared.graph.nodes());
 }

@@ -43,15 +43,20 @@ fn a_refused_vector_or_query_changes_nothing() {
     let mut hits = Vec::new();
     assert_eq!(world.graph.search(&query(&[1.0, 1.0]), &world.full, &mut hits).unwrap().compared, 0);
     world.insert(4, &[1.0, 0.0]);
-    let refused: [(&[f32], Code); 3] =
-        [(&[1.0], Code::DimensionMismatch), (&[f32::NAN, 0.0], Code::VectorNotFinite), (&[0.0, 0.0], Code::VectorZero)];
+    let refused: [(&[f32], Code); 3] = [
+        (&[1.0], Code::DimensionMismatch),
+        (&[f32::NAN, 0.0], Code::VectorNotFinite),
+        (&[0.0, 0.0], Code::VectorZero),
+    ];
     for (vector, code) in refused {
         assert_eq!(world.graph.insert(4, Lsn(2), vector).unwrap_err().code(), code);
         let searched = world.graph.search(&query(vector), &world.full, &mut hits);
         assert_eq!(searched.unwrap_err().code(), code);
     }
     assert_eq!((world.graph.len(), world.graph.nodes()), (1, 1));
-    for big in [GraphQuery { k: 10_001, ..query(&[1.0, 1.0]) }, GraphQuery { ef: 10_001, ..query(&[1.0, 1.0]) }] {
+    for big in
+        [GraphQuery { k: 10_001, ..query(&[1.0, 1.0]) }, GraphQuery { ef: 10_001, ..query(&[1.0, 1.0]) }]
+    {
         let err = world.graph.search(&big, &world.full, &mut hits).unwrap_err();
         assert_eq!(err.code(), Code::InvalidValue);
     }
@@ -101,7 +106,8 @@ fn one_sequence_of_changes_gives_one_graph() {
 #[test]
 fn the_calibration_says_which_ef_reaches_a_recall() {
     let mut noise = Noise::new(22);
-    let (vectors, asked, queries) = (noise.vectors(3_000, 48), noise.vectors(100, 48), noise.vectors(200, 48));
+    let (vectors, asked, queries) =
+        (noise.vectors(3_000, 48), noise.vectors(100, 48), noise.vectors(200, 48));
     let world = World::filled(Metric::Cosine, &vectors);
     assert_eq!(world.graph.ef_for(0.5), None);
     let exact = |vector: &[f32]| world.exact.search(vector, 10, world.now, None);
@@ -116,7 +122,8 @@ fn the_calibration_says_which_ef_reaches_a_recall() {
     assert!(recall > 0.96, "{recall} with {high}");
     assert_eq!(world.graph.ef_for(1.1), None);
     // A calibration that fails keeps the one before.
-    let failed = world.graph.calibrate(10, world.now, [vectors[0].as_slice()].into_iter(), exact, &Full::default());
+    let failed =
+        world.graph.calibrate(10, world.now, [vectors[0].as_slice()].into_iter(), exact, &Full::default());
     assert!(failed.is_err());
     assert_eq!(world.graph.calibration(), points);
 }

@@ -19,10 +19,14 @@ fn recall_holds_at_every_selectivity() {
     let (vectors, queries) = (noise.vectors(ROWS, 24), noise.vectors(100, 24));
     let world = World::filled(Metric::Cosine, &vectors);
     for one_in in [1u64, 2, 10, 100, 1_000] {
-        with_filter(&world, &|slot| slot.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 < (1 << 24) / one_in, &mut |filter| {
-            let recall = world.recall(&queries, 60, Some(filter));
-            assert!(recall >= 0.95, "one in {one_in}: {recall}");
-        });
+        with_filter(
+            &world,
+            &|slot| slot.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40 < (1 << 24) / one_in,
+            &mut |filter| {
+                let recall = world.recall(&queries, 60, Some(filter));
+                assert!(recall >= 0.95, "one in {one_in}: {recall}");
+            },
+        );
     }
 }
 

@@ -13,7 +13,13 @@ enum Step {
     Delete(Slot),
     /// A step of a repair at a watermark so far back.
     Repair(u64, usize),
-    Search { seed: u64, k: usize, ef: usize, back: u64, odd: bool },
+    Search {
+        seed: u64,
+        k: usize,
+        ef: usize,
+        back: u64,
+        odd: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {

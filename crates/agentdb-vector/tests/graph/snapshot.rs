@@ -66,14 +66,10 @@ fn an_opened_graph_answers_and_changes_as_the_one_that_was_saved() {
         assert_eq!(world.graph.dead(), 80);
         assert!(!world.graph.delete(5, world.now), "deleted before it was saved");
         assert_eq!(world.repair(100), 80);
-        let (nodes, query) = (world.graph.nodes(), GraphQuery {
-            vector: &vector,
-            k: 3,
-            ef: 30,
-            rerank: 10,
-            at: world.now,
-            filter: None,
-        });
+        let (nodes, query) = (
+            world.graph.nodes(),
+            GraphQuery { vector: &vector, k: 3, ef: 30, rerank: 10, at: world.now, filter: None },
+        );
         assert_eq!(world.search(&query).0[0].slot, 1_000);
         (2_000..2_080).for_each(|slot| world.insert(slot, &vector));
         assert_eq!(world.graph.nodes(), nodes);
@@ -139,12 +135,16 @@ fn flipped_bits_are_refused_or_found_by_verifying_and_never_unsafe() {
     let header = u32::from_le_bytes(bytes[12..16].try_into().unwrap()) as usize;
     for round in 0..120 {
         let mut damaged = bytes.clone();
-        let at = if round % 2 == 0 { noise.next() as usize % header } else { noise.next() as usize % bytes.len() };
+        let at =
+            if round % 2 == 0 { noise.next() as usize % header } else { noise.next() as usize % bytes.len() };
         damaged[at] ^= 1 << (noise.next() % 8);
         match Graph::open(Arc::new(damaged)) {
             Err(err) => assert!(matches!(err.code(), Code::FormatCorrupt | Code::FormatTooNew), "{err}"),
             // In the padding of the header, between it and the next page, nothing is said.
-            Ok(graph) => assert!(graph.verify().is_err() || (header..header.next_multiple_of(4096)).contains(&at), "{at}"),
+            Ok(graph) => assert!(
+                graph.verify().is_err() || (header..header.next_multiple_of(4096)).contains(&at),
+                "{at}"
+            ),
         }
     }
 }

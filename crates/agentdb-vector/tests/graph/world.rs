@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use agentdb_types::{Code, Error, Lsn, Result};
-use agentdb_vector::{Dimension, Entry, FlatIndex, Graph, GraphFilter, GraphQuery, GraphSettings, Hit, Metric, Report};
+use agentdb_vector::{
+    Dimension, Entry, FlatIndex, Graph, GraphFilter, GraphQuery, GraphSettings, Hit, Metric, Report,
+};
 use agentdb_vector::{Slot, Vectors};
 
 /// A deterministic stream of numbers.
