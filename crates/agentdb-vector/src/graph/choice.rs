@@ -36,10 +36,25 @@ impl Choice {
         chosen: &mut Vec<Node>,
     ) {
         chosen.clear();
+        self.extend(view, kernel, ranked, limit, chosen);
+    }
+
+    /// The same with nodes that are chosen already: adds to `chosen` until it has `limit`.
+    pub(super) fn extend(
+        self,
+        view: &View,
+        kernel: CodeKernel,
+        ranked: &[Candidate],
+        limit: usize,
+        chosen: &mut Vec<Node>,
+    ) {
         let limit = limit.min(DEGREE_MAX);
         let mut rows = [std::ptr::null::<u8>(); DEGREE_MAX];
+        for (row, node) in rows.iter_mut().zip(chosen.iter()) {
+            *row = view.code(*node);
+        }
         for candidate in ranked {
-            if chosen.len() == limit {
+            if chosen.len() >= limit {
                 break;
             }
             let node = candidate.node();

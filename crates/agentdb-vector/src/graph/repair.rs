@@ -8,11 +8,12 @@
 //! view is published, and once the searches of older views have ended (`retire.rs`) their numbers are used again.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use agentdb_types::Lsn;
 
 use super::Graph;
-use super::nodes::{Node, View};
+use super::nodes::{NONE, Node, View};
 use super::scratch::Scratch;
 use super::walk::{Enough, Walk};
 
@@ -20,11 +21,16 @@ use super::walk::{Enough, Walk};
 /// condemned ones behind condemned ones.
 const FOLLOWED: usize = 32;
 
+/// New neighbours that are considered for one node, the nearest, in multiples of the degree.
+const CONSIDERED: usize = 2;
+
 /// A repair under way.
 pub(super) struct Pass {
     condemned: Vec<Node>,
     /// Which nodes have a link from one that was looked at.
     known: Vec<bool>,
+    /// What the condemned neighbours of a node lead to: kept from node to node.
+    found: Vec<Node>,
     /// The next node to look at, and the first that was not there when the pass began.
     next: Node,
     end: Node,
@@ -56,7 +62,7 @@ impl Graph {
         let until = pass.end.min(pass.next.saturating_add(u32::try_from(step).unwrap_or(u32::MAX)));
         self.scratches.with(self.shape.stride, |scratch| {
             for node in (pass.next..until).filter(|node| !view.is_condemned(*node)) {
-                self.mend(&view, node, scratch);
+                self.mend(&view, node, &mut pass, scratch);
                 view.copy_links(node, &mut scratch.links);
                 for linked in &scratch.links {
                     if let Some(known) = pass.known.get_mut(*linked as usize) {
@@ -115,7 +121,7 @@ impl Graph {
         let new = View::new(self.shape, view.chunks.clone(), entries.into());
         drop(view);
         self.publish(&mut growth, new, Vec::new());
-        Some(Pass { condemned, known: vec![false; end as usize], next: 0, end })
+        Some(Pass { condemned, known: vec![false; end as usize], found: Vec::new(), next: 0, end })
     }
 
     /// Gives a link to each node that none was found to: those who had linked to it have gone, or chosen others.
@@ -130,38 +136,54 @@ impl Graph {
     }
 
     /// Replaces the links of a node to condemned ones. Writers are excluded.
-    fn mend(&self, view: &View, node: Node, scratch: &mut Scratch) {
+    fn mend(&self, view: &View, node: Node, pass: &mut Pass, scratch: &mut Scratch) {
         let Scratch { trail, ranked, chosen, links, .. } = scratch;
         view.copy_links(node, links);
         if !links.iter().any(|linked| view.is_condemned(*linked)) {
             return;
         }
-        // `chosen` collects those that stay and those that the condemned lead to; `links` is a queue of condemned ones.
+        // What stays is chosen already. `links` is a queue of condemned ones, `found` is what they lead to.
         chosen.clear();
         chosen.extend(links.iter().filter(|linked| !view.is_condemned(**linked)));
+        let kept = chosen.len();
         links.retain(|linked| view.is_condemned(*linked));
-        let mut at = 0;
-        while at < links.len().min(FOLLOWED) {
+        let mut found = std::mem::take(&mut pass.found);
+        found.clear();
+        let (neighbours, mut at) = (links.len(), 0);
+        // Those behind the first ones only where these lead to too few.
+        while at < neighbours
+            || at < links.len().min(FOLLOWED) && chosen.len() + found.len() < self.shape.degree
+        {
             for link in view.links(links[at]) {
-                let linked = link.load(std::sync::atomic::Ordering::Acquire);
-                if linked == super::nodes::NONE {
+                let linked = link.load(Ordering::Acquire);
+                if linked == NONE {
                     break;
                 }
-                let known = if view.is_condemned(linked) { &mut *links } else { &mut *chosen };
-                if linked != node && !known.contains(&linked) {
+                let known = if view.is_condemned(linked) { &mut *links } else { &mut found };
+                if linked != node && !known.contains(&linked) && !chosen.contains(&linked) {
                     known.push(linked);
                 }
             }
             at += 1;
         }
-        if chosen.is_empty() {
+        if chosen.is_empty() && found.is_empty() {
             // Everything around has gone: it is linked anew.
             let accept = |found: Node| found != node && !view.is_condemned(found);
             Walk::from_node(view, self.codes, node).matching(trail, Enough::all(self.settings.ef), accept);
-            chosen.extend(trail.matches.sorted().iter().map(|c| c.node()));
+            found.extend(trail.matches.sorted().iter().map(|c| c.node()));
         }
-        self.rank(view, node, chosen, ranked);
-        self.choice.choose(view, self.codes, ranked, self.shape.degree, chosen);
+        self.rank(view, node, &found, ranked);
+        ranked.truncate(CONSIDERED * self.shape.degree);
+        self.choice.extend(view, self.codes, ranked, self.shape.degree, chosen);
+        pass.found = found;
         view.set_links(node, chosen);
+        // The new ones link back, as they would to a node that is inserted.
+        for new in &chosen[kept..] {
+            view.copy_links(*new, links);
+            if links.len() < self.shape.degree && !links.contains(&node) {
+                links.push(node);
+                view.set_links(*new, links);
+            }
+        }
     }
 }
