@@ -40,7 +40,7 @@ fn the_greatest_distance_does_not_overflow() {
         unsafe { kernel.distances(&low, &[high.as_ptr(); 5], &mut out) };
         assert_eq!(out, [8192 * 255 * 255; 5], "{}", kernel.name());
     }
-    assert!(u64::from(TAIL_MAX).pow(2) + 8192 * 255 * 255 < u64::from(u32::MAX));
+    assert!(2 * u64::from(TAIL_MAX) + 8192 * 255 * 255 < u64::from(u32::MAX));
 }
 
 /// A deterministic stream of numbers in -1..1.
@@ -82,7 +82,7 @@ fn codes_order_as_the_metric_does() {
             let mut code = vec![0; 128];
             quantizer.encode_query(&query, kernel.norm(&query), &mut code);
             let mut by_code: Vec<usize> = (0..n).collect();
-            by_code.sort_by_key(|i| naive(&code, &coded[*i].0) + coded[*i].1.pow(2));
+            by_code.sort_by_key(|i| naive(&code, &coded[*i].0) + coded[*i].1);
             let exact = |i: usize| match metric {
                 Metric::Cosine => -kernel.exact_dot(&query, &vectors[i]) / kernel.norm(&vectors[i]),
                 Metric::Dot => -kernel.exact_dot(&query, &vectors[i]),

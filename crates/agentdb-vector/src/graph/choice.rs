@@ -6,7 +6,7 @@
 
 use super::candidates::Candidate;
 use super::nodes::{Node, View};
-use super::walk::{DEGREE_MAX, Walk};
+use super::walk::{DEGREE_MAX, Walk, with_tails};
 use crate::codes::CodeKernel;
 
 /// Chosen nodes that are compared with a candidate at a time: mostly the first few already say that it is left out.
@@ -66,8 +66,7 @@ impl Choice {
                 // SAFETY: the rows are codes, as above.
                 unsafe { kernel.distances(code, rows, distances) };
                 distances.iter().zip(nodes).any(|(distance, node)| {
-                    let tails = if view.shape.tails { view.tail(*node).abs_diff(tail).pow(2) } else { 0 };
-                    u64::from(*distance + tails) * self.slack < farthest
+                    u64::from(with_tails(*distance, tail, view.tail(*node))) * self.slack < farthest
                 })
             };
             if !rows[..chosen.len()].chunks(GROUP).zip(chosen.chunks(GROUP)).any(led_to) {

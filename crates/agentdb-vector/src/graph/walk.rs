@@ -80,6 +80,12 @@ pub(super) struct Walk<'a> {
     pub(super) tail: u32,
 }
 
+/// The distance of two codes with these tails. Tails of bytes that were not verified may be anything.
+#[inline(always)]
+pub(super) fn with_tails(distance: u32, a: u32, b: u32) -> u32 {
+    distance.saturating_add(a).saturating_add(b)
+}
+
 impl Batch {
     pub(super) fn new() -> Self {
         let rows = [std::ptr::null(); DEGREE_MAX];
@@ -282,7 +288,7 @@ impl<'a> Walk<'a> {
         }
         if self.view.shape.tails {
             for (distance, node) in batch.distances[..batch.len].iter_mut().zip(&batch.nodes) {
-                *distance += self.view.tail(*node).abs_diff(self.tail).pow(2);
+                *distance = with_tails(*distance, self.tail, self.view.tail(*node));
             }
         }
     }
