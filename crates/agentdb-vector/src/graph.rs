@@ -111,7 +111,7 @@ pub struct Graph {
 
 impl Default for GraphSettings {
     fn default() -> Self {
-        GraphSettings { degree: 32, links: 32, ef: 200, slack: 1.0 }
+        GraphSettings { degree: 32, links: 32, ef: 256, slack: 1.0 }
     }
 }
 

@@ -1,8 +1,9 @@
 //! How a search with a filter goes about it.
 //!
-//! *Walk*: the graph is walked through as if there were no filter, and what matches is collected (as hnswlib does; ACORN, Patel et al.,
-//! SIGMOD 2024, gives the reason why links of non-matching nodes must be followed). Its cost grows as matches get rarer. *Scan*: the codes of
-//! all that matches are compared. Its cost is their number.
+//! *Walk*: the graph is walked through as if there were no filter, and what matches is collected, as in hnswlib. Its cost grows as matches
+//! get rarer. *Scan*: the codes of all that matches are compared. Its cost is their number. *Inside*: where a walk turns out to cost more
+//! than the share of matches lets expect, they lie together and elsewhere; then it goes on over matching nodes alone, which are one
+//! another's neighbours there.
 
 use super::walk::Enough;
 
@@ -11,8 +12,13 @@ const COMPARED_PER_CANDIDATE: f64 = 20.0;
 /// The cost of comparing a code in a scan, against one in a walk.
 const SCAN_COST: f64 = 0.8;
 
+/// Candidates of a walk over matching nodes alone, in multiples of `ef`: their links are fewer, and lead about less well.
+pub(super) const INSIDE: usize = 4;
 /// Matches that a walk collects, at least, in multiples of `k`.
 const LEAST: usize = 4;
+
+/// How much more than expected a walk may cost before it is done otherwise.
+const PATIENCE: f64 = 2.0;
 
 /// How a search is done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +29,9 @@ pub enum Plan {
     /// The walk asked of each node near enough whether it may be an answer, and went on until it had enough of those: with a filter, and
     /// where many of the nearest are not visible.
     Matching,
-    /// The codes of all slots that match were compared, because they are few, or because a walk did not come to enough of them.
+    /// The walk found few that may be an answer where it looked, and went on over such nodes alone.
+    Inside,
+    /// The codes of all slots that match were compared, because they are few, or because a walk came to none of them.
     Scan,
 }
 
@@ -43,8 +51,7 @@ pub(super) fn expect(ef: usize, k: usize, matches: usize, living: usize) -> Expe
     let walk = COMPARED_PER_CANDIDATE * wanted / share;
     let scan = SCAN_COST * matches as f64;
     let plan = if scan <= walk { Plan::Scan } else { Plan::Matching };
-    // A walk that has cost as much as the scan would have is not going to end soon: what it looks for lies elsewhere.
-    Expected { plan, enough: Enough { ef, least, most: (scan as usize).max(1) } }
+    Expected { plan, enough: Enough { ef, least, most: (PATIENCE * walk) as usize } }
 }
 
 #[cfg(test)]
@@ -59,6 +66,6 @@ mod tests {
         assert_eq!(expect(200, 10, 0, 0).plan, Plan::Scan);
         let Expected { plan, enough } = expect(200, 10, 1_000_000, 1_000_000);
         assert_eq!((plan, enough.ef, enough.least), (Plan::Matching, 200, 40));
-        assert!(enough.most < 1_000_000);
+        assert!(enough.most < 20_000);
     }
 }

@@ -3,7 +3,7 @@
 use agentdb_types::{Code, Error, Lsn, Result, limits};
 
 use super::nodes::{Node, View, prefetch_floats};
-use super::plan::{Plan, expect};
+use super::plan::{INSIDE, Plan, expect};
 use super::scratch::Scratch;
 use super::walk::{Enough, Walk, Work};
 use super::{Entry, Graph, Vectors};
@@ -134,8 +134,12 @@ impl Graph {
         if expected.plan == Plan::Matching {
             let work = walk.matching(trail, expected.enough, accept);
             report.add(work);
+            // Entry points are spread over everything: some of them match unless hardly anything does.
             if work.gave_up {
-                report.plan = Plan::Scan;
+                report.plan = if trail.matches.sorted().is_empty() { Plan::Scan } else { Plan::Inside };
+            }
+            if report.plan == Plan::Inside {
+                report.add(walk.inside(trail, (INSIDE * ef).min(EF_MAX), accept));
             }
         }
         if report.plan == Plan::Scan {

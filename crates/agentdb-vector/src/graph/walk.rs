@@ -206,6 +206,77 @@ impl<'a> Walk<'a> {
         work
     }
 
+    /// Walks over nodes that `accept` accepts, and no others, from those in `trail.matches` towards the code: until the `ef` nearest that
+    /// were met are all expanded. They are in `trail.matches` then. The neighbours of a neighbour that is not accepted stand in for it
+    /// (ACORN-1: Patel et al., "ACORN: Performant and Predicate-Agnostic Search Over Vector Embeddings and Structured Data", SIGMOD 2024).
+    pub(super) fn inside(&self, trail: &mut Trail, ef: usize, accept: impl Fn(Node) -> bool) -> Work {
+        let mut work = Work::default();
+        let mut batch = Batch::new();
+        trail.visited.reset(self.view.capacity());
+        trail.candidates.reset(ef);
+        for seed in trail.matches.sorted() {
+            if trail.visited.insert(seed.node()) {
+                trail.visited.note(&[seed.node()]);
+                trail.candidates.offer(*seed);
+            }
+        }
+        while let Some(nearest) = trail.candidates.expand() {
+            self.gather_accepted(nearest.node(), trail, &mut batch, &accept);
+            self.compare(&mut batch);
+            work.expanded += 1;
+            work.compared += batch.len;
+            for found in batch.found() {
+                trail.candidates.offer(found);
+            }
+        }
+        std::mem::swap(&mut trail.candidates, &mut trail.matches);
+        work
+    }
+
+    /// Fills the batch with nodes that are accepted and were not met before: neighbours of `node`, and of those of them that are not
+    /// accepted, until there are as many as a node has links.
+    fn gather_accepted(
+        &self,
+        node: Node,
+        trail: &mut Trail,
+        batch: &mut Batch,
+        accept: &impl Fn(Node) -> bool,
+    ) {
+        batch.clear();
+        let mut refused = [NONE; DEGREE_MAX];
+        let mut count = 0;
+        for linked in self.linked(node) {
+            if trail.visited.insert(linked) {
+                trail.visited.note(&[linked]);
+                if accept(linked) {
+                    batch.push(self.view, linked);
+                } else {
+                    self.view.prefetch_links(linked);
+                    refused[count] = linked;
+                    count += 1;
+                }
+            }
+        }
+        for refused in &refused[..count] {
+            for linked in self.linked(*refused) {
+                if batch.len >= self.view.shape.degree {
+                    return;
+                }
+                // One that is refused here may be a neighbour of an accepted one later, and stand aside for its neighbours then.
+                if accept(linked) && trail.visited.insert(linked) {
+                    trail.visited.note(&[linked]);
+                    batch.push(self.view, linked);
+                }
+            }
+        }
+    }
+
+    /// The nodes that a node links to and that the view has, each after an acquire, so that its code may be read.
+    fn linked(&self, node: Node) -> impl Iterator<Item = Node> {
+        let links = self.view.links(node).iter().map(|link| link.load(Ordering::Acquire));
+        links.take_while(|linked| *linked != NONE).filter(|linked| self.view.has(*linked))
+    }
+
     /// Compares the nodes that `each` gives, and keeps the nearest `ef` that `accept` accepts in `trail.matches`.
     pub(super) fn among(
         &self,
