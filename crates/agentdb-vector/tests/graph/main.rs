@@ -5,6 +5,7 @@ mod churn;
 mod concurrent;
 mod edges;
 mod filters;
+mod golden;
 mod model;
 mod snapshot;
 mod world;
