@@ -8,6 +8,7 @@
 //! The graph does *not* keep the full vectors: it gets each once, when it is inserted, and asks a [`Vectors`] for the few dozen that a
 //! search scores. It does no I/O, reads no clock and starts no threads; several threads may insert and search at once.
 
+mod batch;
 mod block;
 mod calibration;
 mod candidates;
@@ -120,7 +121,7 @@ impl GraphSettings {
         let invalid = |field, reason: &str| {
             Err(Error::new(Code::InvalidValue).with("field", field).with("reason", reason))
         };
-        if !self.degree.is_multiple_of(16) || !(16..=walk::DEGREE_MAX).contains(&self.degree) {
+        if !self.degree.is_multiple_of(16) || !(16..=batch::DEGREE_MAX).contains(&self.degree) {
             return invalid("degree", "must be a multiple of 16 from 16 to 128");
         }
         if !(1..=self.degree).contains(&self.links) {

@@ -4,9 +4,10 @@
 //! factor above 1 it must be so much nearer, which keeps some of the longer links (the rule of HNSW's heuristic with 1, Vamana's
 //! "robust prune" above it).
 
+use super::batch::{DEGREE_MAX, with_tails};
 use super::candidates::Candidate;
 use super::nodes::{Node, View};
-use super::walk::{DEGREE_MAX, Walk, with_tails};
+use super::walk::Walk;
 use crate::codes::CodeKernel;
 
 /// Chosen nodes that are compared with a candidate at a time: mostly the first few already say that it is left out.

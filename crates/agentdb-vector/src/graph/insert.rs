@@ -6,10 +6,11 @@ use std::sync::atomic::Ordering;
 use agentdb_types::{Lsn, Result};
 
 use super::Graph;
+use super::batch::{Batch, DEGREE_MAX};
 use super::candidates::{Candidate, sort_for};
 use super::nodes::{Node, View};
 use super::scratch::Scratch;
-use super::walk::{Batch, Enough, Walk};
+use super::walk::{Enough, Walk};
 use crate::Slot;
 
 impl Graph {
@@ -119,10 +120,10 @@ impl Graph {
         let walk = Walk::from_node(view, self.codes, from);
         let mut batch = Batch::new();
         ranked.clear();
-        for nodes in nodes.chunks(super::walk::DEGREE_MAX) {
+        for nodes in nodes.chunks(DEGREE_MAX) {
             batch.clear();
             nodes.iter().for_each(|node| batch.push(view, *node));
-            walk.compare(&mut batch);
+            batch.compare(view, self.codes, (walk.code, walk.tail));
             ranked.extend(batch.found());
         }
         sort_for(from, ranked);
