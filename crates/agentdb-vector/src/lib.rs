@@ -4,7 +4,8 @@
 //! The caller gives each vector a [`Slot`] and the LSN of its commit, and asks for the state at an LSN.
 //!
 //! [`FlatIndex`] is the exact index: it scans every row, and its answer is the same bit for bit on every CPU
-//! (see [`Kernel`] for why).
+//! (see [`Kernel`] for why). [`Graph`] is the approximate one, for more vectors than are worth a scan: it walks from neighbour to
+//! neighbour over 8-bit codes, and scores what it finds as the exact index does.
 //!
 //! ```
 //! use agentdb_types::Lsn;
@@ -22,10 +23,39 @@
 //! assert_eq!((hits[0].slot, hits[0].score), (2, 0.0));
 //! # Ok::<(), agentdb_types::Error>(())
 //! ```
+//!
+//! A graph asks the caller for the full vectors, which it does not keep:
+//!
+//! ```
+//! use agentdb_types::{Lsn, Result};
+//! use agentdb_vector::{Dimension, Entry, Graph, GraphQuery, GraphSettings, Metric, Vectors};
+//!
+//! struct Rows(Vec<Vec<f32>>);
+//!
+//! impl Vectors for Rows {
+//!     fn vector(&self, entry: Entry) -> Result<&[f32]> {
+//!         Ok(&self.0[entry.slot as usize])
+//!     }
+//! }
+//!
+//! let rows = Rows((0..100).map(|i| vec![1.0, i as f32]).collect());
+//! let sample = rows.0.iter().map(Vec::as_slice);
+//! let graph = Graph::new(Dimension::new(2)?, Metric::Euclidean, GraphSettings::default(), sample)?;
+//! for (slot, vector) in (0..).zip(&rows.0) {
+//!     graph.insert(slot, Lsn(1), vector)?;
+//! }
+//! let query = GraphQuery { vector: &[1.0, 41.8], k: 2, ef: 20, rerank: 20, at: Lsn(1), filter: None };
+//! let mut hits = Vec::new();
+//! graph.search(&query, &rows, &mut hits)?;
+//! assert_eq!(hits.iter().map(|hit| hit.slot).collect::<Vec<_>>(), [42, 41]);
+//! # Ok::<(), agentdb_types::Error>(())
+//! ```
 
 mod chunk;
+mod codes;
 mod dimension;
 mod flat;
+mod graph;
 mod kernel;
 mod metric;
 mod places;
@@ -35,6 +65,10 @@ mod top;
 
 pub use dimension::Dimension;
 pub use flat::{FlatIndex, Slot};
+pub use graph::{
+    Bytes, Calibrated, EachSlot, Entry, Graph, GraphFilter, GraphQuery, GraphSettings, Plan, Progress,
+    Report, Vectors,
+};
 pub use kernel::Kernel;
 pub use metric::Metric;
 pub use top::Hit;

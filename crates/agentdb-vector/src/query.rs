@@ -77,16 +77,8 @@ impl Query {
 
     /// The score of one entry, as the metric defines it: finite, and never `-0.0`.
     pub(crate) fn score(&self, chunk: &Chunk, row: usize) -> f32 {
-        let (query, vector) = (row_of(&self.exact), chunk.block(row, 1));
-        let score = match self.metric {
-            Metric::Cosine => {
-                let cosine = self.kernel.exact_dot(query, vector) / (self.norm * chunk.norm(row));
-                cosine.clamp(-1.0, 1.0)
-            }
-            Metric::Dot => self.kernel.exact_dot(query, vector),
-            Metric::Euclidean => self.kernel.exact_squared_euclidean(query, vector).sqrt(),
-        };
-        (score as f32).clamp(f32::MIN, f32::MAX) + 0.0
+        let query = (row_of(&self.exact), self.norm);
+        exact_score(self.kernel, self.metric, query, chunk.block(row, 1), || chunk.norm(row))
     }
 
     /// Calls `candidate` with each of `count` rows from `first` (at most [`BLOCK`]) that the threshold in force
@@ -150,6 +142,23 @@ impl Query {
             Metric::Euclidean => fast > bound,
         }
     }
+}
+
+/// The score of a vector for a query with this norm, as the metric defines it: finite, never `-0.0`, and the same bits on every
+/// CPU and in every index. Both are of one length; zeros at the end of both change nothing. `norm` gives the vector's norm.
+pub(crate) fn exact_score(
+    kernel: Kernel,
+    metric: Metric,
+    (query, query_norm): (&[f32], f64),
+    vector: &[f32],
+    norm: impl FnOnce() -> f64,
+) -> f32 {
+    let score = match metric {
+        Metric::Cosine => (kernel.exact_dot(query, vector) / (query_norm * norm())).clamp(-1.0, 1.0),
+        Metric::Dot => kernel.exact_dot(query, vector),
+        Metric::Euclidean => kernel.exact_squared_euclidean(query, vector).sqrt(),
+    };
+    (score as f32).clamp(f32::MIN, f32::MAX) + 0.0
 }
 
 fn row_of(rows: &Rows) -> &[f32] {
