@@ -8,6 +8,8 @@ use crate::kernel;
 use crate::rows::Rows;
 use crate::{Dimension, Slot};
 
+/// Cache lines of a vector that are fetched ahead.
+const PREFETCHED_LINES: usize = 8;
 /// The died LSN of an entry that lives.
 const NEVER: u64 = u64::MAX;
 
@@ -100,8 +102,8 @@ impl Chunk {
 
     /// Has the CPU fetch what a look at an entry and its score will read.
     pub(crate) fn prefetch(&self, row: usize) {
-        kernel::prefetch(std::slice::from_ref(&self.entries[row]));
-        kernel::prefetch(self.block(row, 1));
+        kernel::prefetch(std::slice::from_ref(&self.entries[row]), 1);
+        kernel::prefetch(self.block(row, 1), PREFETCHED_LINES);
     }
 
     /// The scales of `count` entries from `first`, as the bits of `f32`.

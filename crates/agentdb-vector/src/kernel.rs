@@ -143,25 +143,25 @@ impl fmt::Debug for Kernel {
     }
 }
 
-/// Bytes of a cache line.
-const CACHE_LINE: usize = 64;
-/// Lines that one call asks for, at most: a core has some twelve buffers for lines on their way.
-const PREFETCHED: usize = 8;
-
-/// Has the CPU fetch the first lines of a slice, where there is an instruction for that.
+/// Has the CPU fetch the first cache lines of a slice, so many at most. A core has some twelve buffers for lines on their way.
 #[inline(always)]
-pub(crate) fn prefetch<T>(slice: &[T]) {
+pub(crate) fn prefetch<T>(slice: &[T], lines: usize) {
+    let start = slice.as_ptr().cast::<u8>();
+    for offset in (0..size_of_val(slice)).step_by(crate::codes::LINE_BYTES).take(lines) {
+        prefetch_line(start.wrapping_add(offset));
+    }
+}
+
+/// Has the CPU fetch a cache line: a hint without effect on what the program computes, wherever the pointer points.
+#[inline(always)]
+pub(crate) fn prefetch_line(pointer: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let start = slice.as_ptr().cast::<i8>();
-        for offset in (0..size_of_val(slice)).step_by(CACHE_LINE).take(PREFETCHED) {
-            // SAFETY: a prefetch is a hint, and reads nothing; every x86-64 CPU has the instruction.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(offset)) };
-        }
+    // SAFETY: SSE is part of every x86-64, and a prefetch of any address does not fault.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(pointer.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = slice;
+    let _ = pointer;
 }
 
 fn check_batch(query: &[f32], rows: &[f32], out: &[f32]) {

@@ -19,6 +19,7 @@ use agentdb_types::Lsn;
 
 use super::block::Block;
 use crate::codes::Quantizer;
+use crate::kernel::{self, prefetch_line};
 use crate::{Dimension, Metric, Slot};
 
 /// The number of a node of a graph. It is used again after the node was taken out.
@@ -305,10 +306,10 @@ impl View {
     pub(super) fn prefetch_code(&self, node: Node) {
         let code = self.code(node);
         for line in (0..self.shape.stride.min(PREFETCH_BYTES)).step_by(crate::codes::LINE_BYTES) {
-            prefetch(code.wrapping_add(line));
+            prefetch_line(code.wrapping_add(line));
         }
         if self.shape.tails {
-            prefetch(self.at(node).0.tails.wrapping_add(self.at(node).1).cast());
+            prefetch_line(self.at(node).0.tails.wrapping_add(self.at(node).1).cast());
         }
     }
 
@@ -318,7 +319,7 @@ impl View {
         let (base, row) = self.at(node);
         let links = base.links.wrapping_add(row * self.shape.degree);
         for line in (0..self.shape.degree).step_by(crate::codes::LINE_BYTES / size_of::<Node>()) {
-            prefetch(links.wrapping_add(line).cast());
+            prefetch_line(links.wrapping_add(line).cast());
         }
     }
 }
@@ -331,19 +332,5 @@ const PREFETCH_LINES: usize = 16;
 
 /// Asks the memory for a vector.
 pub(super) fn prefetch_floats(vector: &[f32]) {
-    for line in vector.chunks(crate::codes::LINE_BYTES / size_of::<f32>()).take(PREFETCH_LINES) {
-        prefetch(line.as_ptr().cast());
-    }
-}
-
-/// A hint without effect on what the program computes, wherever the pointer points.
-#[inline(always)]
-fn prefetch(pointer: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: SSE is part of every x86-64, and a prefetch of any address does not fault.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(pointer.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = pointer;
+    kernel::prefetch(vector, PREFETCH_LINES);
 }
