@@ -143,15 +143,13 @@ pub enum Bug {
     LinksHalfSwept,
     /// A link that is deleted is still found from the record that it went to.
     LinkDeletedOneWay,
-    /// Words that were kept on the disk are a record's whatever version it has.
+    /// Words that were kept on the disk are a record's whatever its texts are.
     KeptWordsBelieved,
-    /// Words are kept on the disk of records that a loss of power may take away, and whose versions then are others'.
-    WordsKeptBeforeTheLog,
 }
 
 impl Bug {
-    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`], [`Bug::WordsKeptBeforeTheLog`] and
-    /// [`Bug::SharedIdBelieved`], for which it takes more, and which have tests of their own.
+    /// The mistakes that 1,000 seeds must find: all but [`Bug::ViewBeyondLog`] and [`Bug::SharedIdBelieved`], for which it takes
+    /// more, and which have tests of their own.
     #[cfg(feature = "planted-bugs")]
     pub const ALL: [Bug; 68] = [
         Bug::AnswerBeforeSync,

@@ -383,7 +383,7 @@ fn planted_view_beyond_the_log_is_found_when_power_is_lost() {
 /// Words are kept of records that the log has not synced, power is lost, and other records get their versions.
 #[cfg(feature = "planted-bugs")]
 #[test]
-fn planted_words_kept_before_the_log_are_found_when_power_is_lost() {
+fn planted_words_of_records_that_power_took_are_believed_by_the_mistake_alone() {
     use std::path::Path;
 
     use agentdb_engine::modules::{collection, record};
@@ -432,7 +432,7 @@ fn planted_words_kept_before_the_log_are_found_when_power_is_lost() {
         found == (left, 20 - left)
     };
     assert!((0..20).all(|seed| found(None, seed)));
-    assert!((0..20).any(|seed| !found(Some(Bug::WordsKeptBeforeTheLog), seed)), "nothing is found");
+    assert!((0..20).any(|seed| !found(Some(Bug::KeptWordsBelieved), seed)), "nothing is found");
 }
 
 /// A session is forked under the name of one that is gone, and then restored to what that one was: the layer below knows a place

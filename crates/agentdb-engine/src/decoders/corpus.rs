@@ -267,7 +267,7 @@ fn write_kept_words(put: &dyn Fn(&str, &str, &[u8])) {
     let db = TestDb::new(5);
     db.write(collection::Create::new("docs")).unwrap();
     for id in 0..1_100 {
-        let (record, text) = (Some(format!("r{id}")), (id % 3 > 0).then(|| "a text".to_owned()));
+        let (record, text) = (Some(format!("r{id}")), (id % 40 > 0).then(|| "a text".to_owned()));
         db.write(record::Put { record, text, ..record::Put::new("docs") }).unwrap();
     }
     db.read(record::Search { words: Some("text".into()), ..record::Search::new("docs") }).unwrap();

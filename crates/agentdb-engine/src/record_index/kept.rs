@@ -2,23 +2,24 @@
 //!
 //! In the directory `words` lie, for each collection that was searched by words, the segments of its text index
 //! (`NAMESPACE-COLLECTION-NUMBER.segment`, the bytes of [`TextIndex::bundle`]) and a list (`NAMESPACE-COLLECTION.list`), which names
-//! them and tells the version that every record had. List format version 1 (little-endian):
+//! them and tells what texts every record had. List format version 1 (little-endian):
 //!
 //! | part | |
 //! | --- | --- |
 //! | magic | `ADBWORDS` |
 //! | version | `u32` |
-//! | indexed since | `u64`: the batch that said how records are indexed |
-//! | segments | varint count, for each its number as a varint, oldest first |
-//! | records | varint count, for each, in the order of ordinals, its length-prefixed id and a varint: twice its version, and 1 if it has words |
+//! | length | `u64`: of the list in bytes |
+//! | segments | varint count, for each, oldest first, its number as a varint, its length in bytes as a varint, its digest `u64` |
+//! | records | varint count, for each, in the order of ordinals, its length-prefixed id, and the digest of its texts `u64`; 0 if it has none |
 //! | checksum | CRC-32C of everything before it, `u32` |
 //!
-//! This is *not* a store: everything follows from the rows. What is missing, damaged, of another format or of before the
-//! collection was altered is passed over, and so is a failure to write it.
+//! This is *not* a store: everything follows from the rows. What is missing, damaged, of another format, or of other texts or analyzers
+//! is passed over, and so is a failure to write it.
 //!
-//! **Why nothing stale is found.** At opening the rows are walked all the same, and only a record that still has the version of the
-//! list has the words of the segments: a version is an LSN, and one LSN is given to one batch. That holds for durable LSNs alone;
-//! a list is not written before all of its versions are.
+//! **Why nothing stale is found.** At opening the rows are walked all the same, and a record has the words of the segments only if
+//! its texts have the digest of the list. Versions would not do: a directory that was copied, or put back from a copy, gives the
+//! same LSNs to other batches, and so does a log that lost its tail with the power. The LSNs in the segments order the entries of one
+//! record, and may be those of any history, but not beyond the one that is opened: what comes next must be later.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use std::sync::Arc;
 use agentdb_env::{Env, OpenMode};
 use agentdb_text::{SegmentId, TextIndex};
 use agentdb_types::{Lsn, Result};
-use roaring::RoaringBitmap;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::ids::Ids;
 use crate::codec::{Reader, put_bytes, put_varint};
@@ -43,8 +44,16 @@ const LIST: &str = ".list";
 /// Which files hold the words of one collection.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    /// By segment of the index, the number of its file.
-    files: BTreeMap<SegmentId, u64>,
+    /// By segment of the index.
+    files: BTreeMap<SegmentId, SegmentFile>,
+}
+
+/// The file of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SegmentFile {
+    number: u64,
+    bytes: u64,
+    digest: u64,
 }
 
 /// What was kept, read again.
@@ -59,21 +68,33 @@ pub(super) struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) id: String,
-    /// The version that it had, or the one that ended it.
-    pub(super) version: Lsn,
-    /// Whether the index has words of it: segments do not tell which of their entries are dead.
-    pub(super) has_words: bool,
+    /// What its texts were; [`NO_TEXTS`] if the index has no words of it, which segments do not tell of entries that are dead.
+    pub(super) texts: u64,
+}
+
+/// The digest of no texts.
+pub(super) const NO_TEXTS: u64 = 0;
+
+/// A digest of a record's texts, one for each that is searched.
+pub(super) fn digest(texts: &[Option<String>]) -> u64 {
+    if texts.iter().all(Option::is_none) {
+        return NO_TEXTS;
+    }
+    let mut hasher = Xxh3::new();
+    for text in texts {
+        hasher.update(&text.as_ref().map_or(u64::MAX, |text| text.len() as u64).to_le_bytes());
+        hasher.update(text.as_deref().unwrap_or_default().as_bytes());
+    }
+    hasher.digest().max(NO_TEXTS + 1)
 }
 
 /// What is to be kept: all of one moment.
 pub(super) struct Picture {
     pub(super) text: Arc<TextIndex>,
     pub(super) segments: Vec<SegmentId>,
-    pub(super) since: Lsn,
     pub(super) ids: Ids,
-    pub(super) versions: Vec<Lsn>,
-    /// The ordinals of records that have words.
-    pub(super) with_words: RoaringBitmap,
+    /// By ordinal: what the record's texts are.
+    pub(super) texts: Vec<u64>,
     /// How many changes it has that are not kept.
     pub(super) changes: usize,
 }
@@ -81,34 +102,42 @@ pub(super) struct Picture {
 /// What the list of a collection says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct List {
-    since: Lsn,
-    segments: Vec<u64>,
+    segments: Vec<SegmentFile>,
     records: Vec<Entry>,
 }
+
+/// Bytes of a list before its segments: magic, version, length.
+const HEAD: usize = 8 + 4 + 8;
 
 impl List {
     #[cfg(any(test, feature = "decoders"))]
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let records = self.records.iter().map(|record| (&*record.id, record.version, record.has_words));
-        encode(self.since, &self.segments, self.records.len(), records)
+        let records = self.records.iter().map(|record| (&*record.id, record.texts));
+        encode(&self.segments, self.records.len(), records)
+    }
+
+    /// How long the list is of which these are the first bytes; none if they are of nothing known.
+    fn length(head: &[u8]) -> Option<u64> {
+        let rest = head.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_le_bytes())?;
+        rest.first_chunk().map(|length| u64::from_le_bytes(*length))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (body, checksum) = bytes.split_last_chunk::<4>()?;
-        let rest = body.strip_prefix(MAGIC)?.strip_prefix(&VERSION.to_le_bytes())?;
-        if crc32c::crc32c(body) != u32::from_le_bytes(*checksum) {
+        if List::length(body)? != bytes.len() as u64 || crc32c::crc32c(body) != u32::from_le_bytes(*checksum)
+        {
             return None;
         }
-        let (since, rest) = rest.split_first_chunk::<8>()?;
-        let mut reader = Reader(rest);
-        let mut list = List { since: Lsn(u64::from_le_bytes(*since)), ..List::default() };
+        let mut reader = Reader(body.get(HEAD..)?);
+        let digest = |reader: &mut Reader<'_>| reader.take(8)?.try_into().ok().map(u64::from_le_bytes);
+        let mut list = List::default();
         for _ in 0..reader.varint()? {
-            list.segments.push(reader.varint()?);
+            let (number, bytes) = (reader.varint()?, reader.varint()?);
+            list.segments.push(SegmentFile { number, bytes, digest: digest(&mut reader)? });
         }
         for _ in 0..reader.varint()? {
             let id = std::str::from_utf8(reader.bytes()?).ok()?.to_owned();
-            let number = reader.varint()?;
-            list.records.push(Entry { id, version: Lsn(number >> 1), has_words: number & 1 == 1 });
+            list.records.push(Entry { id, texts: digest(&mut reader)? });
         }
         reader.is_empty().then_some(list)
     }
@@ -121,21 +150,26 @@ impl List {
 }
 
 fn encode<'a>(
-    since: Lsn,
-    segments: &[u64],
+    segments: &[SegmentFile],
     count: usize,
-    records: impl Iterator<Item = (&'a str, Lsn, bool)>,
+    records: impl Iterator<Item = (&'a str, u64)>,
 ) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
     out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&since.0.to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
     put_varint(&mut out, segments.len() as u64);
-    segments.iter().for_each(|number| put_varint(&mut out, *number));
-    put_varint(&mut out, count as u64);
-    for (id, version, has_words) in records {
-        put_bytes(&mut out, id.as_bytes());
-        put_varint(&mut out, version.0 << 1 | u64::from(has_words));
+    for SegmentFile { number, bytes, digest } in segments {
+        put_varint(&mut out, *number);
+        put_varint(&mut out, *bytes);
+        out.extend_from_slice(&digest.to_le_bytes());
     }
+    put_varint(&mut out, count as u64);
+    for (id, texts) in records {
+        put_bytes(&mut out, id.as_bytes());
+        out.extend_from_slice(&texts.to_le_bytes());
+    }
+    let length = (out.len() + 4) as u64;
+    out[HEAD - 8..HEAD].copy_from_slice(&length.to_le_bytes());
     let checksum = crc32c::crc32c(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
     out
@@ -162,18 +196,19 @@ impl<'a> Place<'a> {
         self.directory.join(format!("{}-{number}{SEGMENT}", self.prefix))
     }
 
-    /// What is kept of a collection; none if there is nothing of use.
-    pub(super) fn find(&self, head: &Head) -> Option<Found> {
-        let list = List::decode(&self.read(&self.list())?)?;
-        if list.since != head.indexed_since {
-            return None;
-        }
+    /// What is kept of a collection; none if there is nothing of use at this LSN.
+    pub(super) fn find(&self, head: &Head, at: Lsn) -> Option<Found> {
+        let list = List::decode(&self.read(&self.list(), List::length)?)?;
         let fields = texts::index(&head.texts).ok()??.fields().to_vec();
-        let bundles: Vec<Vec<u8>> =
-            list.segments.iter().map(|number| self.read(&self.segment(*number))).collect::<Option<_>>()?;
+        let segment = |file: &SegmentFile| {
+            let bundle = self.read(&self.segment(file.number), |_| Some(file.bytes))?;
+            (xxh3_64(&bundle) == file.digest).then_some(bundle)
+        };
+        let bundles: Vec<Vec<u8>> = list.segments.iter().map(segment).collect::<Option<_>>()?;
         let text = TextIndex::open(fields, bundles).ok()?;
         let of_no_record = |slot: u64| usize::try_from(slot).is_ok_and(|slot| slot >= list.records.len());
-        if text.stored().iter().any(|(slot, _)| of_no_record(*slot)) {
+        // Entries from the future are of another history, whose LSNs are yet to be given again.
+        if text.stored().iter().any(|(slot, born)| of_no_record(*slot) || *born > at) {
             return None;
         }
         let files = text.segment_ids().into_iter().zip(list.segments).collect();
@@ -193,23 +228,22 @@ impl<'a> Place<'a> {
         let mut next = self.numbers()?.last().map_or(0, |last| last + 1);
         let mut new = Kept::default();
         for id in &picture.segments {
-            let number = match kept.files.get(id) {
-                Some(number) => *number,
+            let file = match kept.files.get(id) {
+                Some(file) => *file,
                 None => {
                     let Some(bundle) = picture.text.bundle(*id) else { return Ok(None) };
-                    self.write(&self.segment(next), &bundle)?;
+                    let (number, bytes, digest) = (next, bundle.len() as u64, xxh3_64(&bundle));
+                    self.write(&self.segment(number), &bundle)?;
                     next += 1;
-                    next - 1
+                    SegmentFile { number, bytes, digest }
                 }
             };
-            new.files.insert(*id, number);
+            new.files.insert(*id, file);
         }
-        let segments: Vec<u64> =
+        let segments: Vec<SegmentFile> =
             picture.segments.iter().filter_map(|id| new.files.get(id).copied()).collect();
-        let records = (0..).zip(&picture.versions).map(|(ordinal, version)| {
-            (picture.ids.get(ordinal), *version, picture.with_words.contains(ordinal))
-        });
-        let list = encode(picture.since, &segments, picture.versions.len(), records);
+        let records = (0..).zip(&picture.texts).map(|(ordinal, texts)| (picture.ids.get(ordinal), *texts));
+        let list = encode(&segments, picture.texts.len(), records);
         let beside = self.list().with_extension("new");
         if files.exists(&beside)? {
             files.remove(&beside)?;
@@ -218,7 +252,7 @@ impl<'a> Place<'a> {
         files.rename(&beside, &self.list())?;
         files.sync_dir(&self.directory)?;
         for number in self.numbers()? {
-            if !segments.contains(&number) {
+            if segments.iter().all(|file| file.number != number) {
                 files.remove(&self.segment(number))?;
             }
         }
@@ -258,13 +292,17 @@ impl<'a> Place<'a> {
         file.sync_data()
     }
 
-    fn read(&self, path: &Path) -> Option<Vec<u8>> {
+    /// A file of the length that its first bytes tell; none if it has another one, or cannot be read.
+    fn read(&self, path: &Path, length: impl Fn(&[u8]) -> Option<u64>) -> Option<Vec<u8>> {
         let files = &*self.env.files;
         if !files.exists(path).ok()? {
             return None;
         }
         let file = files.open(path, OpenMode::Read).ok()?;
-        let mut bytes = vec![0; usize::try_from(file.len().ok()?).ok()?];
+        let mut head = [0; HEAD];
+        let read = file.read_at(0, &mut head).ok()?;
+        let length = length(&head[..read]).filter(|length| file.len().is_ok_and(|len| len == *length))?;
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
         let mut read = 0;
         while read < bytes.len() {
             match file.read_at(read as u64, &mut bytes[read..]).ok()? {

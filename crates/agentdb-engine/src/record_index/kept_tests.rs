@@ -213,6 +213,57 @@ fn damaged_and_missing_files_are_passed_over() {
     assert_eq!(unkept(&db), 0);
 }
 
+/// Two histories of one directory give the same LSNs to different batches, as when a directory is put back from a copy and its
+/// words are not.
+#[test]
+fn words_of_another_history_are_passed_over() {
+    let histories = ["oak", "elm"].map(|word| {
+        let db = TestDb::new(7);
+        db.write(Create::new("docs")).unwrap();
+        for id in 0..1_100 {
+            db.write(put(id, Some(word.to_owned()))).unwrap();
+        }
+        assert_eq!(found(&db, word).len(), 1_000);
+        db.run(Task::Index);
+        db
+    });
+    let [other, mut db] = histories;
+    for path in files(&db) {
+        db.world.env().files.remove(&path).unwrap();
+    }
+    for path in files(&other) {
+        db.world.write_file(&path, &other.world.read_file(&path).unwrap()).unwrap();
+    }
+    db.reopen().unwrap();
+    assert_eq!((found(&db, "oak").len(), found(&db, "elm").len()), (0, 1_000));
+    db.run(Task::Index);
+    db.reopen().unwrap();
+    assert_eq!((found(&db, "oak").len(), found(&db, "elm").len(), unkept(&db)), (0, 1_000, 0));
+}
+
+/// Each file is whole, and stands for another one.
+#[test]
+fn segments_that_changed_places_are_passed_over() {
+    let mut db = TestDb::new(8);
+    for (collection, word) in [("docs", "oak"), ("other", "elm")] {
+        db.write(Create::new(collection)).unwrap();
+        for id in 0..1_100 {
+            db.write(Put { collection: collection.into(), ..put(id, Some(word.to_owned())) }).unwrap();
+        }
+        let words = Some(Query::from(word));
+        assert_eq!(db.read(Search { words, ..Search::new(collection) }).unwrap().hits.len(), 10);
+    }
+    db.run(Task::Index);
+    let segment = |number: u64| Path::new(DIR).join(format!("words/1-{number}-0.segment"));
+    let swap = [1, 2].map(|number| db.world.read_file(&segment(number)).unwrap());
+    for (number, bytes) in [2, 1].into_iter().zip(swap) {
+        db.world.env().files.remove(&segment(number)).unwrap();
+        db.world.write_file(&segment(number), &bytes).unwrap();
+    }
+    db.reopen().unwrap();
+    assert_eq!((found(&db, "oak").len(), found(&db, "elm").len()), (1_000, 0));
+}
+
 /// A list that ends a segment early must not lend its words to other records.
 #[test]
 fn a_list_of_fewer_records_than_its_segments_have_is_passed_over() {
@@ -227,7 +278,8 @@ fn a_list_of_fewer_records_than_its_segments_have_is_passed_over() {
     let snapshot = db.engine().snapshot(db.namespace).unwrap();
     let head = collection::find(&snapshot, "docs").unwrap();
     let env = db.world.env();
-    assert!(Place::of(&env, Path::new(DIR), (db.namespace, head.number)).find(&head).is_none());
+    let place = Place::of(&env, Path::new(DIR), (db.namespace, head.number));
+    assert!(place.find(&head, snapshot.lsn()).is_none());
     db.reopen().unwrap();
     compare(&db, "of a shorter list");
 }

@@ -190,6 +190,8 @@ impl RecordIndexes {
             }
         }
         drop(state);
+        // Words that were made of many texts are to be kept.
+        snapshot.core.indexer.set();
         Ok(index)
     }
 
@@ -289,7 +291,7 @@ impl RecordIndex {
     fn fill(&self, latest: &Snapshot, head: &Head, collection: CollectionId) -> Result<State> {
         let core = &latest.core;
         let place = Place::of(&core.env, &core.dir, collection);
-        let Some(found) = self.with_text.then(|| place.find(head)).flatten() else {
+        let Some(found) = self.with_text.then(|| place.find(head, latest.lsn())).flatten() else {
             return State::of(latest, head, self.with_text);
         };
         let (state, kept) = State::with_kept(latest, head, found)?;
@@ -303,9 +305,9 @@ impl RecordIndex {
         if core.check_lock().is_err() {
             return false;
         }
-        let (least, synced) = (core.options.compact_entries, core.synced_lsn());
+        let least = core.options.compact_entries;
         let state = || self.state.read().unwrap_or_else(PoisonError::into_inner);
-        let is_due = |state: &Option<State>| state.as_ref().is_some_and(|s| s.is_to_be_kept(least, synced));
+        let is_due = |state: &Option<State>| state.as_ref().is_some_and(|s| s.is_to_be_kept(least));
         if !is_due(&state()) {
             return false;
         }

@@ -9,7 +9,7 @@ use roaring::RoaringBitmap;
 use serde_json::Value;
 
 use super::ids::Ids;
-use super::kept::{Entry, Found, Kept, Picture};
+use super::kept::{self, Entry, Found, Kept, Picture};
 use super::postings::Postings;
 use super::slots::Slots;
 use crate::Snapshot;
@@ -56,6 +56,8 @@ pub(super) struct State {
     /// The texts, if somebody searched for words, each record under its ordinal; and their names.
     pub(super) text: Option<Arc<TextIndex>>,
     texts: Vec<String>,
+    /// By ordinal, if there are texts: a digest of those of which the index has the words.
+    digests: Vec<u64>,
     /// The latest changes, in the order of LSNs.
     pub(super) changes: VecDeque<(Lsn, u32)>,
     /// Records whose texts became words since that was kept on the disk, or since the index was made.
@@ -100,21 +102,21 @@ impl State {
             payload: PayloadIndex::new(head.fields.clone()),
             text: text.map(Arc::new),
             texts: head.texts.keys().cloned().collect(),
+            digests: Vec::new(),
             changes: VecDeque::new(),
             unkept: 0,
         };
         // Records whose words of before are not known to be theirs any more.
         let mut stale = RoaringBitmap::new();
-        for Entry { id, version, has_words } in records {
+        for Entry { id, texts } in records {
             let ordinal = state.ordinal(&id);
-            state.versions[ordinal as usize] = version;
-            if has_words {
+            state.digests[ordinal as usize] = texts;
+            if texts != kept::NO_TEXTS {
                 stale.insert(ordinal);
             } else if let Some(text) = &state.text {
                 text.delete(u64::from(ordinal), state.floor);
             }
         }
-        let known = state.versions.len();
         let text = state.text.clone();
         let mut filling = text.as_ref().map(|text| text.filling());
         snapshot.scan_prefix(
@@ -122,22 +124,23 @@ impl State {
             Page::Forward,
             &mut |key, row| {
                 let ordinal = state.ordinal(&record_id(key)?);
-                let version = std::mem::replace(&mut state.versions[ordinal as usize], row.lsn);
+                state.versions[ordinal as usize] = row.lsn;
                 let record: Record = row_json::decode(&row)?;
-                let same = (ordinal as usize) < known && version == row.lsn;
-                if same || planted::is(Bug::KeptWordsBelieved) && (ordinal as usize) < known {
-                    stale.remove(ordinal);
-                } else {
-                    if let Some(filling) = &mut filling {
-                        let texts = state.texts_of(Some(&record));
-                        if texts.iter().any(Option::is_some) {
+                if let Some(filling) = &mut filling {
+                    let texts = state.texts_of(Some(&record));
+                    let digest = kept::digest(&texts);
+                    let known = std::mem::replace(&mut state.digests[ordinal as usize], digest);
+                    if known == digest || planted::is(Bug::KeptWordsBelieved) && stale.contains(ordinal) {
+                        stale.remove(ordinal);
+                    } else {
+                        if digest != kept::NO_TEXTS {
                             // Words of before end with that.
                             stale.remove(ordinal);
                             let texts: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
                             filling.insert(u64::from(ordinal), state.floor, &texts)?;
                         }
+                        state.unkept += 1;
                     }
-                    state.unkept += 1;
                 }
                 state.add(ordinal, record);
                 Ok(true)
@@ -148,19 +151,17 @@ impl State {
             if let Some(text) = &state.text {
                 text.delete(u64::from(ordinal), state.floor);
             }
+            state.digests[ordinal as usize] = kept::NO_TEXTS;
             state.unkept += 1;
         }
         Ok(state)
     }
 
-    /// Whether its words are to be kept on the disk: enough of them are new, and everything that they are of is durable.
-    pub(super) fn is_to_be_kept(&self, least: usize, synced: Lsn) -> bool {
+    /// Whether its words are to be kept on the disk: enough of them are new.
+    pub(super) fn is_to_be_kept(&self, least: usize) -> bool {
         // Every list is written whole: as often as a part of it changes.
         const PART: usize = 4;
-        self.text.is_some()
-            && self.unkept >= least.max(self.live.len() as usize / PART)
-            && (self.versions.iter().all(|version| *version <= synced)
-                || planted::is(Bug::WordsKeptBeforeTheLog))
+        self.text.is_some() && self.unkept >= least.max(self.live.len() as usize / PART)
     }
 
     /// What of its words is to be kept.
@@ -168,10 +169,8 @@ impl State {
         let text = self.text.clone()?;
         Some(Picture {
             segments: text.segment_ids(),
-            since: self.since,
             ids: self.ids.clone(),
-            versions: self.versions.clone(),
-            with_words: text.living().into_iter().filter_map(|slot| u32::try_from(slot).ok()).collect(),
+            texts: self.digests.clone(),
             changes: self.unkept,
             text,
         })
@@ -252,6 +251,9 @@ impl State {
         let id = Arc::<str>::from(id);
         let ordinal = self.ids.push(id.clone());
         self.versions.push(Lsn::ZERO);
+        if self.text.is_some() {
+            self.digests.push(kept::NO_TEXTS);
+        }
         self.ordinals.insert(id, ordinal);
         ordinal
     }
@@ -263,7 +265,7 @@ impl State {
 
     /// Gives a record other texts, unless they are the same.
     fn change_text(
-        &self,
+        &mut self,
         ordinal: u32,
         lsn: Lsn,
         before: Option<&Record>,
@@ -274,6 +276,7 @@ impl State {
         if before == after {
             return Ok(());
         }
+        self.digests[ordinal as usize] = kept::digest(&after);
         if after.iter().all(Option::is_none) {
             index.delete(u64::from(ordinal), lsn);
             return Ok(());
