@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::modules::collection::{Alter, Create, TextSettings};
+use crate::modules::namespace;
 use crate::modules::record::{Delete, Found, Put, Search, SubQuery};
 use crate::modules::testing::TestDb;
 use crate::{Snapshot, Task};
@@ -214,4 +215,40 @@ fn what_cannot_be_searched_for_is_refused() {
     };
     let refused = db.write(Create { texts: Some(texts(0.0)), ..Create::new("more") }).unwrap_err();
     assert_eq!(refused.code(), Code::InvalidValue);
+}
+
+/// Statistics are a collection's own: whatever lies in other collections and namespaces, scores stay bit for bit.
+#[test]
+fn documents_of_other_collections_and_namespaces_change_no_score() {
+    let mut db = TestDb::new(11);
+    let of = |db: &TestDb| {
+        let snapshot = db.engine().snapshot(db.namespace).unwrap();
+        WORDS.map(|word| search(db, &snapshot, word, None))
+    };
+    db.write(Create { dimension: Some(2), ..Create::new("docs") }).unwrap();
+    for (id, text) in (0..).zip(["agent plan", "agents of memory", "planning", "plan plan of agents"]) {
+        db.write(put(id, text, None)).unwrap();
+    }
+    let before = of(&db);
+    assert!(before.iter().any(|hits| hits.len() > 1));
+    db.write(Create { dimension: Some(2), ..Create::new("others") }).unwrap();
+    let (own, other) = (db.namespace, crate::NamespaceId::SYSTEM);
+    let create = namespace::Create { name: "other".into(), description: String::new() };
+    db.namespace = other;
+    let created = db.write(create).unwrap().response.number;
+    for (namespace, collection) in [(own.number(), "others"), (created, "docs")] {
+        db.namespace = crate::NamespaceId(namespace);
+        if collection == "docs" {
+            db.write(Create { dimension: Some(2), ..Create::new("docs") }).unwrap();
+        }
+        for id in 0..40 {
+            let stored =
+                Put { collection: collection.into(), ..put(id, "agent agents plan memory of", None) };
+            db.write(stored).unwrap();
+        }
+        let found = db.read(Search { words: Some("plan".into()), ..Search::new(collection) }).unwrap();
+        assert_eq!(found.hits.len(), 10);
+    }
+    db.namespace = own;
+    assert_eq!(of(&db), before);
 }
