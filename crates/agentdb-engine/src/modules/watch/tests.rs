@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Event, Feed, Kind, Noun, Watch};
 use crate::modules::testing::TestDb;
-use crate::modules::{collection, namespace, operation, state};
+use crate::modules::{collection, namespace, operation, session, state};
 use crate::operation::Call;
 use crate::{Ack, Batch, Engine, NamespaceId, Options, Task, WriteOptions};
 
@@ -219,6 +219,46 @@ fn messages_that_nobody_saw_go_in_silence_beside_their_session() {
     let told = words(&all(&mut feed));
     assert_eq!(told.last().unwrap(), &["expired session a"], "{told:#?}");
     assert_eq!(db.rows(crate::Table::Message), 0);
+}
+
+/// A batch changes a message that others see, so that its session moves on, after and before it changes one that it wrote itself.
+#[test]
+fn a_message_is_told_once_though_its_session_moves_on_in_the_batch() {
+    for last in ["deleted", "put"] {
+        let db = TestDb::new(1);
+        let message =
+            |id: &str| json!({"session": "a", "owner": "ann", "role": "user", "content": id, "message": id});
+        write(&db, "message.append", message("m1"));
+        write(&db, "session.fork", json!({"session": "a", "to": "b"}));
+        write(&db, "message.append", message("m2"));
+        let update = |id: &str| ("message.update", json!({"session": "a", "message": id, "content": "new"}));
+        let delete = |id: &str| ("message.delete", json!({"session": "a", "message": id}));
+        let change = |id: &str| if last == "put" { update(id) } else { delete(id) };
+        let lsn = batch(
+            &db,
+            &[update("m2"), ("message.append", message("m3")), update("m1"), change("m2"), change("m3")],
+        );
+        let told = watched(&db, &Watch { nouns: vec![Noun::Message], ..Watch::from_lsn(lsn) });
+        let mut told: Vec<&str> = told[0].iter().map(String::as_str).collect();
+        told.sort_unstable();
+        let expected: &[&str] = match last {
+            "put" => &["put message a/m1/1", "put message a/m2/2", "put message a/m3/3"],
+            _ => &["deleted message a/m2/2", "put message a/m1/1"],
+        };
+        assert_eq!(told, expected);
+        let list = |session: &str| {
+            let list: session::message::List = serde_json::from_value(json!({"session": session})).unwrap();
+            let items = db.read(list).unwrap().items;
+            items.iter().map(|m| format!("{} {}", m.message, m.content)).collect::<Vec<_>>()
+        };
+        let new = |id: &str| format!("{id} \"new\"");
+        let left = if last == "put" { vec![new("m1"), new("m2"), new("m3")] } else { vec![new("m1")] };
+        assert_eq!((list("a"), list("b")), (left, vec!["m1 \"m1\"".to_owned()]));
+        for _ in 0..3 {
+            db.run(Task::Sweep);
+        }
+        assert_eq!(list("b"), ["m1 \"m1\""]);
+    }
 }
 
 #[test]

@@ -135,6 +135,18 @@ impl Layers {
         Ok(self.get_below(rows, sequence)?.is_some_and(|row| !is_mask(&row)))
     }
 
+    /// The layers below the own one, if the message at a place was written there by the batch that is being decided, before the
+    /// session moved on. Nobody else sees it, since what a batch has written is not shared by it: it may be changed where it lies,
+    /// so that the batch has one change of it.
+    fn left_now(&self, tx: &Tx<'_>, sequence: u64) -> Result<Option<Self>> {
+        let Some((left, below)) = self.below.split_first() else { return Ok(None) };
+        let is_new = |key: &Key| Ok(tx.get(key)?.is_some_and(|row| row.lsn == tx.lsn()));
+        let was_left_now = is_new(&use_key(tx, left.number, 0))?
+            && is_new(&row_key(tx, left.number, sequence))?
+            && tx.get(&row_key(tx, self.own, sequence))?.is_none();
+        Ok(was_left_now.then(|| Layers { own: left.number, below: below.to_vec() }))
+    }
+
     /// The sequence number of the message of this id.
     pub(crate) fn sequence_of(&self, rows: &dyn Read, message: &str) -> Result<Option<u64>> {
         let own = Below { number: self.own, through: u64::MAX };
@@ -263,6 +275,9 @@ impl MessagesAhead<'_> {
 pub(super) fn to_edit(tx: &mut Tx<'_>, found: &mut Session, sequence: u64) -> Result<Layers> {
     let layers = found.layers(tx)?;
     found.tally.edited = tx.lsn();
+    if let Some(left) = layers.left_now(tx, sequence)? {
+        return Ok(left);
+    }
     if sequence > found.tally.shared || planted::is(Bug::SharedMessageChanged) {
         return Ok(layers);
     }
