@@ -84,11 +84,12 @@ impl Ledger {
     /// The number before that of a replay of the outcome that this one tells: whoever wants an answer as soon as it is written
     /// may hear of it before the one who told it, who waits for the disk.
     fn replay_before(&self, lsn: u64, telling: &Entry) -> Option<u64> {
-        let told = match telling.operation {
-            "tool_call.complete" => ("result", &telling.fields["result"]),
-            "tool_call.fail" => ("error", &telling.fields["error"]),
+        let told = match (telling.operation, telling.fields["resolution"].as_str()) {
+            ("tool_call.complete", _) | ("tool_call.resolve", Some("completed")) => "result",
+            ("tool_call.fail", _) | ("tool_call.resolve", Some("failed")) => "error",
             _ => return None,
         };
+        let told = (told, &telling.fields[told]);
         let mut same_lsn = self.entries.range((lsn, 0)..=(lsn, u64::MAX));
         let replay = same_lsn.find(|(_, noted)| {
             noted.place == telling.place
@@ -314,6 +315,17 @@ mod tests {
         let (lsn, fields) = (7, json!({"epoch": 7, "result": null}));
         let completed = (lsn, "tool_call.complete", fields, json!({"expires": null}));
         assert_eq!(says(&[claimed(lsn, false), completed]), Ok(()));
+    }
+
+    /// Seed 8943: a replay was heard of before the resolution that told its outcome, which waited for the disk.
+    #[test]
+    fn a_replay_may_be_heard_of_before_the_resolution_that_it_tells() {
+        let resolved = json!({"epoch": 1, "resolution": "completed", "result": null});
+        let telling = (7, "tool_call.resolve", resolved, json!({"state": "completed", "epoch": 7}));
+        let replayed = json!({"outcome": "completed", "result": null, "finished": "2026-01-01T00:00:01Z"});
+        let replay = (7, "tool_call.claim", json!({"idempotent": true}), replayed);
+        assert_eq!(says(&[claimed(1, false), replay.clone(), telling]), Ok(()));
+        assert!(says(&[claimed(1, false), replay]).is_err());
     }
 
     fn told(lsn: u64, epoch: u64, result: &str) -> (u64, &'static str, Value, Value) {
